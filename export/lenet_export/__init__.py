@@ -1,0 +1,1 @@
+"""Quantizes a trained network and exports it as C that equals its JAX reference."""

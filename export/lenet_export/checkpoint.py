@@ -1,0 +1,360 @@
+"""The file between training and export: ``model.safetensors``.
+
+The tensors are ``<layer>/kernel`` and ``<layer>/bias``, float32, in Flax's layout: a convolution's
+kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``.
+The metadata holds one key, ``lenet_export``, whose value is a JSON object:
+
+``format``
+    1.
+``input``
+    ``[rows, columns, channels]`` of the image; its bytes are divided by 255 before the first layer.
+``stages``
+    The chain, first to last; each an object with the fields of :class:`Stage`.
+``activation_ranges``
+    For each hidden layer the largest activation to represent, measured on training images.
+``gap_table``
+    The fields of :class:`GapTable`, or null.
+``info``
+    What a model card tells: recipe, seed, data set and its hash, accuracies, ... Free, and not
+    needed for an export.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export.errors import UserError
+
+FORMAT = 1
+KEY = "lenet_export"
+KINDS = ("conv", "dense")
+PADDINGS = ("SAME", "VALID")
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One link of the chain: a convolution or dense layer, its activation, its pool.
+
+    Attributes:
+        name: the layer's name, from Flax to C to reports, e.g. ``conv1``.
+        kind: ``conv`` (stride 1) or ``dense`` (its input is flattened row by row, channels last).
+        features: output channels or units.
+        activation: e.g. ``sigmoid``, ``relu``; ``none`` for the last layer, which gives logits.
+        kernel: rows and columns of a convolution's kernel; ``None`` for dense.
+        padding: ``SAME`` or ``VALID``, as XLA defines them.
+        pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
+        pool_size: side and stride of the square window; 1 without a pool.
+    """
+
+    name: str
+    kind: str
+    features: int
+    activation: str = "none"
+    kernel: tuple[int, int] | None = None
+    padding: str = "VALID"
+    pool: str = "none"
+    pool_size: int = 1
+
+    def conv_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
+        assert self.kernel is not None
+        lost = (0, 0) if self.padding == "SAME" else (self.kernel[0] - 1, self.kernel[1] - 1)
+        return shape[0] - lost[0], shape[1] - lost[1], self.features
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that the stage gives for an input of ``shape``, its pool included."""
+        if self.kind == "dense":
+            return (self.features,)
+        rows, columns, features = self.conv_shape(shape)
+        return rows // self.pool_size, columns // self.pool_size, features
+
+    def kernel_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of ``<name>/kernel`` for an input of ``shape``."""
+        if self.kernel is None:
+            return math.prod(shape), self.features
+        return *self.kernel, shape[-1], self.features
+
+
+@dataclass(frozen=True)
+class GapTable:
+    """What the score gap (top logit minus second) tells about errors, on a validation split.
+
+    Attributes:
+        images: how many images the split has.
+        rows: ``(gap, accepted, errors)``, gap ascending: of the images whose score gap is at least
+            ``gap`` (in units of the float logits), how many there are and how many are wrong. There
+            is a row for gap 0 and one just above the gap of each wrong image, so no other threshold
+            is worth taking.
+    """
+
+    images: int
+    rows: tuple[tuple[float, int, int], ...]
+
+    @classmethod
+    def measure(cls, logits: Float32, labels: npt.NDArray[Any]) -> GapTable:
+        """The table of ``logits`` float32 ``(images, classes)`` and ``labels`` ``(images,)``."""
+        ordered = np.sort(logits.astype(np.float32), axis=1)
+        gap = ordered[:, -1] - ordered[:, -2]
+        wrong = logits.argmax(axis=1) != labels
+        above = np.nextafter(gap[wrong], np.float32(np.inf))
+        rows = [
+            (float(t), int((gap >= t).sum()), int((wrong & (gap >= t)).sum()))
+            for t in np.unique(np.append(above, np.float32(0)))
+        ]
+        return cls(len(labels), tuple(rows))
+
+    def row(self, max_error: float) -> tuple[float, int, int] | None:
+        """The row that accepts most images with at most ``max_error`` of the accepted wrong.
+
+        ``None`` if there is none, or if so few images cannot show so small an error.
+        """
+        if max_error * self.images < 1:
+            return None
+        for gap, accepted, errors in self.rows:
+            if accepted and errors <= max_error * accepted:
+                return gap, accepted, errors
+        return None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network: everything that the file holds.
+
+    Attributes:
+        input_shape: rows, columns, channels of the image.
+        stages: the chain.
+        params: ``<layer>/kernel`` and ``<layer>/bias`` to float32 arrays.
+        activation_ranges: hidden layer to its largest activation to represent.
+        gap_table: for the reject option; ``None`` if it was not measured.
+        info: what a model card tells.
+    """
+
+    input_shape: tuple[int, int, int]
+    stages: tuple[Stage, ...]
+    params: dict[str, Float32]
+    activation_ranges: dict[str, float] = field(default_factory=dict)
+    gap_table: GapTable | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape in front of each stage, and behind the last."""
+        shapes: list[tuple[int, ...]] = [self.input_shape]
+        for stage in self.stages:
+            shapes.append(stage.output_shape(shapes[-1]))
+        return shapes
+
+
+def save(model: Model, path: Path) -> None:
+    """Writes ``model`` to ``path``, the same bytes for the same model, never a part of them.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    table = model.gap_table
+    content = {
+        "format": FORMAT,
+        "input": model.input_shape,
+        "stages": [dataclasses.asdict(stage) for stage in model.stages],
+        "activation_ranges": model.activation_ranges,
+        "gap_table": None if table is None else dataclasses.asdict(table),
+        "info": model.info,
+    }
+    tensors = {name: np.ascontiguousarray(value) for name, value in model.params.items()}
+    data = to_bytes(tensors, metadata={KEY: json.dumps(content, sort_keys=True)})
+    write_files({path: data})
+
+
+def write_files(files: dict[Path, bytes]) -> None:
+    """Writes all ``files`` or, as far as the file system allows, none.
+
+    Each goes to a temporary file beside its place first; the renames come last.
+
+    Raises:
+        UserError: a folder is missing and cannot be made, or cannot be written.
+    """
+    ready: list[tuple[str, Path]] = []
+    path = Path()
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(21, "is a folder")
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            ready.append((name, path))
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(name, 0o666 & ~umask)  # noqa: PTH101
+        for name, path in ready:
+            os.replace(name, path)  # noqa: PTH105
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            path, f"cannot be written: {reason}", "give a folder that you may write to"
+        ) from None
+    finally:
+        for name, _ in ready:
+            Path(name).unlink(missing_ok=True)
+
+
+def load(path: Path) -> Model:
+    """Reads and checks the file at ``path``.
+
+    Raises:
+        UserError: the file is missing, is not a whole safetensors file, was not written by
+            ``lenet-train``, or its tensors are not those that its architecture asks for.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    again = "give the model.safetensors that lenet-train wrote"
+    if not path.exists():
+        raise UserError(path, "there is no such file", again)
+    if path.is_dir():
+        raise UserError(path, "is a folder, not a file", again)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise UserError(path, f"cannot be read: {error.strerror or error}", again) from None
+    except (SafetensorError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            path,
+            f"is not a whole safetensors file of numeric tensors ({error})",
+            f"it may be truncated or of another kind; {again}",
+        ) from None
+    if KEY not in metadata:
+        raise UserError(
+            path,
+            f'has no "{KEY}" in its metadata, so its architecture is unknown',
+            again,
+        )
+    model = _from_metadata(path, metadata[KEY], tensors)
+    _check_tensors(path, model)
+    return model
+
+
+def _from_metadata(path: Path, text: str, tensors: dict[str, Any]) -> Model:
+    repair = "train again or repair the metadata"
+    try:
+        content = json.loads(text)
+        if content["format"] != FORMAT:
+            raise UserError(
+                path,
+                f"has format {content['format']}, expected {FORMAT}",
+                "it is of another version of lenet-export; train again with this one",
+            )
+        table = content["gap_table"]
+        model = Model(
+            input_shape=_size(content["input"], 3),
+            stages=tuple(_stage(item) for item in content["stages"]),
+            params=tensors,
+            activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
+            gap_table=table
+            and GapTable(
+                int(table["images"]), tuple((float(g), int(a), int(e)) for g, a, e in table["rows"])
+            ),
+            info=dict(content["info"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            path,
+            f"its metadata is damaged ({type(error).__name__}: {error})",
+            repair,
+        ) from None
+    _check_chain(path, model.input_shape, model.stages)
+    return model
+
+
+def _size(values: Any, count: int) -> Any:
+    sizes = tuple(values)
+    if len(sizes) != count or any(type(v) is not int or not 1 <= v <= 65535 for v in sizes):
+        raise ValueError(f"{values} are not {count} sizes")
+    return sizes
+
+
+def _stage(item: dict[str, Any]) -> Stage:
+    item = dict(item)
+    if item.get("kernel") is not None:
+        item["kernel"] = _size(item["kernel"], 2)
+    stage = Stage(**item)
+    _size((stage.features, stage.pool_size), 2)
+    return stage
+
+
+def _check_chain(path: Path, shape: tuple[int, ...], stages: tuple[Stage, ...]) -> None:
+    """Checks that each stage is known and fits on what is in front of it."""
+    repair = "train another architecture or repair the metadata"
+    if not stages:
+        raise UserError(path, "its architecture has no layers", repair)
+    for place, stage in enumerate(stages, 1):
+        where = f"{path}: layer {place} of {len(stages)}, {stage.name}"
+        for what, value, known in [
+            ("kind", stage.kind, KINDS),
+            ("padding", stage.padding, PADDINGS),
+        ]:
+            if value not in known:
+                raise UserError(
+                    where, f'{what} "{value}" is not supported', f"supported: {', '.join(known)}"
+                )
+        if stage.kind == "conv" and len(shape) != 3:
+            raise UserError(
+                where, "a convolution behind a dense layer is not supported",
+                "supported: convolutions first, then dense layers",
+            )  # fmt: skip
+        if stage.kind == "conv" and stage.kernel is None:
+            raise UserError(where, "has no kernel size", repair)
+        if stage.kind == "dense" and (stage.kernel is not None or stage.pool_size != 1):
+            raise UserError(where, "a dense layer has no kernel size and no pool", repair)
+        shape = stage.output_shape(shape)
+        if min(shape) < 1:
+            raise UserError(where, f"its output would have the shape {shape}", repair)
+    if len({stage.name for stage in stages}) != len(stages):
+        raise UserError(path, "two of its layers have the same name", repair)
+
+
+def _check_tensors(path: Path, model: Model) -> None:
+    """Checks that the tensors are those of the architecture, float32 and finite."""
+    repair = "train again or repair the metadata"
+    expected: dict[str, tuple[tuple[int, ...], str]] = {}
+    for stage, shape in zip(model.stages, model.shapes, strict=False):
+        says = f"the architecture in its metadata says {stage.features} " + (
+            "channels" if stage.kind == "conv" else "units"
+        )
+        expected[f"{stage.name}/kernel"] = stage.kernel_shape(shape), says
+        expected[f"{stage.name}/bias"] = (stage.features,), says
+    for name in sorted(model.params.keys() | expected.keys()):
+        if name not in expected:
+            raise UserError(path, f"{name} belongs to no layer of its architecture", repair)
+        if name not in model.params:
+            raise UserError(path, f"{name} is missing", repair)
+        value, (shape, says) = model.params[name], expected[name]
+        if value.shape != shape:
+            raise UserError(
+                path, f"{name} has shape {value.shape}, expected {shape}", f"{says}; {repair}"
+            )
+        if value.dtype != np.float32:
+            raise UserError(path, f"{name} is {value.dtype}, expected float32", "convert it")
+        if not np.isfinite(value).all():
+            at = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+            raise UserError(
+                path,
+                f"{name} has {value[at]} at {at}, expected finite numbers",
+                "the training diverged; train again with a lower learning rate",
+            )

@@ -1,0 +1,18 @@
+"""The one exception for a user's mistake: where it is, what it is, and the remedy."""
+
+
+class UserError(Exception):
+    """A mistake in what the user gave, told as the command line prints it.
+
+    Attributes:
+        where: the file, option or layer at fault, e.g. ``model.safetensors``.
+        what: what is wrong and what was expected, in one line.
+        remedy: what the user can do about it, in one line.
+    """
+
+    def __init__(self, where: object, what: str, remedy: str) -> None:
+        """Keeps the three parts; ``str()`` joins them on two lines."""
+        super().__init__(f"{where}: {what}\n  {remedy}")
+        self.where = str(where)
+        self.what = what
+        self.remedy = remedy

@@ -1,0 +1,1 @@
+"""Trains LeNet in Flax and writes ``model.safetensors``."""
