@@ -1,0 +1,205 @@
+"""``lenet-export``: from ``model.safetensors`` to C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenet_export import checkpoint
+from lenet_export.errors import UserError
+from lenet_export.plan import TOOL_VERSION, Plan, make_plan
+from lenet_export.render import Options, check_prefix, render_c, workspace_bytes
+from lenet_export.weights import render_npz
+
+if TYPE_CHECKING:
+    from lenet_export.verify import Report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
+    options = _parse(arguments)
+    try:
+        return _export(options)
+    except UserError as error:
+        print(f"lenet-export: error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("lenet-export: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="lenet-export",
+        description="Export a trained network as one dependency-free C file that equals JAX.",
+    )
+    parser.add_argument("--version", action="version", version=f"lenet-export {TOOL_VERSION}")
+    parser.add_argument(
+        "--target",
+        choices=["c", "npz"],
+        default="c",
+        help="c: lenet.c, lenet.h, lenet.json (default); npz: every number, documented inside",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="a model.safetensors of lenet-train (default: the bundled MNIST model)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=["int8", "float32"],
+        default="int8",
+        help="what the C computes in (default: int8)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the folder to write to (default: this one)",
+    )
+    parser.add_argument(
+        "--prefix",
+        type=_prefix,
+        default="lenet",
+        help="of the files and of all public names (default: lenet)",
+    )
+    parser.add_argument(
+        "--max-error",
+        type=_share,
+        metavar="E",
+        help="let lenet_read reject so many that at most this share of the accepted are wrong, "
+        "e.g. 0.005 (default: accept all)",
+    )
+    parser.add_argument(
+        "--single-file",
+        action="store_true",
+        help="one header, with the implementation under #ifdef LENET_IMPLEMENTATION",
+    )
+    parser.add_argument(
+        "--verify",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="compile the C and compare it with JAX before anything is written (default for c)",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="verify on these test images too: an IDX file, or a folder like MNIST's",
+    )
+    options = parser.parse_args(arguments)
+    if options.target != "c":
+        for name, given in [
+            ("--verify", options.verify),
+            ("--images", options.images),
+            ("--single-file", options.single_file),
+        ]:
+            if given:
+                parser.error(f"{name} goes with --target c only")
+    if options.images and options.verify is False:
+        parser.error("--images goes with --verify only")
+    if options.verify is None:
+        options.verify = options.target == "c"
+    return options
+
+
+def _prefix(text: str) -> str:
+    try:
+        check_prefix(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error.what}; {error.remedy}") from None
+    return text
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, e.g. 0.005")
+    return value
+
+
+def _export(options: argparse.Namespace) -> int:
+    out: Path = options.out
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
+    if options.model is None:
+        with as_file(files("lenet_export") / "models" / "mnist.safetensors") as path:
+            model = checkpoint.load(path)
+        name = "the bundled MNIST model"
+    else:
+        model, name = checkpoint.load(options.model), str(options.model)
+    plan = make_plan(model, options.dtype, options.max_error, name)
+    report = None
+    if options.target == "npz":
+        written = {f"{options.prefix}.npz": render_npz(plan)}
+    else:
+        written = render_c(plan, Options(options.prefix, options.single_file, options.max_error))
+        if options.verify:
+            from lenet_export import verify
+
+            images, labels = (
+                verify.read_images(options.images, plan) if options.images else 2 * [None]
+            )
+            report = verify.verify(plan, written, options.prefix, images, labels)
+    checkpoint.write_files({out / file: data for file, data in written.items()})
+    print(_summary(name, plan, report, [out / file for file in written]))
+    return 0
+
+
+def _summary(name: str, plan: Plan, report: Report | None, written: list[Path]) -> str:
+    """One screen: what was exported, how well it reads, what it costs, where it is."""
+    lines = [
+        ("model", f"{name}, {plan.dtype}, id {plan.model_id[:12]}"),
+        ("flash", f"{plan.constant_bytes:,} bytes of constants, and the code"),
+        ("RAM", f"{workspace_bytes(plan):,} bytes of workspace, and the stack"),
+    ]
+    if plan.threshold_row:
+        _, accepted, errors = plan.threshold_row
+        assert plan.model.gap_table is not None
+        rejected = 1 - accepted / plan.model.gap_table.images
+        lines.append(
+            ("reject", f"{rejected:.2%} rejected, {errors / accepted:.2%} of the rest wrong"
+             f" ({plan.model.gap_table.images:,} validation images)")
+        )  # fmt: skip
+    if report is None:
+        trained = plan.model.info.get("test_accuracy")
+        if isinstance(trained, float):
+            lines.append(("accuracy", f"float {trained:.2%} at the end of training"))
+        lines.append(("verified", "no (--no-verify)" if written[0].suffix != ".npz" else "no"))
+    else:
+        lines += _report_lines(plan, report)
+    lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
+    return "\n".join(f"{head:<10}{text}" for head, text in lines)
+
+
+def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:
+    lines = []
+    if report.float_accuracy is not None:
+        lines.append(
+            ("accuracy", f"float {report.float_accuracy:.2%}, C {report.c_accuracy:.2%}"
+             f" of {report.real_images:,} test images")
+        )  # fmt: skip
+    if report.real_images:
+        lines.append(
+            ("classes", f"{report.real_images - report.same_class} of {report.real_images:,}"
+             " test images get another class than from Flax float32")
+        )  # fmt: skip
+    if plan.dtype == "int8":
+        found = f"0 of {report.logits:,} logits differ from the JAX integer reference"
+    else:
+        found = f"{report.logits:,} logits within {report.largest_difference:.1e} of Flax float32"
+    lines.append(("verified", f"{found} ({report.images:,} images)"))
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""Generated C, compiled by the system's compiler and loaded through cffi."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cffi
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export.errors import UserError
+from lenet_export.plan import Layer, Plan
+from lenet_export.reference import Images, Outputs
+
+FLAGS = ("-std=c99", "-O2")
+
+
+def compiler() -> list[str]:
+    """The C compiler's command: ``$CC``, or ``cc``.
+
+    Raises:
+        UserError: there is none.
+    """
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    if shutil.which(command[0]) is None:
+        raise UserError(
+            f"C compiler {command[0]}",
+            "is not installed, so the C cannot be compiled and verified",
+            "install gcc or clang (Debian: apt-get install gcc), set CC, or give --no-verify",
+        )
+    return command
+
+
+def _run(command: Sequence[str | Path]) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(
+            shlex.join(map(str, command[:1])),
+            f"the compiler refuses the generated C:\n{done.stderr.strip()}",
+            "set CC to a C99 compiler (gcc or clang); if it is one, report this as a bug",
+        )
+    return done.stdout
+
+
+class CompiledNetwork:
+    """A network of generated C in a shared library, with NumPy arrays in and out.
+
+    cffi parses the generated header itself, so a wrong declaration in it is found here.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        files: dict[str, bytes],
+        folder: Path,
+        command: Sequence[str] | None = None,
+        prefix: str = "lenet",
+    ) -> None:
+        """Compiles ``files`` (of :func:`lenet_export.render.render_c`) in ``folder``.
+
+        Args:
+            plan: what the files were printed from.
+            files: their bytes by name.
+            folder: an existing folder for the library.
+            command: the compiler with its flags; default: the system's, ``-std=c99 -O2``.
+            prefix: of the public names.
+
+        Raises:
+            UserError: there is no compiler, or it refuses the files.
+        """
+        self.plan, self._prefix = plan, prefix
+        command = command or [*compiler(), *FLAGS]
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        source = folder / f"{prefix}.c"
+        if source.name not in files:
+            source = folder / f"{prefix}_implementation.c"
+            text = f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n'
+            source.write_text(text)
+        library = folder / f"{prefix}.so"
+        _run([*command, "-shared", "-fPIC", "-o", library, source])
+        self._ffi = cffi.FFI()
+        self._ffi.cdef(declarations(folder / f"{prefix}.h", command))
+        self._lib = self._ffi.dlopen(str(library))
+        self.workspace = self._ffi.new(f"{prefix}_workspace *")
+
+    def __getattr__(self, name: str) -> Any:
+        """A C function by its name without the prefix, e.g. ``predict``."""
+        return getattr(self._lib, f"{self._prefix}_{name}")
+
+    @property
+    def workspace_bytes(self) -> int:
+        """``sizeof(lenet_workspace)``."""
+        return int(self._ffi.sizeof(f"{self._prefix}_workspace"))
+
+    def bytes_of(self, image: Images) -> Any:
+        """A contiguous uint8 array as the ``const uint8_t *`` that C takes."""
+        return self._ffi.from_buffer("uint8_t[]", np.ascontiguousarray(image))
+
+    def numbers_of(self, values: npt.NDArray[Any]) -> Any:
+        """An array of logits, int32 or float32, as the pointer that C takes."""
+        c_type = "float[]" if self.plan.dtype == "float32" else "int32_t[]"
+        return self._ffi.from_buffer(c_type, values, require_writable=True)
+
+    def new_logits(self) -> npt.NDArray[Any]:
+        """An array for the logits of one image."""
+        dtype = np.float32 if self.plan.dtype == "float32" else np.int32
+        return np.empty(self.plan.layers[-1].outputs, dtype)
+
+    def logits(self, images: Images) -> npt.NDArray[Any]:
+        """The logits of each image, ``(images, classes)``, int32 or float32."""
+        results = np.stack([self.new_logits()] * len(images))
+        function, workspace = self._lib_function("logits"), self.workspace
+        for image, result in zip(images, results, strict=True):
+            function(workspace, self.bytes_of(image), self.numbers_of(result))
+        return results
+
+    def _lib_function(self, name: str) -> Any:
+        return getattr(self._lib, f"{self._prefix}_{name}")
+
+    def layers(self, image: Images) -> Outputs:
+        """Every layer's output for one image: the debug tap, which costs the C nothing.
+
+        The image is given row by row. After each, the rows that are new in the ring buffers are
+        read from the workspace, which the caller owns.
+
+        Returns:
+            By the output's name, its values as float64 ``output_shape``; NaN where a ring had gone
+            on before it could be read (a kernel of one row behind a border of several).
+        """
+        plan, workspace = self.plan, self.workspace
+        seen = {layer.output: np.full(layer.output_shape, np.nan) for layer in plan.layers}
+        done = {layer.output: 0 for layer in plan.convs}
+        logits = self.new_logits()
+        self._lib_function("begin")(workspace)
+        for row in image:
+            self._lib_function("row")(workspace, self.bytes_of(row))
+            self._read_rings(seen, done, _ready_rows(plan, int(workspace.row)))
+        self._lib_function("finish")(workspace, self.numbers_of(logits))
+        self._read_rings(seen, done, _ready_rows(plan, int(workspace.row)))
+        for layer in plan.denses[:-1]:
+            unit = getattr(workspace.share.units, layer.output)
+            seen[layer.output][:] = self._array(unit, layer.output_shape)
+        seen["logits"][:] = logits
+        return seen
+
+    def _array(self, field: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        dtype = np.float32 if self.plan.dtype == "float32" else np.uint8
+        return np.frombuffer(self._ffi.buffer(field), dtype).reshape(shape)
+
+    def _read_rings(self, seen: Outputs, done: dict[str, int], ready: dict[str, int]) -> None:
+        """Copies the rows of each convolution's output that are new since the last call."""
+        for layer, following in zip(self.plan.convs, self.plan.layers[1:], strict=False):
+            rows, columns, channels = layer.output_shape
+            if not following.is_conv:
+                whole = self._array(getattr(self.workspace, layer.output), layer.output_shape)
+                seen[layer.output][: ready[layer.output]] = whole[: ready[layer.output]]
+                continue
+            ring_field = getattr(self.workspace.share.rows, layer.output)
+            ring = self._array(ring_field, (following.ring_rows, following.row_values))
+            (above, below), (side, _) = following.padding
+            newest = above + ready[layer.output] + (below if ready[layer.output] == rows else 0)
+            for y in range(done[layer.output], ready[layer.output]):
+                if y + above >= newest - following.ring_rows:
+                    row = ring[(y + above) % following.ring_rows]
+                    values = row[side * channels :][: columns * channels]
+                    seen[layer.output][y] = values.reshape(columns, channels)
+            done[layer.output] = ready[layer.output]
+
+
+def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:
+    """How many rows of each convolution's output there are after so many, border included."""
+    ready: dict[str, int] = {}
+    rows = image_rows
+    for place, layer in enumerate(plan.convs):
+        (above, below), _ = layer.padding
+        height = layer.input_shape[0]
+        padded = above + rows
+        if place and rows == height:
+            padded += below
+        made = (padded - layer.ring_rows) // layer.stage.pool_size + 1
+        rows = max(0, made) if padded >= layer.ring_rows else 0
+        ready[layer.output] = rows
+    return ready
+
+
+def declarations(header: Path, command: Sequence[str]) -> str:
+    """The declarations of ``header`` without comments and macros, as cffi takes them.
+
+    The compiler's own preprocessor takes them off; it finds an empty ``stdint.h``, since cffi knows
+    those types.
+    """
+    empty = header.parent / "empty"
+    empty.mkdir(exist_ok=True)
+    (empty / "stdint.h").write_text("")
+    options = ["-x", "c", "-E", "-P", "-nostdinc", "-I"]
+    return _run([command[0], *options, empty, header])
+
+
+def first_difference(
+    layers: Sequence[Layer], compiled: Outputs, reference: Outputs
+) -> tuple[str, tuple[int, ...], float, float] | None:
+    """The first layer and place at which two runs of one image differ, with both values.
+
+    Args:
+        layers: the chain, in the order to look at.
+        compiled: of :meth:`CompiledNetwork.layers`.
+        reference: arrays of the same shapes.
+    """
+    for layer in layers:
+        ours, theirs = compiled[layer.output], reference[layer.output]
+        differ = ~np.isnan(ours) & (ours != theirs)
+        if differ.any():
+            place = tuple(int(i) for i in np.argwhere(differ)[0])
+            return layer.name, place, float(ours[place]), float(theirs[place])
+    return None

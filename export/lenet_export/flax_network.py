@@ -1,0 +1,61 @@
+"""The float network of a chain, of Flax's own layers: what the C is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from lenet_export.checkpoint import Model, Stage
+from lenet_export.reference import Images, Outputs, in_batches
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "none": lambda x: x,
+    "sigmoid": nn.sigmoid,
+    "relu": nn.relu,
+}
+POOLS: dict[str, Callable[..., jax.Array]] = {"avg": nn.avg_pool, "max": nn.max_pool}
+
+
+class FlaxNetwork(nn.Module):
+    """A chain of stages."""
+
+    stages: tuple[Stage, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
+        """Every stage's output by the stage's name, for float32 images from 0 to 1, NHWC."""
+        outputs = {}
+        for stage in self.stages:
+            if stage.kernel is not None:
+                x = nn.Conv(stage.features, stage.kernel, padding=stage.padding, name=stage.name)(x)
+            else:
+                x = nn.Dense(stage.features, name=stage.name)(x.reshape(len(x), -1))
+            x = ACTIVATIONS[stage.activation](x)
+            if stage.pool != "none":
+                window = (stage.pool_size, stage.pool_size)
+                x = POOLS[stage.pool](x, window, window)
+            outputs[stage.name] = x
+        return outputs
+
+
+def run_floats(model: Model, images: Images) -> Outputs:
+    """Every stage's float32 output, by the stage's name; the last stage's are the logits.
+
+    Args:
+        model: the trained network.
+        images: uint8 ``(images, rows, columns, channels)``.
+    """
+    params: dict[str, dict[str, Any]] = {}
+    for name, value in model.params.items():
+        layer, tensor = name.split("/")
+        params.setdefault(layer, {})[tensor] = value
+    network = FlaxNetwork(model.stages)
+
+    def logits(images: jax.Array) -> Any:
+        return network.apply({"params": params}, images.astype(jnp.float32) / 255)
+
+    return in_batches(jax.jit(logits), images)

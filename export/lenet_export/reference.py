@@ -1,0 +1,123 @@
+"""The integer network: the specification of the generated C, one function a rule.
+
+It is written against the array interface that NumPy and JAX share, and takes the module as ``xp``:
+``jax.numpy`` where C is proven equal to it (:func:`run_integers`), ``numpy`` where an export needs
+the known answers of the self-test and must start fast. A float32 plan goes through the same chain
+in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export.plan import Layer, Plan
+
+Images = npt.NDArray[np.uint8]
+Outputs = dict[str, npt.NDArray[Any]]
+
+
+def network(plan: Plan, images: Any, xp: Any = np) -> dict[str, Any]:
+    """Every layer's output for ``images``.
+
+    Args:
+        plan: int8 or float32.
+        images: uint8 ``(images, rows, columns, channels)``.
+        xp: ``numpy`` or ``jax.numpy``, with 64-bit types enabled.
+
+    Returns:
+        For each layer, by the name of its output, ``(images, *output_shape)``: codes, uint8, and
+        for the last one ``logits``, int32. Of a float32 plan: float64.
+    """
+    outputs = {}
+    x = images.astype(xp.int32 if plan.dtype == "int8" else xp.float64)
+    for layer in plan.layers:
+        x = pool(layer, activate(layer, accumulate(layer, x, xp), xp))
+        is_code = plan.dtype == "int8" and layer is not plan.layers[-1]
+        outputs[layer.output] = x.astype(xp.uint8) if is_code else x
+    return outputs
+
+
+def accumulate(layer: Layer, x: Any, xp: Any) -> Any:
+    """The sum ``bias + sum(weight * input)``, int32 (or float64)."""
+    weight = xp.asarray(layer.weight.astype(x.dtype))
+    bias = xp.asarray(layer.bias.astype(x.dtype))
+    if not layer.is_conv:
+        return x.reshape(len(x), -1) @ weight.T + bias
+    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)))
+    _, kernel_rows, kernel_columns, _ = weight.shape
+    rows, columns = x.shape[1] - kernel_rows + 1, x.shape[2] - kernel_columns + 1
+    return bias + sum(
+        x[:, i : i + rows, j : j + columns] @ weight[:, i, j].T
+        for i in range(kernel_rows)
+        for j in range(kernel_columns)
+    )
+
+
+def activate(layer: Layer, acc: Any, xp: Any) -> Any:
+    """Accumulators to codes, 0 to 255; those of the last layer are the logits."""
+    name = layer.stage.activation
+    if name == "none":
+        return acc
+    if layer.numbers is None:
+        return FLOAT_ACTIVATIONS[name](acc, xp)
+    numbers, rule = layer.numbers, layer.numbers.activation
+    assert rule is not None and numbers.gain is not None
+    gain = xp.asarray(numbers.gain.astype(np.int64))
+    index = (acc.astype(xp.int64) * gain) >> numbers.shift
+    index = xp.clip(index, 0, rule.top).astype(xp.int32)
+    return index if rule.table is None else xp.asarray(rule.table.astype(np.int32))[index]
+
+
+FLOAT_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "sigmoid": lambda z, xp: 1 / (1 + xp.exp(-z)),
+    "relu": lambda z, xp: xp.maximum(z, 0),
+}
+
+
+def pool(layer: Layer, x: Any) -> Any:
+    """The mean (of codes: rounded half up) or maximum of each window; partial windows go."""
+    size = layer.stage.pool_size
+    if layer.stage.pool == "none":
+        return x
+    n, rows, columns, channels = x.shape
+    x = x[:, : rows // size * size, : columns // size * size]
+    x = x.reshape(n, rows // size, size, columns // size, size, channels)
+    if layer.stage.pool == "max":
+        return x.max((2, 4))
+    places = size * size
+    total = x.sum((2, 4), dtype=x.dtype)
+    return total / places if layer.numbers is None else (total + places // 2) // places
+
+
+def run_integers(plan: Plan, images: Images) -> Outputs:
+    """:func:`network` in JAX, compiled, over any number of images.
+
+    Args:
+        plan: an int8 plan.
+        images: uint8 ``(images, rows, columns, channels)``.
+    """
+    import jax
+
+    with jax.enable_x64(True):
+        return in_batches(jax.jit(lambda x: network(plan, x, jax.numpy)), images)
+
+
+def in_batches(function: Callable[[Any], Any], images: Images, batch: int = 500) -> Outputs:
+    """``function`` over ``images``, ``batch`` at a time; the last batch is filled up with zeros.
+
+    So one compilation serves all. ``function`` gives a dictionary of arrays, images first.
+    """
+
+    def parts() -> Iterator[Outputs]:
+        for start in range(0, len(images), batch):
+            part = images[start : start + batch]
+            filled = np.zeros((min(batch, len(images)), *images.shape[1:]), np.uint8)
+            filled[: len(part)] = part
+            yield {name: np.asarray(v)[: len(part)] for name, v in function(filled).items()}
+
+    collected = list(parts())
+    return {name: np.concatenate([part[name] for part in collected]) for name in collected[0]}

@@ -1,0 +1,219 @@
+"""Proof that the compiled C computes what JAX computes."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export import compiled, idx, reference
+from lenet_export.errors import UserError
+from lenet_export.plan import Plan
+from lenet_export.reference import Images
+
+FLOAT_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found; it found no difference, or it would have raised.
+
+    Attributes:
+        images: how many were compared.
+        logits: how many logits were compared.
+        largest_difference: of a logit to Flax, for float32; to the integer reference, 0, for int8.
+        real_images: how many of the images the user gave.
+        same_class: how many of those have the class that Flax float32 gives them.
+        float_accuracy: Flax's share of right classes on those, or ``None`` without labels.
+        c_accuracy: likewise that of the C.
+    """
+
+    images: int
+    logits: int
+    largest_difference: float
+    real_images: int
+    same_class: int
+    float_accuracy: float | None
+    c_accuracy: float | None
+
+
+def stress_images(plan: Plan, seed: int = 0, random: int = 400) -> Images:
+    """Images made to find differences, uint8 ``(images, rows, columns, channels)``.
+
+    Black, white, each grey edge value, checkerboards, stripes, ramps; random images of every
+    density and strokes as a pen leaves them; and for each channel of a first convolution the two
+    images that drive its accumulator to its proven bounds.
+    """
+    shape = plan.layers[0].input_shape
+    rows, columns, _ = shape
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:rows, :columns]
+    patterns: list[npt.NDArray[Any]] = [np.full(shape, v) for v in (0, 255, 1, 127, 128, 254)]
+    for size in (1, 2, 3, 5):
+        for board in ((y // size + x // size) % 2, y // size % 2, x // size % 2):
+            patterns += [255 * board, 255 - 255 * board]
+    patterns += [255 * y // max(rows - 1, 1), 255 * x // max(columns - 1, 1)]
+    images = [np.broadcast_to(p.reshape(*p.shape[:2], -1), shape) for p in patterns]
+    for density in np.linspace(0.02, 1, random // 2):
+        images.append(rng.integers(0, 256, shape) * (rng.random(shape) < density))
+    images += [_strokes(rng, rows, columns)[..., None] * np.ones(shape) for _ in range(random // 2)]
+    images += _extreme_images(plan)
+    return np.stack(images).astype(np.uint8)
+
+
+def _strokes(rng: np.random.Generator, rows: int, columns: int) -> npt.NDArray[Any]:
+    """Two to four straight strokes with soft edges, 0 to 255."""
+    y, x = np.mgrid[:rows, :columns]
+    ink = np.zeros((rows, columns))
+    for _ in range(rng.integers(2, 5)):
+        (y0, x0), (y1, x1) = rng.random((2, 2)) * (rows, columns)
+        length = (y1 - y0) ** 2 + (x1 - x0) ** 2 + 1e-9
+        along = np.clip(((y - y0) * (y1 - y0) + (x - x0) * (x1 - x0)) / length, 0, 1)
+        distance = np.hypot(y - y0 - along * (y1 - y0), x - x0 - along * (x1 - x0))
+        ink = np.maximum(ink, np.clip(2.2 - distance, 0, 1))
+    return np.floor(255 * ink)
+
+
+def _extreme_images(plan: Plan) -> list[npt.NDArray[Any]]:
+    """For each output of the first layer: ink where its weights are positive, and the converse."""
+    layer = plan.layers[0]
+    rows, columns, channels = layer.input_shape
+    images = []
+    for weight in layer.weight:
+        if layer.is_conv:
+            tiles = (-(-rows // weight.shape[0]), -(-columns // weight.shape[1]), 1)
+            weight = np.tile(weight, tiles)[:rows, :columns]
+        positive = 255 * (weight.reshape(rows, columns, channels) > 0)
+        images += [positive, 255 - positive]
+    return images
+
+
+def read_images(folder: Path, plan: Plan) -> tuple[Images, npt.NDArray[Any] | None]:
+    """The test images of an IDX folder, and their labels if they are there.
+
+    Args:
+        folder: with ``t10k-images-idx3-ubyte`` and perhaps ``t10k-labels-idx1-ubyte``, plain or
+            gzipped; or a path of an IDX file of images itself.
+        plan: whose input shape the images must have.
+
+    Raises:
+        UserError: a file is missing, damaged, or does not fit the plan.
+    """
+    shape = plan.layers[0].input_shape
+    dims = 3 if shape[2] == 1 else 4
+    labels: npt.NDArray[Any] | None = None
+    path: Path | None = folder
+    if folder.is_dir():
+        path = idx.find(folder, f"t10k-images-idx{dims}-ubyte")
+        if path is None:
+            raise UserError(
+                folder,
+                f"holds no t10k-images-idx{dims}-ubyte, plain or .gz",
+                "give a folder of MNIST's layout, e.g. the one that lenet-train wrote",
+            )
+        label_path = idx.find(folder, "t10k-labels-idx1-ubyte")
+        labels = None if label_path is None else idx.read(label_path, 1)
+    assert path is not None
+    images = idx.read(path, dims)
+    if len(images) == 0 or images.shape[1:] != shape[: dims - 1]:
+        raise UserError(
+            path,
+            f"has images of shape {images.shape}, the model reads {shape[0]} rows of {shape[1]}",
+            "give images of the model's size",
+        )
+    if labels is not None and len(labels) != len(images):
+        raise UserError(
+            folder, f"has {len(images)} images but {len(labels)} labels", "give matching files"
+        )
+    return images.reshape(len(images), *shape), labels
+
+
+def verify(
+    plan: Plan,
+    files: dict[str, bytes],
+    prefix: str = "lenet",
+    images: Images | None = None,
+    labels: npt.NDArray[Any] | None = None,
+) -> Report:
+    """Compiles ``files`` and compares every logit with JAX.
+
+    Args:
+        plan: what the files were printed from.
+        files: of :func:`lenet_export.render.render_c`.
+        prefix: of the public names.
+        images: real images to compare on, beside :func:`stress_images`.
+        labels: their classes.
+
+    Raises:
+        UserError: one logit differs (int8), or differs by more than 1e-4 (float32, relative to the
+            largest logit where that is above 1); or the self-test fails, or no compiler is there.
+    """
+    from lenet_export import flax_network
+
+    real = 0 if images is None else len(images)
+    stress = stress_images(plan)
+    everything = stress if images is None else np.concatenate([images, stress])
+    with tempfile.TemporaryDirectory() as folder:
+        network = compiled.CompiledNetwork(plan, files, Path(folder), prefix=prefix)
+        ours = network.logits(everything)
+        floats = flax_network.run_floats(plan.model, everything)[plan.model.stages[-1].name]
+        if plan.dtype == "int8":
+            expected = reference.run_integers(plan, everything)["logits"]
+            wrong = ours != expected
+        else:
+            expected = floats
+            wrong = ~(np.abs(ours - expected) <= FLOAT_TOLERANCE * max(1, np.abs(expected).max()))
+        if wrong.any():
+            first = int(np.argwhere(wrong.any(axis=1))[0, 0])
+            raise _difference(network, everything[first], first, wrong, prefix)
+        result = network.self_test(network.workspace)
+        if result != 0:
+            raise UserError(
+                f"{prefix}.c",
+                f"all logits are right, but {prefix}_self_test returns {result}",
+                "this is a bug of lenet-export: please report it with the model",
+            )
+    classes, float_classes = ours[:real].argmax(1), floats[:real].argmax(1)
+    return Report(
+        images=len(everything),
+        logits=ours.size,
+        largest_difference=float(np.abs(ours.astype(np.float64) - expected).max()),
+        real_images=real,
+        same_class=int((classes == float_classes).sum()),
+        float_accuracy=None if labels is None else float((float_classes == labels).mean()),
+        c_accuracy=None if labels is None else float((classes == labels).mean()),
+    )
+
+
+def _difference(
+    network: compiled.CompiledNetwork,
+    image: Images,
+    number: int,
+    wrong: npt.NDArray[Any],
+    prefix: str,
+) -> UserError:
+    """The error for the first image whose logits differ: with the first layer that does."""
+    plan = network.plan
+    taps = network.layers(image)
+    expected = {k: np.asarray(v)[0] for k, v in reference.network(plan, image[None]).items()}
+    if plan.dtype == "float32":
+        # Float rounding differs in every layer: the first that is far off is the one to name.
+        for name, value in expected.items():
+            near = np.abs(taps[name] - value) <= FLOAT_TOLERANCE * max(1, np.abs(value).max())
+            expected[name] = np.where(near, taps[name], value)
+    found = compiled.first_difference(plan.layers, taps, expected)
+    where = (
+        f"differs first in layer {found[0]} at {found[1]}: C {found[2]:g}, JAX {found[3]:g}"
+        if found
+        else "differs in no layer when its rows are given one by one"
+    )
+    return UserError(
+        f"{prefix}.c",
+        f"{int(wrong.sum())} of {wrong.size} logits differ from JAX; image {number} {where}",
+        "nothing was written; this is a bug of lenet-export or of the compiler "
+        f"({' '.join(compiled.compiler())}): please report it with the model",
+    )

@@ -1,0 +1,98 @@
+"""``--target npz``: every number of a plan, named by layer, with its documentation inside."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from lenet_export.plan import TOOL_VERSION, Plan
+
+README = """\
+Everything that is needed to compute this network, without lenet-export. In Python:
+numpy.load("lenet.npz"); print(data["README"]). Every layer has its keys as "<layer>/<key>".
+
+readme_version   1
+tool             what wrote the file
+model_id         SHA-256 over the numbers, the same as in the generated C
+dtype            "int8" or "float32"
+layers           the layers' names, first to last
+input_shape      rows, columns, channels of the image; its bytes are 0 (background) to 255 (ink)
+logit_scale      the value of logit 1 in units of the float network's logits
+min_gap          a reading is accepted if (largest logit - second largest) >= min_gap
+
+<layer>/kind     "conv" (cross-correlation, stride 1) or "dense" (the input flattened in C
+                 order: row, column, channel)
+<layer>/weight   conv: [output channel][kernel row][kernel column][input channel];
+                 dense: [unit][input]
+<layer>/bias     [output channel or unit]
+<layer>/padding  conv: zeros added to the input, [[above, below], [left, right]]
+<layer>/activation  "sigmoid", "relu" or "none"
+<layer>/pool, <layer>/pool_size  "avg", "max" or "none"; side and stride of the square window; rows
+                 and columns that fill no window are dropped
+
+int8. All integers; ">>" is an arithmetic shift (floor), "//" divides and floors:
+
+    acc   = bias + sum(weight * input code)                            s32, cannot overflow
+    index = min(max((acc * gain) >> shift, 0), top)                    64-bit product
+    code  = table[index] if the layer has a table, otherwise index     0 to 255
+    pool  "avg": (sum of the window + size * size // 2) // (size * size);  "max": the largest
+
+The codes are the next layer's input; the image's bytes are the first one's. The last layer has
+neither gain nor pool: its acc are the logits.
+
+<layer>/gain, <layer>/shift, <layer>/top, <layer>/table   as used above
+<layer>/acc_min, <layer>/acc_max   [channel], what acc cannot leave for any input
+<layer>/input_scale, <layer>/weight_scale, <layer>/output_scale   the value of input code 1, of
+                 weight 1 (by channel), of output code 1 (or logit 1). To compute, none is needed.
+
+float32. The same chain in floats; the first layer's weights are divided by 255, so that it reads
+the image's bytes: out = activation(bias + sum(weight * input)), sigmoid(z) = 1 / (1 + exp(-z)).
+"""
+
+
+def render_npz(plan: Plan) -> bytes:
+    """The ``.npz`` file of ``plan``; the same bytes for the same plan. Its format is ``README``."""
+    arrays: dict[str, Any] = {
+        "README": README,
+        "readme_version": 1,
+        "tool": f"lenet-export {TOOL_VERSION}",
+        "model_id": plan.model_id,
+        "dtype": plan.dtype,
+        "layers": [layer.name for layer in plan.layers],
+        "input_shape": plan.layers[0].input_shape,
+        "logit_scale": plan.logit_scale,
+        "min_gap": int(plan.threshold) if plan.dtype == "int8" else plan.threshold,
+    }
+    for layer in plan.layers:
+        values: dict[str, Any] = {
+            "kind": layer.stage.kind,
+            "weight": layer.weight,
+            "bias": layer.bias,
+            "padding": layer.padding,
+            "activation": layer.stage.activation,
+            "pool": layer.stage.pool,
+            "pool_size": layer.stage.pool_size,
+        }
+        numbers = layer.numbers
+        if numbers is not None:
+            values |= {
+                "acc_min": numbers.acc_min,
+                "acc_max": numbers.acc_max,
+                "input_scale": numbers.input_scale,
+                "weight_scale": numbers.weight_scale,
+                "output_scale": numbers.output_scale,
+            }
+            if numbers.activation is not None:
+                values |= {
+                    "gain": numbers.gain,
+                    "shift": numbers.shift,
+                    "top": numbers.activation.top,
+                }
+                if numbers.activation.table is not None:
+                    values["table"] = numbers.activation.table
+        arrays |= {f"{layer.name}/{key}": value for key, value in values.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
