@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,33 @@ def _run(command: Sequence[str | Path]) -> str:
     return done.stdout
 
 
+def compile_library(
+    files: dict[str, bytes], prefix: str, folder: Path, command: Sequence[str]
+) -> Path:
+    """Writes ``files`` to ``folder`` and compiles them; the path of the shared library."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    source = folder / f"{prefix}.c"
+    if source.name not in files:  # --single-file
+        source.write_text(f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n')
+    library = folder / f"{prefix}.so"
+    _run([*command, "-shared", "-fPIC", "-o", library, source])
+    return library
+
+
+def declarations(header: Path, command: Sequence[str]) -> str:
+    """The declarations of ``header`` without comments and macros, as cffi takes them.
+
+    The compiler's own preprocessor takes them off; it finds an empty ``stdint.h``, since cffi knows
+    those types.
+    """
+    empty = header.parent / "empty"
+    empty.mkdir(exist_ok=True)
+    (empty / "stdint.h").write_text("")
+    options = ["-x", "c", "-E", "-P", "-nostdinc", "-I"]
+    return _run([command[0], *options, empty, header])
+
+
 class CompiledNetwork:
     """A network of generated C in a shared library, with NumPy arrays in and out.
 
@@ -58,39 +86,30 @@ class CompiledNetwork:
         self,
         plan: Plan,
         files: dict[str, bytes],
-        folder: Path,
-        command: Sequence[str] | None = None,
         prefix: str = "lenet",
+        command: Sequence[str] | None = None,
     ) -> None:
-        """Compiles ``files`` (of :func:`lenet_export.render.render_c`) in ``folder``.
+        """Compiles ``files`` (of :func:`lenet_export.render.render_c`) and loads the library.
 
         Args:
             plan: what the files were printed from.
             files: their bytes by name.
-            folder: an existing folder for the library.
-            command: the compiler with its flags; default: the system's, ``-std=c99 -O2``.
             prefix: of the public names.
+            command: the compiler with its flags; default: the system's, ``-std=c99 -O2``.
 
         Raises:
             UserError: there is no compiler, or it refuses the files.
         """
         self.plan, self._prefix = plan, prefix
-        command = command or [*compiler(), *FLAGS]
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        source = folder / f"{prefix}.c"
-        if source.name not in files:
-            source = folder / f"{prefix}_implementation.c"
-            text = f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n'
-            source.write_text(text)
-        library = folder / f"{prefix}.so"
-        _run([*command, "-shared", "-fPIC", "-o", library, source])
         self._ffi = cffi.FFI()
-        self._ffi.cdef(declarations(folder / f"{prefix}.h", command))
-        self._lib = self._ffi.dlopen(str(library))
-        self.workspace = self._ffi.new(f"{prefix}_workspace *")
+        # The loader keeps the library; a new folder each time keeps it from finding an older one.
+        with tempfile.TemporaryDirectory() as name:
+            library = compile_library(files, prefix, Path(name), command or [*compiler(), *FLAGS])
+            self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", compiler()))
+            self._lib = self._ffi.dlopen(str(library))
+        self.workspace = self.new_workspace()
 
-    def __getattr__(self, name: str) -> Any:
+    def function(self, name: str) -> Any:
         """A C function by its name without the prefix, e.g. ``predict``."""
         return getattr(self._lib, f"{self._prefix}_{name}")
 
@@ -98,6 +117,15 @@ class CompiledNetwork:
     def workspace_bytes(self) -> int:
         """``sizeof(lenet_workspace)``."""
         return int(self._ffi.sizeof(f"{self._prefix}_workspace"))
+
+    def new_workspace(self) -> Any:
+        """A workspace of zeros."""
+        return self._ffi.new(f"{self._prefix}_workspace *")
+
+    def workspace_in(self, memory: npt.NDArray[np.uint8], offset: int = 0) -> Any:
+        """The workspace that begins at byte ``offset`` of ``memory``, which must outlive it."""
+        start = self._ffi.cast("uint8_t *", self._ffi.from_buffer(memory))
+        return self._ffi.cast(f"{self._prefix}_workspace *", start + offset)
 
     def bytes_of(self, image: Images) -> Any:
         """A contiguous uint8 array as the ``const uint8_t *`` that C takes."""
@@ -116,13 +144,10 @@ class CompiledNetwork:
     def logits(self, images: Images) -> npt.NDArray[Any]:
         """The logits of each image, ``(images, classes)``, int32 or float32."""
         results = np.stack([self.new_logits()] * len(images))
-        function, workspace = self._lib_function("logits"), self.workspace
+        function, workspace = self.function("logits"), self.workspace
         for image, result in zip(images, results, strict=True):
             function(workspace, self.bytes_of(image), self.numbers_of(result))
         return results
-
-    def _lib_function(self, name: str) -> Any:
-        return getattr(self._lib, f"{self._prefix}_{name}")
 
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.
@@ -138,12 +163,11 @@ class CompiledNetwork:
         seen = {layer.output: np.full(layer.output_shape, np.nan) for layer in plan.layers}
         done = {layer.output: 0 for layer in plan.convs}
         logits = self.new_logits()
-        self._lib_function("begin")(workspace)
+        self.function("begin")(workspace)
         for row in image:
-            self._lib_function("row")(workspace, self.bytes_of(row))
+            self.function("row")(workspace, self.bytes_of(row))
             self._read_rings(seen, done, _ready_rows(plan, int(workspace.row)))
-        self._lib_function("finish")(workspace, self.numbers_of(logits))
-        self._read_rings(seen, done, _ready_rows(plan, int(workspace.row)))
+        self.function("finish")(workspace, self.numbers_of(logits))
         for layer in plan.denses[:-1]:
             unit = getattr(workspace.share.units, layer.output)
             seen[layer.output][:] = self._array(unit, layer.output_shape)
@@ -188,19 +212,6 @@ def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:
         rows = max(0, made) if padded >= layer.ring_rows else 0
         ready[layer.output] = rows
     return ready
-
-
-def declarations(header: Path, command: Sequence[str]) -> str:
-    """The declarations of ``header`` without comments and macros, as cffi takes them.
-
-    The compiler's own preprocessor takes them off; it finds an empty ``stdint.h``, since cffi knows
-    those types.
-    """
-    empty = header.parent / "empty"
-    empty.mkdir(exist_ok=True)
-    (empty / "stdint.h").write_text("")
-    options = ["-x", "c", "-E", "-P", "-nostdinc", "-I"]
-    return _run([command[0], *options, empty, header])
 
 
 def first_difference(

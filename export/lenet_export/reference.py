@@ -73,7 +73,7 @@ def activate(layer: Layer, acc: Any, xp: Any) -> Any:
 
 
 FLOAT_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "sigmoid": lambda z, xp: 1 / (1 + xp.exp(-z)),
+    "sigmoid": lambda z, xp: 0.5 + 0.5 * xp.tanh(0.5 * z),
     "relu": lambda z, xp: xp.maximum(z, 0),
 }
 

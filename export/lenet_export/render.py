@@ -237,9 +237,9 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "table_types": _table_types(plan, tables),
         "tables_crc": _crc(plan.constants.values()),
         "known_images": KNOWN_IMAGES,
-        "logits_comment": f"1 is {plan.logit_scale:.6g} of the float network's."
-        if is_int
-        else "those of the float network to 1e-4.",
+        "logit_scale": _float_literal(np.float32(plan.logit_scale)),
+        "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.denses),
+        "images": _sentence(plan.model.info.get("images", "")),
     }
     if is_int:
         context["answers_crc"] = _crc([answers.astype(np.int32)])
@@ -247,7 +247,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         context["answers"] = np.array(
             [[float(f"{v:.6g}") for v in row] for row in answers], np.float32
         )
-        context["answers_tolerance"] = f"{max(1.0, float(np.abs(answers).max())) * 1e-3:.1g}"
+        tolerance = np.float32(f"{max(1.0, float(np.abs(answers).max())) * 1e-3:.1g}")
+        context["answers_tolerance"] = _float_literal(tolerance)
     return context | _reject_view(plan, options)
 
 
@@ -255,9 +256,12 @@ def _title(plan: Plan) -> str:
     """``lenet trained on mnist``, of what the model's file tells."""
     info = plan.model.info
     words = [str(info[key]) for key in ("arch", "dataset") if key in info]
-    return (
-        re.sub(r"[^\w .-]", "_", " trained on ".join(words), flags=re.ASCII) or "image classifier"
-    )
+    return _sentence(" trained on ".join(words)) or "image classifier"
+
+
+def _sentence(text: object) -> str:
+    """Words of the model's file that are safe in a C comment."""
+    return re.sub(r"[^\w ,.()-]", "_", str(text), flags=re.ASCII)
 
 
 def _product(*sizes: int) -> str:
@@ -440,7 +444,7 @@ def _reject_view(plan: Plan, options: Options) -> dict[str, Any]:
         "threshold": _threshold_text(plan, plan.threshold),
         "threshold_row": None,
         "max_error": f"{options.max_error or 0:g}",
-        "gap_images": table.images if table else 0,
+        "gap_images": _spaced(table.images) if table else "0",
         "gap_choices": [],
     }
     if plan.threshold_row is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,26 +156,25 @@ def verify(
     real = 0 if images is None else len(images)
     stress = stress_images(plan)
     everything = stress if images is None else np.concatenate([images, stress])
-    with tempfile.TemporaryDirectory() as folder:
-        network = compiled.CompiledNetwork(plan, files, Path(folder), prefix=prefix)
-        ours = network.logits(everything)
-        floats = flax_network.run_floats(plan.model, everything)[plan.model.stages[-1].name]
-        if plan.dtype == "int8":
-            expected = reference.run_integers(plan, everything)["logits"]
-            wrong = ours != expected
-        else:
-            expected = floats
-            wrong = ~(np.abs(ours - expected) <= FLOAT_TOLERANCE * max(1, np.abs(expected).max()))
-        if wrong.any():
-            first = int(np.argwhere(wrong.any(axis=1))[0, 0])
-            raise _difference(network, everything[first], first, wrong, prefix)
-        result = network.self_test(network.workspace)
-        if result != 0:
-            raise UserError(
-                f"{prefix}.c",
-                f"all logits are right, but {prefix}_self_test returns {result}",
-                "this is a bug of lenet-export: please report it with the model",
-            )
+    network = compiled.CompiledNetwork(plan, files, prefix)
+    ours = network.logits(everything)
+    floats = flax_network.run_floats(plan.model, everything)[plan.model.stages[-1].name]
+    if plan.dtype == "int8":
+        expected = reference.run_integers(plan, everything)["logits"]
+        wrong = ours != expected
+    else:
+        expected = floats
+        wrong = ~(np.abs(ours - expected) <= FLOAT_TOLERANCE * max(1, np.abs(expected).max()))
+    if wrong.any():
+        first = int(np.argwhere(wrong.any(axis=1))[0, 0])
+        raise _difference(network, everything[first], first, wrong, prefix)
+    result = network.function("self_test")(network.workspace)
+    if result != 0:
+        raise UserError(
+            f"{prefix}.c",
+            f"all logits are right, but {prefix}_self_test returns {result}",
+            "this is a bug of lenet-export: please report it with the model",
+        )
     classes, float_classes = ours[:real].argmax(1), floats[:real].argmax(1)
     return Report(
         images=len(everything),
