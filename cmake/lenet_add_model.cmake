@@ -1,0 +1,140 @@
+# lenet_add_model: exports a checkpoint of lenet-train to C when a firmware is built.
+#
+#     lenet_add_model(
+#         TARGET digits                    # the static library to make
+#         [MODEL digits.safetensors]       # default: the MNIST model of lenet-export
+#         [PREFIX lenet]                   # of the header and of all public names
+#         [DTYPE int8]                     # or float32
+#         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
+#         [VERIFY])                        # compare the C with JAX, with the host's compiler
+#     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
+#
+# The C is exported again when the checkpoint or lenet-export changes. The library asks for C99 and
+# sets no other flag. A relative MODEL is relative to the current source folder. Values are checked
+# by lenet-export itself, when it runs.
+#
+# This file stands alone: include() it, or add the project by add_subdirectory or FetchContent.
+#
+# LENET_EXPORT_EXECUTABLE is the full path of lenet-export; default: the first one in PATH.
+
+include_guard(GLOBAL)
+cmake_policy(VERSION 3.20)
+
+# It runs on the host also where the program does not, so it is looked for in no target's sysroot.
+function(lenet_find_export)
+    find_program(
+        LENET_EXPORT_EXECUTABLE lenet-export
+        DOC "lenet-export, which lenet_add_model runs"
+        NO_CMAKE_FIND_ROOT_PATH)
+endfunction()
+
+function(lenet_add_model)
+    set(values TARGET MODEL PREFIX DTYPE MAX_ERROR)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY" "${values}" "")
+    set(where "lenet_add_model(TARGET ${arg_TARGET})")
+
+    # CMake drops a keyword whose value is empty, say of a misspelt variable.
+    foreach(name IN LISTS values)
+        if(name IN_LIST ARGV AND "${arg_${name}}" STREQUAL "")
+            message(FATAL_ERROR "${where}: ${name} has no value\n  give one, or leave ${name} out")
+        endif()
+    endforeach()
+    if(DEFINED arg_UNPARSED_ARGUMENTS)
+        string(REPLACE ";" " " unknown "${arg_UNPARSED_ARGUMENTS}")
+        message(FATAL_ERROR
+            "${where}: unknown arguments: ${unknown}\n"
+            "  it takes TARGET, MODEL, PREFIX, DTYPE, MAX_ERROR and VERIFY")
+    endif()
+    if(NOT DEFINED arg_TARGET)
+        message(FATAL_ERROR
+            "lenet_add_model: TARGET is missing\n"
+            "  name the library to make: lenet_add_model(TARGET digits)")
+    endif()
+    if(TARGET "${arg_TARGET}")
+        message(FATAL_ERROR
+            "${where}: there is a target of this name already\n"
+            "  choose another TARGET; lenet is that of the project's own model")
+    endif()
+    if(NOT CMAKE_C_COMPILER_LOADED)
+        message(FATAL_ERROR
+            "${where}: the project has not enabled the language C\n"
+            "  add it: project(... LANGUAGES C)")
+    endif()
+    if(NOT DEFINED arg_PREFIX)
+        set(arg_PREFIX lenet)
+    endif()
+    set(options --target c --prefix "${arg_PREFIX}")
+    set(model "")
+    if(DEFINED arg_MODEL)
+        get_filename_component(model "${arg_MODEL}" ABSOLUTE)
+        if(NOT EXISTS "${model}" OR IS_DIRECTORY "${model}")
+            message(FATAL_ERROR
+                "${where}: MODEL ${model} is not a file\n"
+                "  give a model.safetensors of lenet-train, "
+                "or leave MODEL out for the bundled MNIST model")
+        endif()
+        list(APPEND options --model "${model}")
+    endif()
+    if(DEFINED arg_DTYPE)
+        list(APPEND options --dtype "${arg_DTYPE}")
+    endif()
+    if(DEFINED arg_MAX_ERROR)
+        list(APPEND options --max-error "${arg_MAX_ERROR}")
+    endif()
+    if(arg_VERIFY)
+        list(APPEND options --verify)
+    else()
+        list(APPEND options --no-verify)
+    endif()
+
+    lenet_find_export()
+    if(NOT LENET_EXPORT_EXECUTABLE)
+        message(FATAL_ERROR
+            "${where}: lenet-export is not found in PATH\n"
+            "  pip install lenet-export, or set LENET_EXPORT_EXECUTABLE to its full path")
+    endif()
+    if(NOT IS_ABSOLUTE "${LENET_EXPORT_EXECUTABLE}"
+       OR NOT EXISTS "${LENET_EXPORT_EXECUTABLE}"
+       OR IS_DIRECTORY "${LENET_EXPORT_EXECUTABLE}")
+        message(FATAL_ERROR
+            "${where}: LENET_EXPORT_EXECUTABLE ${LENET_EXPORT_EXECUTABLE} is not the full path of "
+            "a file\n"
+            "  correct it, or unset it to search PATH")
+    endif()
+
+    # An SDK's CC is a cross compiler, whose code the host cannot run.
+    set(command "${LENET_EXPORT_EXECUTABLE}")
+    if(CMAKE_CROSSCOMPILING)
+        set(command "${CMAKE_COMMAND}" -E env --unset=CC "${LENET_EXPORT_EXECUTABLE}")
+    endif()
+
+    # An installed lenet-export gets a new script with each version. In a checkout, where its
+    # modules change without one, they count too.
+    set(package "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../export/lenet_export")
+    file(GLOB_RECURSE tool_files CONFIGURE_DEPENDS
+        "${package}/*.py" "${package}/*.j2" "${package}/*.safetensors")
+
+    set(folder "${CMAKE_CURRENT_BINARY_DIR}/lenet-export/${arg_TARGET}")
+    add_custom_command(
+        OUTPUT "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h"
+        BYPRODUCTS "${folder}/${arg_PREFIX}.json"
+        COMMAND ${command} ${options} --out "${folder}"
+        DEPENDS "${LENET_EXPORT_EXECUTABLE}" ${model} ${tool_files}
+        COMMENT "Exporting ${arg_PREFIX}.c and ${arg_PREFIX}.h for ${arg_TARGET}"
+        VERBATIM)
+    add_library(${arg_TARGET} STATIC "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h")
+    target_include_directories(${arg_TARGET} PUBLIC "${folder}")
+    lenet_set_properties(${arg_TARGET} ${arg_PREFIX})
+endfunction()
+
+# What every library of generated C has: its language, and the promise to be the only model of its
+# prefix. Two of one prefix would link, and the program would quietly use the first; CMake refuses
+# targets that disagree on such a property.
+function(lenet_set_properties target prefix)
+    set_target_properties(${target} PROPERTIES
+        C_STANDARD 99
+        C_STANDARD_REQUIRED ON
+        C_EXTENSIONS OFF
+        INTERFACE_LENET_MODEL_WITH_PREFIX_${prefix} ${target}
+        COMPATIBLE_INTERFACE_STRING LENET_MODEL_WITH_PREFIX_${prefix})
+endfunction()
