@@ -1,0 +1,339 @@
+"""Images and labels: scikit-learn's digits, MNIST, Fashion-MNIST, or the user's own IDX files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export import idx
+from lenet_export.errors import UserError
+
+CLASSES = 10
+SIDE = 28
+FEWEST = 100
+TIMEOUT_SECONDS = 30
+IMAGES = "{}-images-idx3-ubyte"
+LABELS = "{}-labels-idx1-ubyte"
+FILES = {
+    IMAGES.format("train"): 3,
+    LABELS.format("train"): 1,
+    IMAGES.format("t10k"): 3,
+    LABELS.format("t10k"): 1,
+}
+
+#: How an image of a data set is made from a camera's or scanner's; the C header prints it.
+_DIGIT = "A digit is scaled to fit into 20x20 pixels and centred by its mass."
+CONVENTIONS = {"digits": _DIGIT, "mnist": _DIGIT}
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images uint8 ``(n, 28, 28)``, 0 background, 255 ink, and labels uint8 ``(n,)``, 0 to 9."""
+
+    images: UInt8
+    labels: UInt8
+
+    def __getitem__(self, at: Any) -> Images:
+        """The images and labels at the places ``at``."""
+        return Images(self.images[at], self.labels[at])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, split.
+
+    Attributes:
+        name: as the run calls it.
+        training: what the network learns from.
+        validation: what choices are made by; no image of it is learned from.
+        test: what the result is measured on, once; nothing is chosen by it.
+    """
+
+    name: str
+    training: Images
+    validation: Images
+    test: Images
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the images and labels of all three splits, in order."""
+        digest = hashlib.sha256()
+        for part in (self.training, self.validation, self.test):
+            digest.update(np.ascontiguousarray(part.images).tobytes())
+            digest.update(np.ascontiguousarray(part.labels).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a published data set lies.
+
+    Attributes:
+        mirrors: addresses of folders, tried in turn.
+        packed: file name to SHA-256 of the published ``.gz``.
+        unpacked: the same of the unpacked files, where it is published.
+    """
+
+    mirrors: tuple[str, ...]
+    packed: dict[str, str]
+    unpacked: dict[str, str]
+
+
+SOURCES = {
+    # LeCun, Cortes, Burges, http://yann.lecun.com/exdb/mnist; CC BY-SA 3.0.
+    "mnist": Source(
+        mirrors=(
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        packed={
+            "train-images-idx3-ubyte": (
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+            ),
+            "train-labels-idx1-ubyte": (
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+            ),
+        },
+        unpacked={
+            "train-images-idx3-ubyte": (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            ),
+            "train-labels-idx1-ubyte": (
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
+        },
+    ),
+    # Xiao, Rasul, Vollgraf, https://github.com/zalandoresearch/fashion-mnist; MIT.
+    "fashion-mnist": Source(
+        mirrors=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ),
+        packed={
+            "train-images-idx3-ubyte": (
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+            ),
+            "train-labels-idx1-ubyte": (
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+            ),
+        },
+        unpacked={},
+    ),
+}
+
+NAMES = ("digits", *SOURCES)
+
+
+def load(name: str) -> Dataset:
+    """The data set ``name``: one of ``NAMES``, or a folder that holds the four IDX files.
+
+    Raises:
+        UserError: a file is missing, damaged, not the published one, or does not hold 28x28 images
+            and labels 0 to 9; or no mirror gives it.
+    """
+    if name == "digits":
+        return digits()
+    if name in SOURCES:
+        folder = _local(name) or _fetch(name)
+    else:
+        folder = Path(name)
+        if not folder.is_dir():
+            raise UserError(
+                name,
+                "is neither the name of a data set nor a folder",
+                f"names: {', '.join(NAMES)}; or a folder that holds {', '.join(FILES)}",
+            )
+        # The name goes into the model's file, which tells no path of the user's machine.
+        name = folder.resolve().name
+    training, test = read_pair(folder, "train"), read_pair(folder, "t10k")
+    return _split(name, training, test)
+
+
+def _split(name: str, images: Images, test: Images) -> Dataset:
+    """Takes the validation split from the training images.
+
+    It is the last 5,000 of them in a fixed random order, or the last 15 % if that is fewer.
+    """
+    count = len(images.labels)
+    # RandomState and not Generator: only its numbers are promised to stay the same (NEP 19).
+    order = np.random.RandomState(1998).permutation(count)
+    held = min(5000, count * 15 // 100)
+    return Dataset(name, images[order[:-held]], images[order[-held:]], test)
+
+
+def digits() -> Dataset:
+    """scikit-learn's 1,797 digits, made like MNIST's; 360 of them at random are the test images.
+
+    Each 8x8 image is enlarged to 20x20 by a cubic spline and put into 28x28 by its centre of mass,
+    as MNIST's were. Source: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI
+    Machine Learning Repository, 1998; CC BY 4.0.
+    """
+    from scipy.ndimage import center_of_mass, zoom
+    from sklearn.datasets import load_digits
+
+    small = load_digits()
+    images = np.zeros((len(small.images), SIDE, SIDE), np.uint8)
+    for image, eight in zip(images, small.images, strict=True):
+        twenty = zoom(eight, 20 / 8, order=3, mode="nearest", grid_mode=True)
+        twenty = np.clip(twenty * (255 / 16), 0, 255).round()
+        corner = [round((SIDE - 1) / 2 - place) for place in center_of_mass(twenty)]
+        top, left = np.clip(corner, 0, SIDE - 20)
+        image[top : top + 20, left : left + 20] = twenty
+    everything = Images(images, small.target.astype(np.uint8))
+    order = np.random.RandomState(1998).permutation(len(images))
+    return _split("digits", everything[order[:-360]], everything[order[-360:]])
+
+
+def read_pair(folder: Path, part: str) -> Images:
+    """The images and labels of ``part``, ``train`` or ``t10k``, from IDX files in ``folder``.
+
+    Raises:
+        UserError: see :func:`load`.
+    """
+    paths = [_find(folder, name.format(part)) for name in (IMAGES, LABELS)]
+    images, labels = idx.read(paths[0], 3), idx.read(paths[1], 1)
+    again = "give images and labels that belong together"
+    if images.shape[1:] != (SIDE, SIDE):
+        rows, columns = images.shape[1:]
+        raise UserError(
+            paths[0], f"has images of {rows}x{columns}, expected 28x28", "bring them to 28x28"
+        )
+    if len(images) != len(labels):
+        raise UserError(
+            paths[1], f"has {len(labels)} labels, but {paths[0]} has {len(images)} images", again
+        )
+    if len(labels) < FEWEST:
+        raise UserError(
+            paths[0], f"has {len(labels)} images, expected at least {FEWEST}", "give more images"
+        )
+    if labels.max() >= CLASSES:
+        at = int(np.argmax(labels >= CLASSES))
+        raise UserError(paths[1], f"label {at} is {labels[at]}, expected 0 to 9", again)
+    if labels.min() == labels.max():
+        raise UserError(
+            paths[1], f"every label is {labels[0]}, expected more than one class", again
+        )
+    return Images(images, labels)
+
+
+def _find(folder: Path, name: str) -> Path:
+    path = idx.find(folder, name)
+    if path is None:
+        raise UserError(
+            folder,
+            f"has neither {name} nor {name}.gz",
+            f"put it there; the folder must hold {', '.join(FILES)}",
+        )
+    return path
+
+
+def _local(name: str) -> Path | None:
+    """The folder with the published files in ``LENET_DATA``, or ``None`` if it has none of them.
+
+    Raises:
+        UserError: ``LENET_DATA`` is not a folder, or a file is missing or not the published one.
+    """
+    root = os.environ.get("LENET_DATA")
+    if not root:
+        return None
+    if not Path(root).is_dir():
+        raise UserError(f"LENET_DATA={root}", "is not a folder", "correct or unset the variable")
+    for folder in (Path(root) / name, Path(root)):
+        if any(idx.find(folder, file) for file in FILES):
+            for file in FILES:
+                _check_published(_find(folder, file), file, name)
+            return folder
+    print(f"LENET_DATA={root} has no {name}; taking it from cache or network", file=sys.stderr)
+    return None
+
+
+def _check_published(path: Path, file: str, name: str) -> None:
+    """Checks that ``path`` holds the published bytes of ``file``, packed by whichever gzip."""
+    source = SOURCES[name]
+    known = {hashes[file] for hashes in (source.packed, source.unpacked) if file in hashes}
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found in known:
+        return
+    if file in source.unpacked:
+        found = hashlib.sha256(idx.pack(idx.read(path, FILES[file]))).hexdigest()
+        if found in known:
+            return
+    raise UserError(
+        path,
+        f"is not {name}'s file: its SHA-256 is {found}, expected {' or '.join(sorted(known))}",
+        "fetch it again, or train on it as your own data with --dataset and its folder",
+    )
+
+
+def _fetch(name: str) -> Path:
+    """The folder in the user's cache with the published files, fetched if they are not there.
+
+    Raises:
+        UserError: no mirror gives a file with the published SHA-256.
+    """
+    import pooch
+
+    # Pooch tells of each download on stderr; the progress bar does that here.
+    pooch.get_logger().setLevel(logging.ERROR)
+    folder = Path(pooch.os_cache("lenet-export")) / name
+    for file, sha256 in SOURCES[name].packed.items():
+        _fetch_file(folder, f"{file}.gz", sha256, SOURCES[name].mirrors)
+    return folder
+
+
+def _fetch_file(folder: Path, file: str, sha256: str, mirrors: tuple[str, ...]) -> None:
+    import pooch
+
+    from lenet_train.progress import DownloadBar
+
+    failures = []
+    for mirror in mirrors:
+        bar = DownloadBar(file)
+        try:
+            pooch.retrieve(
+                mirror + file,
+                known_hash=f"sha256:{sha256}",
+                fname=file,
+                path=folder,
+                downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS),
+            )
+            return
+        # Requests' exceptions are OSErrors; pooch tells a wrong hash by a ValueError.
+        except (OSError, ValueError) as error:
+            reason = type(error).__name__ if isinstance(error, OSError) else "wrong SHA-256"
+            failures.append(f"{mirror} ({reason})")
+        finally:
+            bar.close()
+    raise UserError(
+        file,
+        f"no mirror gives it with SHA-256 {sha256}: {', '.join(failures)}",
+        "connect to the network, or name a folder that holds the four files in LENET_DATA",
+    )

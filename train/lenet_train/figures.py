@@ -1,0 +1,165 @@
+"""The figures of a run, each as the bytes of a PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from lenet_export.checkpoint import Float32, Stage
+from lenet_train.data import CLASSES, SIDE
+from lenet_train.loop import Epoch
+from lenet_train.summary import Row, parameters, rows
+
+DPI = 120
+MOST_FILTERS = 64
+
+# The top of the accuracy's axis, in % of the images: a split without a mistake is drawn there.
+FEWEST_MISTAKES = 0.1
+
+# Of the drawing of the network, in pixels of the image: between two outputs, between two channels.
+GAP = 10
+STEP = 0.5
+
+
+def curves(epochs: Sequence[Epoch], title: str) -> bytes:
+    """Loss and accuracy against the epoch."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure.suptitle(title)
+    loss, accuracy = figure.subplots(1, 2)
+    at = [epoch.epoch for epoch in epochs]
+    # A single epoch is a dot, for a line needs two.
+    style = {"marker": "o", "markersize": 3} if len(at) <= 20 else {}
+    loss.plot(at, [epoch.loss for epoch in epochs], **style)
+    loss.set(title="Training loss", ylabel="mean cross-entropy", yscale="log")
+    for name, values in [
+        ("training, as it learns", [epoch.train_accuracy for epoch in epochs]),
+        ("validation", [epoch.validation_accuracy for epoch in epochs]),
+    ]:
+        mistakes = np.maximum(100 - 100 * np.array(values), FEWEST_MISTAKES)
+        label = f"{name}: {100 * values[-1]:.2f} % at the end"
+        accuracy.plot(at, mistakes, label=label, **style)
+    # By the logarithm of the mistakes, for 99.0 and 99.5 % differ more than 50 and 51 %.
+    ticks = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
+    accuracy.set(title="Accuracy", ylabel="images classified rightly, %", yscale="log")
+    accuracy.set_yticks(ticks, [f"{100 - tick:g}" for tick in ticks])
+    accuracy.set_yticks([], minor=True)
+    accuracy.set_ylim(100, FEWEST_MISTAKES)
+    accuracy.legend(loc="best")
+    for axes in (loss, accuracy):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    return _png(figure)
+
+
+def confusion(labels: Any, guesses: Any, title: str) -> bytes:
+    """How many test images of each class (row) were taken for each class (column).
+
+    Only the mistakes are coloured: beside 99 % on the diagonal they would all look alike.
+    """
+    counts = np.zeros((CLASSES, CLASSES), int)
+    np.add.at(counts, (labels, guesses), 1)
+    mistakes = counts * (1 - np.eye(CLASSES, dtype=int))
+    figure = Figure(figsize=(7.5, 6.8), layout="constrained")
+    axes = figure.subplots()
+    # So that a class with a single mistake stays pale.
+    most = max(int(mistakes.max()), 5)
+    axes.set_facecolor("lightgray")
+    coloured = np.ma.masked_array(mistakes, np.eye(CLASSES, dtype=bool))
+    image = axes.imshow(coloured, cmap="Reds", vmin=0, vmax=most)
+    for (row, column), count in np.ndenumerate(counts):
+        if not count:
+            continue
+        dark = mistakes[row, column] > 0.6 * most
+        color = "white" if dark else "black"
+        axes.text(column, row, f"{count}", ha="center", va="center", color=color)
+    axes.set(
+        title=f"{title}\n{mistakes.sum():,} mistakes in {len(labels):,} test images",
+        xlabel="class given by the network",
+        ylabel="true class",
+        xticks=range(CLASSES),
+        yticks=range(CLASSES),
+    )
+    bar = figure.colorbar(image, label="mistakes", shrink=0.8)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return _png(figure)
+
+
+def filters(kernel: Float32, title: str) -> bytes:
+    """The first layer's kernels as images: ``(5, 5, 1, features)`` or ``(784, units)``."""
+    pictures = kernel[:, :, 0] if kernel.ndim == 4 else kernel.reshape(SIDE, SIDE, -1)
+    pictures = np.moveaxis(pictures, -1, 0)
+    total, pictures = len(pictures), pictures[:MOST_FILTERS]
+    columns = 3 if len(pictures) <= 9 else 8
+    lines = -(-len(pictures) // columns)
+    width = max(6.0, columns)
+    height = 0.8 + lines * (0.8 * width / columns + 0.2)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    shown = "" if len(pictures) == total else f" (the first {len(pictures)} of {total})"
+    figure.suptitle(f"{title}{shown}")
+    most = float(np.abs(pictures).max())
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        axes.set_axis_off()
+        if number < len(pictures):
+            image = axes.imshow(pictures[number], cmap="RdBu_r", vmin=-most, vmax=most)
+            if len(pictures) <= 9:
+                axes.set_title(f"channel {number}", fontsize=9)
+    figure.colorbar(image, ax=grid, label="weight", shrink=0.8)
+    return _png(figure)
+
+
+def network(arch: str, stages: tuple[Stage, ...]) -> bytes:
+    """The shapes from image to logits: maps as stacks of squares, vectors as bars."""
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    axes = figure.subplots()
+    x = tallest = 0.0
+    for row in rows(stages):
+        width, height = _draw(axes, row, x)
+        tallest = max(tallest, height)
+        name = f"{row.layer}\n" if row.layer else ""
+        axes.text(
+            x + width / 2, height / 2 + 1, name + row.what.replace(", ", "\n"),
+            ha="center", va="bottom", fontsize=8,
+        )  # fmt: skip
+        axes.text(
+            x + width / 2, -height / 2 - 1, row.shape_text,
+            ha="center", va="top", fontsize=9, fontweight="bold",
+        )  # fmt: skip
+        x += width + GAP
+    axes.set(
+        title=f"{arch}: shape of each layer's output, {parameters(stages):,} parameters",
+        xlim=(-GAP, x), ylim=(-tallest / 2 - 4, tallest / 2 + 12), aspect="equal",
+    )  # fmt: skip
+    axes.set_axis_off()
+    return _png(figure)
+
+
+def _draw(axes: Axes, row: Row, x: float) -> tuple[float, float]:
+    """Draws one output with its left side at ``x``; returns its width and height."""
+    style: dict[str, Any] = {"facecolor": "#dbe9f6", "edgecolor": "#2b5c8a", "linewidth": 0.7}
+    if len(row.shape) == 1:
+        # As tall as the side of a square with as many pixels: the longest still fits the page.
+        height = row.shape[0] ** 0.5
+        axes.add_patch(Rectangle((x, -height / 2), 2, height, **style))
+        return 2, height
+    height, width, channels = row.shape
+    depth = (channels - 1) * STEP
+    for channel in range(channels):
+        across = channel * STEP
+        corner = (x + across, (depth - height) / 2 - across)
+        axes.add_patch(Rectangle(corner, width, height, **style))
+    return width + depth, height + depth
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()

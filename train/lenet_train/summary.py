@@ -1,0 +1,76 @@
+"""What a network is made of: each layer's output shape and parameter count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from lenet_export.checkpoint import Stage
+from lenet_train.model import INPUT_SHAPE
+
+POOLS = {"avg": "mean", "max": "maximum"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the summary.
+
+    Attributes:
+        layer: the layer's name; empty where nothing is learned.
+        what: what is computed.
+        shape: of one image's output.
+        parameters: that the layer learns.
+    """
+
+    layer: str
+    what: str
+    shape: tuple[int, ...]
+    parameters: int = 0
+
+    @property
+    def shape_text(self) -> str:
+        """The shape as people write it, e.g. ``28x28x6``."""
+        return "x".join(map(str, self.shape))
+
+
+def rows(stages: tuple[Stage, ...]) -> Iterator[Row]:
+    """The lines of a chain, input first."""
+    shape: tuple[int, ...] = INPUT_SHAPE
+    yield Row("", "input", shape)
+    for stage in stages:
+        if stage.kind == "dense" and len(shape) > 1:
+            shape = (math.prod(shape),)
+            yield Row("", "flatten", shape)
+        parameters = math.prod(stage.kernel_shape(shape)) + stage.features
+        what = "dense"
+        if stage.kernel:
+            what = f"{stage.kernel[0]}x{stage.kernel[1]} convolution, {stage.padding}"
+        if stage.activation != "none":
+            what += f", {stage.activation}"
+        before_pool = stage.conv_shape(shape) if stage.kernel else (stage.features,)
+        shape = stage.output_shape(shape)
+        yield Row(stage.name, what, before_pool, parameters)
+        if stage.pool != "none":
+            size = stage.pool_size
+            yield Row("", f"{size}x{size} {POOLS[stage.pool]} pool", shape)
+
+
+def parameters(stages: tuple[Stage, ...]) -> int:
+    """How many parameters the chain learns."""
+    return sum(row.parameters for row in rows(stages))
+
+
+def table(arch: str, stages: tuple[Stage, ...]) -> Table:
+    """The summary for a terminal."""
+    result = Table(title=f"{arch}, {parameters(stages):,} parameters", show_footer=True)
+    result.add_column("layer", footer="total")
+    result.add_column("computes")
+    result.add_column("output", justify="right")
+    result.add_column("parameters", justify="right", footer=f"{parameters(stages):,}")
+    for row in rows(stages):
+        count = f"{row.parameters:,}" if row.parameters else ""
+        result.add_row(row.layer, row.what, row.shape_text, count)
+    return result
