@@ -17,6 +17,7 @@
  *   - Re-entrant: there is no global state. Use one workspace for each thread.
  *   - Functions that are given a whole image, and lenet_self_test, give up rows given before.
  *   - Images are 28 rows of 28 bytes, top left first; 0 is background, 255 is ink.
+ *     A digit is scaled to fit into 20x20 pixels and centred by its mass.
  */
 #ifndef LENET_H
 #define LENET_H
@@ -95,7 +96,7 @@ void lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t log
  *
  * Rows beyond the last are ignored; rows not given are background. lenet_begin must come first, and
  * again before the next image: memory that was never begun may hold anything. Rows take unequal
- * time: some complete rows of the layers behind. lenet_finish makes 58 920 of the 416 520 multiply-adds.
+ * time; lenet_finish makes 58 920 of the 416 520 multiply-adds.
  */
 void lenet_begin(lenet_workspace *ws);
 void lenet_row(lenet_workspace *ws, const uint8_t row[28]);

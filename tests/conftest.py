@@ -1,0 +1,45 @@
+"""What all tests share: data and networks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from lenet_export import checkpoint, idx
+from lenet_export.plan import make_plan
+from needs import ROOT, missing
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """The MNIST test images, uint8 (10000, 28, 28, 1), and their labels."""
+    folder = os.environ.get("LENET_DATA")
+    if not folder:
+        missing("MNIST", "set LENET_DATA to a folder with mnist/t10k-images-idx3-ubyte.gz")
+    images = idx.find(Path(folder) / "mnist", "t10k-images-idx3-ubyte")
+    labels = idx.find(Path(folder) / "mnist", "t10k-labels-idx1-ubyte")
+    assert images and labels, f"{folder}/mnist does not hold MNIST"
+    return idx.read(images, 3)[..., None], idx.read(labels, 1)
+
+
+@pytest.fixture(scope="session")
+def bundled():
+    """The bundled MNIST model."""
+    return checkpoint.load(ROOT / "export/lenet_export/models/mnist.safetensors")
+
+
+@pytest.fixture(scope="session", params=["int8", "float32"])
+def plan(request, bundled):
+    """The bundled model, planned for each dtype."""
+    return make_plan(bundled, request.param)
+
+
+@pytest.fixture(scope="session")
+def int8_plan(bundled):
+    return make_plan(bundled, "int8")

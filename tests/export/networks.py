@@ -1,0 +1,93 @@
+"""Small networks with random weights, and programs that run generated C."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from lenet_export.checkpoint import GapTable, Model, Stage
+from lenet_export.render import Options, render_c
+
+LENET = (
+    Stage("conv1", "conv", 6, "sigmoid", (5, 5), "SAME", "avg", 2),
+    Stage("conv2", "conv", 16, "sigmoid", (5, 5), "VALID", "avg", 2),
+    Stage("fc1", "dense", 120, "sigmoid"),
+    Stage("fc2", "dense", 84, "sigmoid"),
+    Stage("fc3", "dense", 10),
+)
+MLP = (Stage("fc1", "dense", 24, "relu"), Stage("fc2", "dense", 10))
+#: Borders between convolutions, even kernels, no pool, a maximum, a 3x3 pool that drops a row.
+DEEP = (
+    Stage("stem", "conv", 3, "relu", (3, 3), "SAME"),
+    Stage("conv2", "conv", 4, "sigmoid", (4, 2), "SAME", "max", 2),
+    Stage("conv3", "conv", 5, "relu", (5, 3), "SAME", "avg", 3),
+    Stage("head", "dense", 7),
+)
+ONE = (Stage("fc", "dense", 3),)
+
+SHAPES = {"lenet": (28, 28, 1), "mlp": (28, 28, 1), "deep": (22, 17, 2), "one": (4, 5, 1)}
+CHAINS = {"lenet": LENET, "mlp": MLP, "deep": DEEP, "one": ONE}
+
+
+def random_model(stages, shape, seed=0, spread=2.0):
+    """A model whose sums spread over the whole range of its activations."""
+    rng = np.random.default_rng(seed)
+    params = {}
+    for stage, size in zip(stages, Model(shape, stages, {}).shapes, strict=False):
+        kernel = stage.kernel_shape(size)
+        inputs = int(np.prod(kernel[:-1]))
+        params[f"{stage.name}/kernel"] = rng.normal(0, spread * inputs**-0.5, kernel)
+        params[f"{stage.name}/bias"] = rng.normal(0, 0.3, stage.features)
+    table = GapTable(1000, ((0.0, 1000, 20), (0.5, 980, 5), (1.0, 900, 0)))
+    return Model(
+        shape,
+        tuple(stages),
+        {name: value.astype(np.float32) for name, value in params.items()},
+        {stage.name: 1.0 if stage.activation == "sigmoid" else 2.5 for stage in stages},
+        table,
+    )
+
+
+def named_model(name):
+    """One of the chains above."""
+    return random_model(CHAINS[name], SHAPES[name])
+
+
+def write_files(plan, folder: Path, options: Options | None = None):
+    """Renders ``plan`` into ``folder``."""
+    for name, data in render_c(plan, options or Options()).items():
+        (folder / name).write_bytes(data)
+
+
+#: Reads images from standard input and writes their logits, for compilers and sanitizers.
+DRIVER = """\
+#include "lenet.h"
+#include <stdio.h>
+
+int main(void)
+{
+    static lenet_workspace ws;
+    static uint8_t image[LENET_ROWS * LENET_COLUMNS * LENET_CHANNELS];
+    while (fread(image, sizeof image, 1, stdin) == 1) {
+        LOGIT logits[LENET_CLASSES];
+        lenet_logits(&ws, image, logits);
+        fwrite(logits, sizeof logits, 1, stdout);
+    }
+    return lenet_self_test(&ws);
+}
+"""
+
+
+def run_program(plan, images, command, folder: Path):
+    """The logits of a program compiled by ``command``, and what its self-test returns."""
+    write_files(plan, folder)
+    is_int = plan.dtype == "int8"
+    (folder / "driver.c").write_text(DRIVER.replace("LOGIT ", "int32_t " if is_int else "float "))
+    program = folder / "driver"
+    subprocess.run([*command, "-o", program, folder / "driver.c", folder / "lenet.c"], check=True)
+    done = subprocess.run([program], input=images.tobytes(), capture_output=True)
+    assert not done.stderr, done.stderr.decode()
+    logits = np.frombuffer(done.stdout, np.int32 if is_int else np.float32)
+    return logits.reshape(len(images), -1), done.returncode

@@ -1,0 +1,376 @@
+"""The command line: what it writes, how fast it starts, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from lenet_export import checkpoint, cli, idx
+from lenet_export.plan import make_plan
+
+from .networks import CHAINS, named_model
+
+PROGRAM = [sys.executable, "-m", "lenet_export.cli"]
+THREE = ["lenet.c", "lenet.h", "lenet.json"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+def fails(capsys, *arguments):
+    """The message of a command that must fail as a user's mistake: where, what, remedy."""
+    assert cli.main([str(a) for a in arguments]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("lenet-export: error: ")
+    what, *remedy = err.rstrip("\n").split("\n  ")
+    assert ": " in what.removeprefix("lenet-export: error: ")
+    assert remedy
+    return err
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    """A small whole checkpoint."""
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(named_model("deep"), path)
+    return path
+
+
+def test_with_nothing_else_it_exports_and_verifies_the_bundled_model(tmp_path):
+    done = run("--target", "c", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == THREE
+    assert "0 of 4,440 logits differ from the JAX integer reference" in done.stdout
+    assert "63,890 bytes" in done.stdout
+    assert "1,098 bytes" in done.stdout
+
+
+def test_without_verify_it_ends_within_a_second_and_never_imports_jax(tmp_path):
+    code = (
+        "import sys; from lenet_export.cli import main; status = main(sys.argv[1:]);"
+        "heavy = {'jax', 'flax', 'cffi', 'matplotlib', 'sklearn', 'rich'} & sys.modules.keys();"
+        "sys.exit(status or (str(heavy) if heavy else 0))"
+    )
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        command = [sys.executable, "-c", code, "--no-verify", "--out", str(tmp_path)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 1
+
+
+def test_two_exports_are_the_same_bytes_wherever_and_whenever(tmp_path):
+    seen = []
+    for place, zone in [("a", "Asia/Tokyo"), ("b/c", "America/Lima")]:
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        world = os.environ | {"TZ": zone, "PYTHONHASHSEED": str(len(place)), "LC_ALL": "C"}
+        for target in ("c", "npz"):
+            verify = ["--no-verify"] if target == "c" else []
+            done = run("--target", target, *verify, "--out", folder, cwd=tmp_path, env=world)
+            assert done.returncode == 0, done.stderr
+        files = sorted(folder.iterdir())
+        assert [file.name for file in files] == [*THREE, "lenet.npz"]
+        seen.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
+        time.sleep(1.1)
+    assert seen[0] == seen[1]
+
+
+def test_no_output_holds_a_path_a_host_or_a_date(tmp_path):
+    assert cli.main(["--no-verify", "--out", str(tmp_path / "secret")]) == 0
+    for file in (tmp_path / "secret").iterdir():
+        text = file.read_text()
+        assert "secret" not in text
+        assert os.uname().nodename not in text
+        assert time.strftime("%Y-") not in text
+
+
+def test_the_manifest_tells_what_the_files_are(tmp_path, bundled):
+    assert cli.main(["--no-verify", "--max-error", "0.005", "--out", str(tmp_path)]) == 0
+    manifest = json.loads((tmp_path / "lenet.json").read_text())
+    plan = make_plan(bundled, "int8", 0.005)
+    assert manifest["model_id"] == plan.model_id
+    assert manifest["constant_bytes"] == plan.constant_bytes == 63_890
+    assert manifest["workspace_bytes"] == 1_098
+    assert manifest["multiply_adds"] == 416_520
+    assert manifest["min_gap"] == plan.threshold
+    assert [stage["name"] for stage in manifest["stages"]] == [
+        "conv1",
+        "conv2",
+        "fc1",
+        "fc2",
+        "fc3",
+    ]
+    assert [stage["output"] for stage in manifest["stages"]][:2] == [[14, 14, 6], [5, 5, 16]]
+    for name in ("lenet.c", "lenet.h"):
+        data = (tmp_path / name).read_bytes()
+        assert manifest["files"][name] == hashlib.sha256(data).hexdigest()
+
+
+def test_the_stamp_is_a_command_that_prints_the_same_files(tmp_path, capsys):
+    options = ["--dtype", "float32", "--prefix", "amount", "--max-error", "0.005", "--single-file"]
+    assert cli.main([*options, "--no-verify", "--out", str(tmp_path / "one")]) == 0
+    stamp = (tmp_path / "one" / "amount.h").read_text().split("lenet-export --target c ")[1]
+    command = stamp.splitlines()[0].split()
+    assert cli.main([*command, "--no-verify", "--out", str(tmp_path / "two")]) == 0
+    capsys.readouterr()
+    for name in ("amount.h", "amount.json"):
+        one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
+        assert one == two
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_chain_exports_from_a_file(name, tmp_path, capsys):
+    checkpoint.save(named_model(name), tmp_path / "m.safetensors")
+    command = ["--model", str(tmp_path / "m.safetensors"), "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 0
+    assert "logits differ" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == THREE
+
+
+def test_it_verifies_on_the_images_and_labels_of_a_folder(tmp_path, model_file, capsys):
+    model = checkpoint.load(model_file)
+    images = np.random.default_rng(0).integers(0, 256, (30, *model.input_shape), np.uint8)
+    (tmp_path / "t10k-images-idx4-ubyte").write_bytes(idx.pack(images))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx.pack(np.zeros(30, np.uint8)))
+    command = ["--model", model_file, "--images", tmp_path, "--out", tmp_path / "out"]
+    assert cli.main([str(c) for c in command]) == 0
+    out = capsys.readouterr().out
+    assert "of 30 test images" in out
+    assert "accuracy" in out
+
+
+def test_a_missing_model_is_told(tmp_path, capsys):
+    assert "there is no such file" in fails(capsys, "--model", tmp_path / "none.safetensors")
+    assert "is a folder" in fails(capsys, "--model", tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"PK\x03\x04" * 50, bytes(4096)])
+def test_a_file_that_is_not_safetensors_is_told(data, tmp_path, capsys):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(data)
+    message = fails(capsys, "--model", path, "--out", tmp_path / "out")
+    assert f"{path}: is not a whole safetensors file" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keep", [7, 100, 0.5, -1])
+def test_a_truncated_file_is_told(keep, model_file, capsys):
+    data = model_file.read_bytes()
+    model_file.write_bytes(data[: int(len(data) * keep) if isinstance(keep, float) else keep])
+    assert "is not a whole safetensors file" in fails(capsys, "--model", model_file)
+
+
+def rewritten(model_file, **changes):
+    """Saves a changed model in the file's place."""
+    checkpoint.save(dataclasses.replace(checkpoint.load(model_file), **changes), model_file)
+    return model_file
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_not_finite_is_told_with_its_place(value, model_file, capsys):
+    params = dict(checkpoint.load(model_file).params)
+    params["conv2/kernel"] = params["conv2/kernel"].copy()
+    params["conv2/kernel"][1, 0, 2, 3] = value
+    message = fails(capsys, "--model", rewritten(model_file, params=params))
+    assert f"conv2/kernel has {value} at (1, 0, 2, 3)" in message
+
+
+def test_a_wrong_shape_is_told_with_what_the_architecture_says(model_file, capsys):
+    params = dict(checkpoint.load(model_file).params)
+    params["conv2/kernel"] = params["conv2/kernel"][..., :3]
+    message = fails(capsys, "--model", rewritten(model_file, params=params))
+    assert "conv2/kernel has shape (4, 2, 3, 3), expected (4, 2, 3, 4)" in message
+    assert "the architecture in its metadata says 4 channels" in message
+
+
+def test_a_missing_a_surplus_and_a_half_tensor_are_told(model_file, capsys):
+    whole = checkpoint.load(model_file).params
+    less = {name: value for name, value in whole.items() if name != "head/bias"}
+    assert "head/bias is missing" in fails(capsys, "--model", rewritten(model_file, params=less))
+    checkpoint.save(dataclasses.replace(named_model("deep"), params=whole), model_file)
+    more = whole | {"tail/bias": whole["head/bias"]}
+    message = fails(capsys, "--model", rewritten(model_file, params=more))
+    assert "tail/bias belongs to no layer" in message
+    half = whole | {"head/bias": whole["head/bias"].astype(np.float16)}
+    checkpoint.save(dataclasses.replace(named_model("deep"), params=half), model_file)
+    assert "head/bias is float16, expected float32" in fails(capsys, "--model", model_file)
+
+
+def with_metadata(model_file, change):
+    """The file with a changed JSON object in its metadata."""
+    data = model_file.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    head = json.loads(data[8 : 8 + size])
+    content = json.loads(head["__metadata__"].pop(checkpoint.KEY))
+    content = change(content)
+    if content is not None:
+        head["__metadata__"][checkpoint.KEY] = json.dumps(content)
+    else:
+        head["__metadata__"] = {"format": "pt"}
+    packed = json.dumps(head).encode()
+    model_file.write_bytes(struct.pack("<Q", len(packed)) + packed + data[8 + size :])
+    return model_file
+
+
+def changed_stage(**changes):
+    def change(content):
+        content["stages"][1] |= changes
+        return content
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda _: None, "its architecture is unknown"),
+        (lambda c: c | {"format": 9}, "has format 9, expected 1"),
+        (lambda c: c | {"stages": []}, "has no layers"),
+        (lambda c: c | {"stages": 5}, "metadata is damaged"),
+        (lambda c: c | {"input": [28, 28]}, "metadata is damaged"),
+        (lambda c: c | {"input": [28, -28, 1]}, "metadata is damaged"),
+        (lambda _: [1], "metadata is damaged"),
+        (lambda c: {k: v for k, v in c.items() if k != "input"}, "metadata is damaged"),
+        (changed_stage(kind="lstm"), 'layer 2 of 4, conv2: kind "lstm" is not supported'),
+        (changed_stage(padding="FULL"), 'padding "FULL" is not supported'),
+        (changed_stage(activation="gelu"), 'activation "gelu" is not supported'),
+        (changed_stage(features=0), "metadata is damaged"),
+        (changed_stage(kernel=None), "has no kernel size"),
+        (changed_stage(kernel=[99, 99], padding="VALID"), "its output would have the shape"),
+        (changed_stage(colour="red"), "metadata is damaged"),
+    ],
+)
+def test_an_unknown_architecture_is_told(change, says, model_file, capsys):
+    message = fails(capsys, "--model", with_metadata(model_file, change))
+    assert says in message
+
+
+def test_text_of_the_model_cannot_break_out_of_a_c_comment(model_file, tmp_path):
+    info = {"arch": "*/ int evil; /*", "dataset": "a\nb", "images": "x */ y"}
+    rewritten(model_file, info=info)
+    assert cli.main(["--model", str(model_file), "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "lenet.h").read_text()
+    assert "*/ int" not in text
+    assert "x */" not in text
+
+
+def test_an_all_zero_channel_is_told(model_file, capsys):
+    params = dict(checkpoint.load(model_file).params)
+    params["conv3/kernel"] = params["conv3/kernel"] * (np.arange(5) != 2)
+    params["conv3/kernel"] = params["conv3/kernel"].astype(np.float32)
+    message = fails(capsys, "--model", rewritten(model_file, params=params))
+    assert "layer 3 of 4, conv3: output 2 has only zero weights" in message
+
+
+def test_a_file_in_place_of_the_folder_is_told_and_kept(tmp_path, capsys):
+    path = tmp_path / "out"
+    path.write_text("precious")
+    assert "is a file, not a folder" in fails(capsys, "--no-verify", "--out", path)
+    assert "cannot be written" in fails(capsys, "--no-verify", "--out", path / "below")
+    assert path.read_text() == "precious"
+
+
+def test_a_folder_in_place_of_a_file_is_told_and_nothing_else_is_written(tmp_path, capsys):
+    (tmp_path / "lenet.json").mkdir()
+    assert "is a folder" in fails(capsys, "--no-verify", "--out", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lenet.json"]
+
+
+def test_an_unwritable_folder_is_told(capsys):
+    message = fails(capsys, "--no-verify", "--out", "/proc/lenet")
+    assert "/proc/lenet" in message
+    assert "cannot be written" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--target", "rust"], "invalid choice: 'rust' (choose from"),
+        (["--dtype", "int4"], "invalid choice: 'int4' (choose from"),
+        (["--max-error", "1.5"], "'1.5' is not a share between 0 and 1"),
+        (["--max-error", "0"], "'0' is not a share between 0 and 1"),
+        (["--max-error", "nan"], "'nan' is not a share between 0 and 1"),
+        (["--max-error", "few"], "'few' is not a share between 0 and 1"),
+        (["--prefix", "2nd"], "use lower-case letters"),
+        (["--prefix", "int"], "use lower-case letters"),
+        (["--prefix", "a/b"], "use lower-case letters"),
+        (["--prefix", "Lenet"], "use lower-case letters"),
+        (["--target", "npz", "--single-file"], "--single-file goes with --target c only"),
+        (["--target", "npz", "--verify"], "--verify goes with --target c only"),
+        (["--no-verify", "--images", "x"], "--images goes with --verify only"),
+        (["surplus"], "unrecognized arguments: surplus"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2(arguments, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_max_error_that_cannot_be_reached_is_told(model_file, capsys):
+    message = fails(capsys, "--model", model_file, "--max-error", "0.0001")
+    assert "--max-error 0.0001: cannot be reached" in message
+    rewritten(model_file, gap_table=None)
+    assert "no score-gap table" in fails(capsys, "--model", model_file, "--max-error", "0.1")
+
+
+def test_wrong_images_are_told(tmp_path, model_file, capsys):
+    command = ["--model", model_file, "--out", tmp_path / "out", "--images", tmp_path]
+    assert "holds no t10k-images-idx4-ubyte" in fails(capsys, *command)
+    images = tmp_path / "t10k-images-idx4-ubyte"
+    images.write_bytes(b"nonsense")
+    assert "expected 00 00 08 04" in fails(capsys, *command)
+    images.write_bytes(idx.pack(np.zeros((5, 9, 9, 2), np.uint8)))
+    assert "the model reads 22 rows of 17" in fails(capsys, *command)
+    images.write_bytes(idx.pack(np.zeros((5, 22, 17, 2), np.uint8))[:-1])
+    assert "bytes, expected" in fails(capsys, *command)
+    images.write_bytes(idx.pack(np.zeros((5, 22, 17, 2), np.uint8)))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx.pack(np.zeros(4, np.uint8)))
+    assert "5 images but 4 labels" in fails(capsys, *command)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_compiler_is_told_with_its_remedy(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    message = fails(capsys, "--out", tmp_path / "out")
+    assert "C compiler no-such-compiler: is not installed" in message
+    assert "--no-verify" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_different_logit_ends_with_status_1_names_the_layer_and_writes_nothing(
+    tmp_path, capsys, monkeypatch
+):
+    """A compiler that computes wrong: it changes one rounding of the generated C."""
+    compiler = tmp_path / "wrong-cc"
+    compiler.write_text(
+        "#!/bin/sh\n"
+        'for file; do case "$file" in *.c) sed -i "s/(sum + 2)/(sum + 1)/" "$file";; esac; done\n'
+        'exec cc "$@"\n'
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    message = fails(capsys, "--out", tmp_path / "out")
+    told = (
+        r"\d+ of 4440 logits differ from JAX; image \d+ differs first in layer conv1 at \(0, 0, \d"
+    )
+    assert re.search(told, message)
+    assert not (tmp_path / "out").exists()

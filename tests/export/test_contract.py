@@ -1,0 +1,330 @@
+"""Each sentence of the generated header, and the C contract behind it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from lenet_export.compiled import CompiledNetwork
+from lenet_export.plan import make_plan
+from lenet_export.render import Options, render_c, workspace_bytes
+from needs import require
+
+from .networks import CHAINS, named_model, write_files
+
+WARNINGS = (
+    "-pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wundef -Werror"
+).split()
+C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
+LEVELS = ["-O0", "-Os", "-O2", "-O3"]
+
+
+@pytest.fixture(params=CHAINS)
+def chain(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def network(plan):
+    """The bundled model, compiled with a reject threshold, for each dtype."""
+    options = Options(max_error=0.002)
+    plan = make_plan(plan.model, plan.dtype, options.max_error)
+    return CompiledNetwork(plan, render_c(plan, options))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A few images that are not all alike."""
+    rng = np.random.default_rng(7)
+    ink = rng.random((12, 28, 28, 1)) < 0.2
+    return (ink * rng.integers(100, 256, ink.shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_it_compiles_as_c99_without_a_warning_and_needs_nothing(compiler, dtype, chain, tmp_path):
+    compiler = require(compiler)
+    write_files(make_plan(named_model(chain), dtype), tmp_path)
+    for level in LEVELS:
+        flags = ["-std=c99", *WARNINGS, *C_WARNINGS, level, "-ffreestanding"]
+        command = [compiler, *flags, "-c", "lenet.c", "-o", "lenet.o"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        symbols = symbols_of(tmp_path / "lenet.o")
+        assert [name for name, kind, _ in symbols if kind == "U"] == []
+        assert [name for name, kind, _ in symbols if kind in "dDbBC"] == []
+        assert {name for name, kind, _ in symbols if kind == "T"} == {
+            f"lenet_{name}"
+            for name in "begin decide finish logits predict read row self_test".split()
+        }
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_it_compiles_as_cpp17_without_a_warning(compiler, dtype, chain, tmp_path):
+    compiler = require(compiler)
+    write_files(make_plan(named_model(chain), dtype), tmp_path)
+    command = [compiler, "-std=c++17", *WARNINGS, "-x", "c++", "-c", "lenet.c", "-o", "lenet.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
+def symbols_of(path):
+    """``(name, kind, size)`` of every symbol of an object file."""
+    lines = subprocess.run(
+        [require("nm"), "-S", path], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    found = []
+    for line in lines:
+        *numbers, kind, name = line.split()
+        found.append((name, kind, int(numbers[1], 16) if len(numbers) > 1 else 0))
+    return found
+
+
+def test_constant_bytes_is_the_size_of_the_tables(plan, tmp_path):
+    gcc = require("gcc")
+    write_files(plan, tmp_path)
+    subprocess.run([gcc, "-std=c99", "-O0", "-c", "lenet.c"], cwd=tmp_path, check=True)
+    tables = {
+        name: size for name, _, size in symbols_of(tmp_path / "lenet.o") if name in plan.constants
+    }
+    assert tables.keys() == plan.constants.keys()
+    assert sum(tables.values()) == plan.constant_bytes
+    assert f"#define LENET_CONSTANT_BYTES {plan.constant_bytes}\n" in header(tmp_path)
+
+
+def header(folder):
+    return (folder / "lenet.h").read_text()
+
+
+def test_lenet_int8_fits_in_65500_bytes_of_flash_and_1152_of_ram(int8_plan):
+    assert int8_plan.constant_bytes <= 65_500
+    assert workspace_bytes(int8_plan) <= 1_152
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_workspace_bytes_is_its_size(chain, dtype):
+    plan = make_plan(named_model(chain), dtype)
+    files = render_c(plan, Options())
+    assert CompiledNetwork(plan, files).workspace_bytes == workspace_bytes(plan)
+    assert f"#define LENET_WORKSPACE_BYTES {workspace_bytes(plan)}\n" in files["lenet.h"].decode()
+
+
+def test_predict_returns_the_class_of_the_largest_logit(network, digits):
+    for image, logits in zip(digits, network.logits(digits), strict=True):
+        digit = network.function("predict")(network.workspace, network.bytes_of(image))
+        assert digit == int(logits.argmax())
+
+
+@pytest.mark.parametrize("equal", [(0, 1), (3, 7), (8, 9), tuple(range(10))])
+def test_of_equal_logits_the_smallest_class_is_read_and_the_gap_is_zero(network, equal):
+    logits = network.new_logits()
+    logits[:] = -5
+    logits[list(equal)] = 12
+    reading = network.function("decide")(network.numbers_of(logits))
+    assert (reading.digit, reading.gap) == (equal[0], 0)
+
+
+@pytest.mark.parametrize("first", range(10))
+def test_the_gap_is_the_largest_logit_minus_the_second(network, first):
+    logits = network.new_logits()
+    logits[:] = np.arange(10) * -10
+    logits[first] = 1000
+    reading = network.function("decide")(network.numbers_of(logits))
+    assert (reading.digit, reading.gap) == (first, 1010 if first == 0 else 1000)
+
+
+def test_a_reading_is_accepted_if_its_gap_is_at_least_the_threshold(network):
+    least = network.plan.threshold
+    assert least > 0
+    logits = network.new_logits()
+    for gap, accepted in [(least, 1), (least * 1.5, 1), (least * 0.75, 0), (0, 0)]:
+        logits[:] = 0
+        logits[4] = gap
+        reading = network.function("decide")(network.numbers_of(logits))
+        assert (reading.digit, reading.accepted) == (4 if gap else 0, accepted)
+
+
+def test_without_max_error_every_reading_is_accepted(plan):
+    files = render_c(plan, Options())
+    network = CompiledNetwork(plan, files)
+    logits = network.new_logits()
+    logits[:] = 0
+    assert network.function("decide")(network.numbers_of(logits)).accepted == 1
+    assert b"#define LENET_MIN_GAP 0" in files["lenet.h"]
+
+
+def test_read_is_decide_of_the_logits(network, digits):
+    for image, logits in zip(digits, network.logits(digits), strict=True):
+        read = network.function("read")(network.workspace, network.bytes_of(image))
+        decided = network.function("decide")(network.numbers_of(logits))
+        for field in ("digit", "gap", "accepted"):
+            assert getattr(read, field) == getattr(decided, field)
+
+
+def by_rows(network, rows):
+    """The logits of rows given one by one."""
+    logits = network.new_logits()
+    network.function("begin")(network.workspace)
+    for row in rows:
+        network.function("row")(network.workspace, network.bytes_of(row))
+    network.function("finish")(network.workspace, network.numbers_of(logits))
+    return logits.tolist()
+
+
+def test_rows_one_by_one_give_the_logits_of_the_image(network, digits):
+    for image, logits in zip(digits, network.logits(digits), strict=True):
+        assert by_rows(network, image) == logits.tolist()
+
+
+def test_rows_beyond_the_last_are_ignored(network, digits):
+    longer = np.concatenate([digits[0], digits[1]])
+    assert by_rows(network, longer) == network.logits(digits[:1])[0].tolist()
+
+
+@pytest.mark.parametrize("given", [0, 1, 5, 6, 20, 27])
+def test_rows_not_given_are_background(network, digits, given):
+    cut = digits[2].copy()
+    cut[given:] = 0
+    assert by_rows(network, digits[2][:given]) == network.logits(cut[None])[0].tolist()
+
+
+def test_begin_gives_up_an_image_that_was_not_finished(network, digits):
+    for given in (1, 7, 28):
+        network.function("begin")(network.workspace)
+        for row in digits[3][:given]:
+            network.function("row")(network.workspace, network.bytes_of(row))
+        assert by_rows(network, digits[4]) == network.logits(digits[4:5])[0].tolist()
+
+
+@pytest.mark.parametrize("garbage", [0x00, 0x55, 0xFF])
+def test_the_workspace_holds_nothing_between_two_images(network, digits, garbage):
+    memory = np.empty(network.workspace_bytes, np.uint8)
+    ours = network.workspace_in(memory)
+    for image, expected in zip(digits, network.logits(digits), strict=True):
+        memory[:] = garbage
+        logits = network.new_logits()
+        network.function("logits")(ours, network.bytes_of(image), network.numbers_of(logits))
+        assert (logits == expected).all()
+
+
+@pytest.mark.parametrize("garbage", [0x1B, 0x1C, 0x1D, 0x1E, 0x7F, 0xFF])
+def test_a_workspace_that_was_never_begun_is_not_written_beyond(network, garbage):
+    """Row and finish on any garbage: nothing outside the workspace changes."""
+    size = network.workspace_bytes
+    memory = np.full(3 * size, garbage, np.uint8)
+    inside = network.workspace_in(memory, size)
+    row = np.full(28, garbage, np.uint8)
+    for _ in range(40):
+        network.function("row")(inside, network.bytes_of(row))
+    network.function("finish")(inside, network.numbers_of(network.new_logits()))
+    assert (memory[:size] == garbage).all()
+    assert (memory[2 * size :] == garbage).all()
+
+
+def test_two_workspaces_do_not_disturb_each_other(network, digits):
+    first, second = network.workspace, network.new_workspace()
+    logits = [network.new_logits(), network.new_logits()]
+    network.function("begin")(first)
+    network.function("begin")(second)
+    for one, two in zip(digits[5], digits[6], strict=True):
+        network.function("row")(first, network.bytes_of(one))
+        network.function("row")(second, network.bytes_of(two))
+    network.function("finish")(second, network.numbers_of(logits[1]))
+    network.function("finish")(first, network.numbers_of(logits[0]))
+    assert (np.stack(logits) == network.logits(digits[5:7])).all()
+
+
+PASSED, TABLES, ANSWERS = 0, 1, 2
+
+
+def self_test_of(plan, text):
+    files = render_c(plan, Options()) | {"lenet.c": text.encode()}
+    network = CompiledNetwork(plan, files)
+    return network.function("self_test")(network.workspace)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_self_test_finds_one_wrong_number_in_any_table(dtype):
+    plan = make_plan(named_model("deep"), dtype)
+    text = render_c(plan, Options())["lenet.c"].decode()
+    assert self_test_of(plan, text) == PASSED
+    for name in plan.constants:
+        # The first digit of the table's last number becomes another one.
+        table = re.search(rf" {name}\[.*?\}};", text, re.DOTALL)
+        assert table
+        last = list(re.finditer(r"(?<![\w.])\d", table.group()))[-1]
+        at = table.start() + last.start()
+        broken = text[:at] + str((int(text[at]) + 1) % 10 or 1) + text[at + 1 :]
+        assert self_test_of(plan, broken) == TABLES, name
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_self_test_tells_wrong_code_from_wrong_tables(dtype):
+    plan = make_plan(named_model("deep"), dtype)
+    text = render_c(plan, Options())["lenet.c"].decode()
+    wrong = text.replace("acc += in[k] *", "acc -= in[k] *")
+    assert wrong != text
+    assert self_test_of(plan, wrong) == ANSWERS
+
+
+def test_no_public_name_is_without_the_prefix_and_two_models_link(int8_plan, tmp_path):
+    gcc = require("gcc")
+    for prefix in ("lenet", "amount"):
+        for name, data in render_c(int8_plan, Options(prefix=prefix)).items():
+            (tmp_path / name).write_bytes(data)
+    (tmp_path / "main.c").write_text(
+        '#include "lenet.h"\n#include "amount.h"\n'
+        "int main(void) { static lenet_workspace a; static amount_workspace b;\n"
+        "return lenet_self_test(&a) || amount_self_test(&b) || AMOUNT_MIN_GAP; }\n"
+    )
+    assert "lenet_" not in (tmp_path / "amount.c").read_text() + (tmp_path / "amount.h").read_text()
+    command = [gcc, "-std=c99", *WARNINGS, "-o", "both", "main.c", "lenet.c", "amount.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "both"]).returncode == 0
+
+
+@pytest.mark.parametrize("prefix", ["lenet", "zip_code"])
+def test_the_single_file_is_the_same_network(plan, digits, prefix):
+    options = Options(prefix=prefix, single_file=True)
+    files = render_c(plan, options)
+    assert sorted(files) == [f"{prefix}.h", f"{prefix}.json"]
+    network = CompiledNetwork(plan, files, prefix)
+    two = CompiledNetwork(plan, render_c(plan, Options()))
+    assert (network.logits(digits) == two.logits(digits)).all()
+
+
+def test_the_single_file_can_be_included_twice_and_compiles_without_a_warning(plan, tmp_path):
+    gcc = require("gcc")
+    write_files(plan, tmp_path, Options(single_file=True))
+    (tmp_path / "main.c").write_text(
+        '#include "lenet.h"\n#define LENET_IMPLEMENTATION\n#include "lenet.h"\n'
+        "int main(void) { static lenet_workspace ws; return lenet_self_test(&ws); }\n"
+    )
+    command = [gcc, "-std=c99", *WARNINGS, *C_WARNINGS, "-o", "main", "main.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "main"]).returncode == 0
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_line_is_not_wider_than_100_columns(dtype, chain):
+    for name, data in render_c(make_plan(named_model(chain), dtype), Options()).items():
+        if not name.endswith(".json"):
+            wide = [line for line in data.decode().splitlines() if len(line) > 100]
+            assert wide == [], name
+
+
+def test_the_example_in_the_header_is_a_program(plan, tmp_path):
+    gcc = require("gcc")
+    write_files(plan, tmp_path)
+    example = re.findall(r"^ \*     (.*;)$", header(tmp_path), re.MULTILINE)
+    assert len(example) == 2
+    (tmp_path / "main.c").write_text(
+        '#include "lenet.h"\nint main(void) { static const uint8_t image[28 * 28] = {0};\n'
+        + "\n".join(example)
+        + "\nreturn digit; }\n"
+    )
+    command = [gcc, "-std=c99", *WARNINGS, "-o", "main", "main.c", "lenet.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert 0 <= subprocess.run([tmp_path / "main"]).returncode <= 9

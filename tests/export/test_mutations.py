@@ -1,0 +1,135 @@
+"""A wrong template is found: each mutation makes the verification or the contract fail."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pytest
+
+from lenet_export import render, verify
+from lenet_export.compiled import CompiledNetwork
+from lenet_export.errors import UserError
+from lenet_export.plan import make_plan
+
+from .networks import named_model
+
+TEMPLATES = {
+    path.name: path.read_text()
+    for path in Path(str(files("lenet_export"))).glob("templates/c/*.j2")
+}
+
+#: (template, what stands there, what the mutation makes of it)
+MUTATIONS = {
+    "mean not rounded": ("int8", "sum + {{ layer.half_places }}", "sum"),
+    "mean rounded up": ("int8", "{{ layer.half_places }}", "{{ layer.places }} - 1"),
+    "no clamp below": ("int8", "(acc > 0 ? acc : 0)", "acc"),
+    "no clamp above": ("int8", "index < top ? index : top", "index"),
+    "clamp one too low": ("int8", "index < top ? index : top", "index < top ? index : top - 1u"),
+    "shift one less": ("int8", ">> shift", ">> (shift - 1)"),
+    "product of 32 bits": ("int8", "(uint64_t)(acc", "(uint32_t)(acc"),
+    "table off by one": ("int8", "1023)];", "1022) + 1];"),
+    "padding not cleared": ("lenet", "sizeof ws->share.rows.{{ ring.name }});", "1);"),
+    "no border below": ("lenet", "rows_with_border > rows", "false"),
+    "inner border not cleared": ("lenet", "sizeof ws->share.rows.{{ layer.output }}[0]", "0"),
+    "inner border one row short": ("lenet", "i < {{ layer.next_p", "i + 1 < {{ layer.next_p"),
+    "ring read one row on": ("lenet", "pool_size) }} + i)", "pool_size) }} + i + 1)"),
+    "ring written one row on": ("lenet", "plus(layer.next_above)", "plus(layer.next_above + 1)"),
+    "ring one row too small": (
+        "lenet",
+        "% {{ layer.ring_rows }}];",
+        "% {{ layer.ring_rows - 1 }}];",
+    ),
+    "image shifted": ("lenet", "plus(image_left) }};", "plus(image_left + 1) }};"),
+    "image rows shifted": ("lenet", "plus(image_above) | parens", "plus(image_above + 1) | parens"),
+    "kernel one row short": (
+        "lenet",
+        "{{ layer.kernel_rows }}; i",
+        "{{ layer.kernel_rows - 1 }}; i",
+    ),
+    "kernel one value short": (
+        "lenet",
+        "< {{ layer.kernel_values }}",
+        "+ 1 < {{ layer.kernel_values }}",
+    ),
+    "dense one input short": ("lenet", "k < {{ layer.inputs }}", "k + 1 < {{ layer.inputs }}"),
+    "bias left out": ("lenet", "{{ layer.name }}_bias[o]", "0"),
+    "channels swapped": ("pools", " + c] =", " + {{ layer.channels - 1 }} - c] ="),
+    "pool of wrong rows": ("pools", "row + place /", "row + place %"),
+    "maximum is minimum": ("pools", "value > most", "value < most"),
+    "CRC polynomial": ("lenet", "0xEDB88320", "0xEDB88321"),
+    "CRC not inverted": ("lenet", "return crc ^ 0xFFFFFFFF", "return crc"),
+    "CRC without the first table": ("lenet", "in tables %}\n    crc", "in tables[1:] %}\n    crc"),
+    "other known images": ("lenet", "(n + 1)", "(n + 2)"),
+    "answers not compared": ("int8", "== 0x{{ answers_crc }}", "== 0"),
+    "self-test always fails": ("lenet", "? LENET_SELF_TEST_PASSED", "? LENET_SELF_TEST_ANSWERS"),
+    "of equals the largest": ("lenet", "logits[o] > logits[best]", "logits[o] >= logits[best]"),
+    "second is first": ("lenet", "o != except && ", ""),
+    "zero is never second": ("lenet", "except == 0 ? 1 : 0", "except == 0 ? 1 : 1"),
+    "accepted above only": ("lenet", "reading.gap >= LENET", "reading.gap > LENET"),
+    "row 28 not refused": ("lenet", "if (ws->row < {{ rows }})", "if (ws->row <= {{ rows }})"),
+    "rows not reset": ("lenet", "    ws->row = 0;\n", ""),
+    "rows not filled up": ("lenet", "while (ws->row < {{ rows }})", "while (ws->row < 1)"),
+    "float mean": ("float32", "sum / {{ layer.places }}.0f", "sum / 5.0f"),
+    "exp squared too little": ("float32", "square < 5", "square < 4"),
+    "exp one term short": ("float32", "1.0f / 6.0f", "0.0f"),
+    "float relu leaks": ("float32", "z : 0.0f", "z : 0.1f * z"),
+}
+
+
+def is_found(dtype) -> bool:
+    """Whether verification, or a look at the contract, finds something wrong in some chain."""
+    return any(is_found_in(named_model(name), dtype) for name in ("deep", "lenet", "mlp"))
+
+
+def is_found_in(model, dtype) -> bool:
+    plan = make_plan(model, dtype, max_error=0.01)
+    printed = render.render_c(plan, render.Options(max_error=0.01))
+    try:
+        verify.verify(plan, printed)
+    except UserError:
+        return True
+    network = CompiledNetwork(plan, printed)
+    decide, logits = network.function("decide"), network.new_logits()
+    for best, second, gap in [(2, 5, 0), (0, 3, plan.threshold), (4, 0, plan.threshold)]:
+        logits[:] = -plan.threshold
+        logits[second] = plan.threshold
+        logits[best] = plan.threshold + gap
+        reading = decide(network.numbers_of(logits))
+        if (reading.digit, reading.accepted) != (best, int(gap > 0)) or reading.gap != gap:
+            return True
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (2, *model.input_shape)).astype(np.uint8)
+    images[1, 9:] = 0
+    expected = network.logits(images)
+    too_many = rows_given(network, np.concatenate([images[0], images[1]]))
+    if network.workspace.row > model.input_shape[0] + plan.layers[0].padding[0][1]:
+        return True
+    too_few = rows_given(network, images[1, :9])
+    return bool((too_many != expected[0]).any() or (too_few != expected[1]).any())
+
+
+def rows_given(network, rows):
+    logits = network.new_logits()
+    network.function("begin")(network.workspace)
+    for row in rows:
+        network.function("row")(network.workspace, network.bytes_of(row))
+    network.function("finish")(network.workspace, network.numbers_of(logits))
+    return logits
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_templates_as_they_are_pass(dtype):
+    assert not is_found(dtype)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_mutated_template_is_found(name, monkeypatch):
+    template, old, new = MUTATIONS[name]
+    file = {"lenet": "lenet.c.j2"}.get(template, f"{template}.c.j2")
+    assert TEMPLATES[file].count(old) >= 1, "the template has changed: mend the mutation"
+    mutated = TEMPLATES | {file: TEMPLATES[file].replace(old, new)}
+    monkeypatch.setattr(jinja2, "PackageLoader", lambda *_: jinja2.DictLoader(mutated))
+    assert is_found("float32" if template == "float32" else "int8")

@@ -1,0 +1,76 @@
+"""The weights dump is enough to compute the network: this does, without lenet_export."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from lenet_export import reference, verify
+from lenet_export.plan import make_plan
+from lenet_export.weights import render_npz
+
+from .networks import CHAINS, named_model
+
+
+def compute(data, images):
+    """The network as README inside the file tells it, in plain NumPy."""
+    is_int = str(data["dtype"]) == "int8"
+    x = images.astype(np.int64 if is_int else np.float64)
+    for name in data["layers"]:
+        layer = {key.split("/")[1]: data[key] for key in data.files if key.startswith(f"{name}/")}
+        weight, bias = layer["weight"].astype(x.dtype), layer["bias"].astype(x.dtype)
+        if layer["kind"] == "conv":
+            x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)))
+            window = np.lib.stride_tricks.sliding_window_view(x, weight.shape[1:3], axis=(1, 2))
+            acc = np.einsum("nyxkij,cijk->nyxc", window, weight) + bias
+        else:
+            acc = x.reshape(len(x), -1) @ weight.T + bias
+        if is_int and "gain" in layer:
+            index = (acc * layer["gain"].astype(np.int64)) >> layer["shift"]
+            index = np.minimum(np.maximum(index, 0), layer["top"])
+            acc = layer["table"][index].astype(np.int64) if "table" in layer else index
+        elif layer["activation"] == "sigmoid":
+            acc = 1 / (1 + np.exp(-acc))
+        elif layer["activation"] == "relu":
+            acc = np.maximum(acc, 0)
+        size = int(layer["pool_size"])
+        if size > 1:
+            n, rows, columns, channels = acc.shape
+            acc = acc[:, : rows // size * size, : columns // size * size]
+            acc = acc.reshape(n, rows // size, size, columns // size, size, channels)
+            if layer["pool"] == "max":
+                acc = acc.max((2, 4))
+            elif is_int:
+                acc = (acc.sum((2, 4)) + size * size // 2) // (size * size)
+            else:
+                acc = acc.mean((2, 4))
+        x = acc
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_dump_computes_what_the_reference_does(name, dtype):
+    plan = make_plan(named_model(name), dtype)
+    data = np.load(io.BytesIO(render_npz(plan)), allow_pickle=False)
+    images = verify.stress_images(plan, random=20)
+    expected = reference.network(plan, images)["logits"]
+    difference = np.abs(compute(data, images) - expected).max()
+    assert difference == 0 if dtype == "int8" else difference < 1e-9
+
+
+def test_every_key_of_the_dump_is_in_its_documentation(int8_plan):
+    data = np.load(io.BytesIO(render_npz(int8_plan)), allow_pickle=False)
+    readme = str(data["README"])
+    for key in data.files:
+        assert key == "README" or key.rpartition("/")[2] in readme, key
+
+
+def test_the_dump_holds_the_bounds_and_scales_of_every_layer(int8_plan):
+    data = np.load(io.BytesIO(render_npz(int8_plan)), allow_pickle=False)
+    for layer in int8_plan.layers:
+        assert (data[f"{layer.name}/acc_max"] == layer.numbers.acc_max).all()
+        assert (data[f"{layer.name}/weight_scale"] == layer.numbers.weight_scale).all()
+        assert data[f"{layer.name}/weight"].dtype == np.int8

@@ -1,0 +1,158 @@
+"""The compiled C gives what JAX gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from lenet_export import flax_network, reference, verify
+from lenet_export.checkpoint import Model, Stage
+from lenet_export.compiled import CompiledNetwork, first_difference
+from lenet_export.plan import make_plan
+from lenet_export.render import Options, render_c
+from needs import require
+
+from .networks import CHAINS, named_model, random_model, run_program
+
+SANITIZE = ["-g", "-O1", "-fno-sanitize-recover=all"]
+COMPILERS = {
+    "gcc -O0": ["gcc", "-O0"],
+    "gcc -O3": ["gcc", "-O3"],
+    "gcc -Os -funsigned-char": ["gcc", "-Os", "-funsigned-char"],
+    "gcc -O3 -march=native -ffast-math": ["gcc", "-O3", "-march=native", "-ffast-math"],
+    "gcc UBSan": ["gcc", *SANITIZE, "-fsanitize=undefined"],
+    "gcc ASan": ["gcc", *SANITIZE, "-fsanitize=address"],
+    "clang -O0": ["clang", "-O0"],
+    "clang -O3": ["clang", "-O3"],
+    "clang UBSan": ["clang", *SANITIZE, "-fsanitize=undefined,integer"],
+    "clang ASan": ["clang", *SANITIZE, "-fsanitize=address"],
+}
+
+
+@pytest.fixture(scope="module")
+def images(mnist, int8_plan):
+    """All 10,000 MNIST test images, and those that are made to find differences."""
+    return np.concatenate([mnist[0], verify.stress_images(int8_plan)])
+
+
+@pytest.fixture(scope="module")
+def integers(int8_plan, images):
+    return reference.run_integers(int8_plan, images)["logits"]
+
+
+@pytest.fixture(scope="module")
+def floats(bundled, images):
+    return flax_network.run_floats(bundled, images)["fc3"]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_no_int8_logit_differs_from_the_jax_reference(
+    compiler, int8_plan, images, integers, tmp_path
+):
+    command = COMPILERS[compiler]
+    logits, self_test = run_program(
+        int8_plan, images, [require(command[0]), "-std=c99", *command[1:]], tmp_path
+    )
+    assert logits.shape == (len(images), 10)
+    assert (logits != integers).sum() == 0
+    assert self_test == 0
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_float32_is_flax_to_1e_4_and_gives_the_same_class(
+    compiler, bundled, images, floats, mnist, tmp_path
+):
+    command = COMPILERS[compiler]
+    plan = make_plan(bundled, "float32")
+    logits, self_test = run_program(
+        plan, images, [require(command[0]), "-std=c99", *command[1:]], tmp_path
+    )
+    assert np.abs(logits - floats).max() <= 1e-4
+    real = slice(0, len(mnist[0]))
+    assert (logits.argmax(1) != floats.argmax(1))[real].sum() == 0
+    assert self_test == 0
+
+
+def test_int8_accuracy_is_within_0_05_points_of_float(integers, floats, mnist):
+    labels = mnist[1]
+    real = slice(0, len(labels))
+    int8 = (integers[real].argmax(1) == labels).mean()
+    float32 = (floats[real].argmax(1) == labels).mean()
+    assert abs(int8 - float32) <= 0.0005
+    assert float32 >= 0.99
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_layer_of_each_chain_is_that_of_jax(name, dtype):
+    plan = make_plan(named_model(name), dtype)
+    taps = assert_equals_jax(plan, count=60)
+    assert not any(np.isnan(value).any() for value in taps.values())
+
+
+def assert_equals_jax(plan, count):
+    """Logits of all stress images, and every layer of a few of them, through the debug tap."""
+    network = CompiledNetwork(plan, render_c(plan, Options()))
+    images = verify.stress_images(plan, random=count)
+    logits = network.logits(images)
+    assert network.function("self_test")(network.workspace) == 0
+    if plan.dtype == "int8":
+        expected = reference.run_integers(plan, images)
+        assert (logits != expected["logits"]).sum() == 0
+        for n in range(0, len(images), 9):
+            taps = network.layers(images[n])
+            ours = {name: value[n] for name, value in expected.items()}
+            assert first_difference(plan.layers, taps, ours) is None
+    else:
+        expected = flax_network.run_floats(plan.model, images)
+        scale = max(1, np.abs(expected[plan.layers[-1].name]).max())
+        assert np.abs(logits - expected[plan.layers[-1].name]).max() <= 1e-4 * scale
+        for n in range(0, len(images), 9):
+            taps = network.layers(images[n])
+            for layer in plan.layers:
+                value = expected[layer.name][n]
+                tolerance = 1e-4 * max(1, np.abs(value).max())
+                assert not (np.abs(taps[layer.output] - value) > tolerance).any()
+    return taps
+
+
+@st.composite
+def chains(draw):
+    """Any chain that the plan knows, small enough to compile quickly."""
+    shape = (draw(st.integers(5, 14)), draw(st.integers(5, 14)), draw(st.integers(1, 3)))
+    stages, size = [], shape
+    for place in range(draw(st.integers(0, 3))):
+        padding = draw(st.sampled_from(["SAME", "VALID"]))
+        limit = (5, 5) if padding == "SAME" else (min(5, size[0]), min(5, size[1]))
+        kernel = (draw(st.integers(1, limit[0])), draw(st.integers(1, limit[1])))
+        stage = Stage(f"conv{place}", "conv", draw(st.integers(1, 4)), kernel=kernel)
+        stage = replace(stage, padding=padding, activation=draw(st.sampled_from(ACTIVATIONS)))
+        rows, columns, _ = stage.conv_shape(size)
+        pool_size = draw(st.integers(1, min(3, rows, columns)))
+        pool = "none" if pool_size == 1 else draw(st.sampled_from(["avg", "max"]))
+        stages.append(replace(stage, pool=pool, pool_size=pool_size))
+        size = stages[-1].output_shape(size)
+    for place in range(draw(st.integers(0, 2))):
+        activation = draw(st.sampled_from(ACTIVATIONS))
+        stages.append(Stage(f"fc{place}", "dense", draw(st.integers(1, 9)), activation))
+    stages.append(Stage("last", "dense", draw(st.integers(2, 5))))
+    return random_model(stages, shape, draw(st.integers(0, 99)), draw(st.sampled_from([0.3, 2, 9])))
+
+
+ACTIVATIONS = ["sigmoid", "relu"]
+
+
+def replace(stage: Stage, **changes) -> Stage:
+    return Stage(**(vars(stage) | changes))
+
+
+@settings(
+    max_examples=40,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(model=chains(), dtype=st.sampled_from(["int8", "int8", "float32"]))
+def test_any_chain_of_known_stages_equals_jax(model: Model, dtype):
+    assert_equals_jax(make_plan(model, dtype), count=10)

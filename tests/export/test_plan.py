@@ -1,0 +1,226 @@
+"""Float networks become integers: scales, bounds, thresholds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from lenet_export import reference, verify
+from lenet_export.checkpoint import GapTable, Stage
+from lenet_export.errors import UserError
+from lenet_export.plan import GAIN_MAX, _sigmoid_table, make_plan
+from lenet_export.render import Options, render_c
+
+from .networks import CHAINS, DEEP, MLP, named_model, random_model
+
+
+@pytest.fixture(params=CHAINS)
+def any_plan(request):
+    return make_plan(named_model(request.param), "int8")
+
+
+def worst_inputs(layer, channel):
+    """The inputs of a layer that drive one channel's accumulator to its two bounds."""
+    weight = layer.weight[channel]
+    return 255 * (weight > 0), 255 * (weight < 0)
+
+
+def test_the_bounds_are_reached_by_the_worst_input_of_every_channel(any_plan):
+    for layer in any_plan.layers:
+        bare = dataclasses.replace(
+            layer, stage=dataclasses.replace(layer.stage, padding="VALID", pool="none")
+        )
+        for channel in range(layer.stage.features):
+            most, least = worst_inputs(layer, channel)
+            found = [
+                reference.accumulate(bare, np.asarray(x, np.int32)[None], np).reshape(-1)[channel]
+                for x in (most, least)
+            ]
+            assert found == [layer.numbers.acc_max[channel], layer.numbers.acc_min[channel]]
+
+
+def test_no_accumulator_of_any_image_leaves_its_bounds(int8_plan):
+    x = verify.stress_images(int8_plan, random=40).astype(np.int32)
+    for layer in int8_plan.layers:
+        acc = reference.accumulate(layer, x, np)
+        assert (acc <= layer.numbers.acc_max).all()
+        assert (acc >= layer.numbers.acc_min).all()
+        x = reference.pool(layer, reference.activate(layer, acc, np))
+
+
+def test_the_printed_bounds_are_those_of_the_plan(int8_plan):
+    text = render_c(int8_plan, Options())["lenet.c"].decode()
+    for layer in int8_plan.layers:
+        low, high = layer.numbers.acc_min.min(), layer.numbers.acc_max.max()
+        assert f"{low:,} <= acc <= {high:,} for every".replace(",", " ") in text
+        assert f"LENET_PROVE({layer.name}_acc, {low} >= INT32_MIN && {high} <= INT32_MAX);" in text
+
+
+def test_a_weight_scale_is_exactly_what_gain_and_shift_stand_for(any_plan):
+    for layer in any_plan.layers[:-1]:
+        numbers = layer.numbers
+        steps = numbers.weight_scale * numbers.input_scale * numbers.activation.steps
+        assert np.allclose(steps, numbers.gain / 2.0**numbers.shift, rtol=1e-12, atol=0)
+        assert numbers.gain.max() <= GAIN_MAX < 2 * numbers.gain.max() + 2
+
+
+def test_every_channel_uses_the_whole_range_of_its_weights(int8_plan):
+    for layer in int8_plan.layers[:-1]:
+        largest = np.abs(layer.weight.reshape(len(layer.weight), -1)).max(axis=1)
+        assert largest.min() >= 126
+
+
+def test_the_last_layer_has_one_scale_so_that_logits_compare_as_integers(any_plan):
+    assert len(set(any_plan.layers[-1].numbers.weight_scale)) == 1
+
+
+def test_integer_logits_times_their_scale_are_near_the_float_ones(int8_plan, bundled):
+    images = verify.stress_images(int8_plan, random=100)
+    integers = reference.network(int8_plan, images)["logits"] * int8_plan.logit_scale
+    floats = reference.network(make_plan(bundled, "float32"), images)["logits"]
+    assert np.abs(integers - floats).mean() < 0.03 * np.abs(floats).mean()
+
+
+def test_the_sigmoid_table_is_complete_and_no_entry_depends_on_the_last_bit_of_exp():
+    """So every machine's libm gives the same table, and clamping the index is exact."""
+    table = _sigmoid_table()
+    z = (np.arange(1024) + 0.5 - 512) / 80
+    exact = 255 / (1 + np.exp(-z))
+    assert np.abs(exact - np.floor(exact) - 0.5).min() > 1e-6
+    assert (table == np.floor(exact + 0.5)).all()
+    assert (table[0], table[-1]) == (0, 255)
+    assert np.abs(table - exact).max() <= 0.5
+    assert (np.diff(table.astype(int)) >= 0).all()
+
+
+def scaled(model, name, factor, channel=slice(None)):
+    params = {key: value.copy() for key, value in model.params.items()}
+    params[f"{name}/kernel"][..., channel] *= factor
+    return dataclasses.replace(model, params=params)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-9, 1e-4, 1e4, 1e6])
+def test_weights_of_any_size_are_planned_and_stay_near_float(factor):
+    """A channel far below the others' size gets a coarser scale, and loses nothing by it."""
+    model = scaled(named_model("deep"), "conv2", np.float32(factor), channel=1)
+    images = verify.stress_images(make_plan(model, "int8"), random=20)
+    integers = reference.network(make_plan(model, "int8"), images)["pool2"] / 255
+    floats = reference.network(make_plan(model, "float32"), images)["pool2"]
+    # With the weights of the other channels as they are, float inputs differ by their codes only.
+    near = np.abs(integers - floats)[..., 1] < 0.05
+    assert near.mean() > (0.99 if factor < 1 else 0.9)
+
+
+def test_all_weights_tiny_is_a_network_of_biases():
+    model = scaled(named_model("mlp"), "fc1", np.float32(1e-38))
+    plan = make_plan(model, "int8")
+    images = verify.stress_images(plan, random=4)
+    codes = reference.network(plan, images)["fc1"]
+    expected = np.clip(model.params["fc1/bias"] / 2.5 * 255, 0, 255)
+    assert np.abs(codes - expected).max() <= 1
+
+
+def refused(model, dtype="int8", **options):
+    with pytest.raises(UserError) as caught:
+        make_plan(model, dtype, where="m.safetensors", **options)
+    error = caught.value
+    assert error.where and error.what and error.remedy
+    return f"{error.where}: {error.what}; {error.remedy}"
+
+
+def test_an_all_zero_channel_is_refused_with_its_place():
+    text = refused(scaled(named_model("lenet"), "conv2", 0, channel=3))
+    assert "layer 2 of 5, conv2" in text
+    assert "output 3" in text
+
+
+def test_a_network_that_would_overflow_is_refused():
+    assert "too large" in refused(scaled(named_model("mlp"), "fc1", np.float32(1e30)))
+    model = named_model("mlp")
+    model.params["fc2/bias"][0] = 1e9
+    assert "32 bits" in refused(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"activation": "gelu"}, 'activation "gelu" is not supported in a hidden layer'),
+        ({"activation": "none"}, 'activation "none" is not supported in a hidden layer'),
+        ({"pool": "median", "pool_size": 2}, 'pool "median" of size 2 is not supported'),
+        ({"pool": "avg", "pool_size": 1}, 'pool "avg" does not go with size 1'),
+        ({"pool": "none", "pool_size": 2}, 'pool "none" does not go with size 2'),
+        ({"pool": "max", "pool_size": 17}, "of size 17 is not supported"),
+    ],
+)
+def test_an_unknown_layer_is_named_with_its_place_and_what_is_supported(change, says):
+    stages = list(DEEP)
+    stages[1] = Stage(**(vars(stages[1]) | change))
+    text = refused(random_model(stages, (80, 72, 2)))
+    assert "layer 2 of 4, conv2" in text
+    assert says in text
+    assert "sigmoid" in text or "avg" in text or "size" in text
+
+
+@pytest.mark.parametrize("name", ["conv 1", "1st", "für", "int", "sigmoid", "row", "acc", ""])
+def test_a_name_that_c_cannot_use_is_refused(name):
+    stages = (dataclasses.replace(MLP[0], name=name), MLP[1])
+    assert "cannot be used in C" in refused(random_model(stages, (28, 28, 1)))
+
+
+def test_names_that_would_collide_in_c_are_refused():
+    stages = (Stage("a", "dense", 3, "relu"), Stage("a_bias", "dense", 3))
+    assert "same name in C" in refused(random_model(stages, (4, 4, 1)))
+
+
+def test_the_last_layer_must_give_logits_for_two_classes():
+    stages = (MLP[0], Stage("fc2", "dense", 1))
+    assert "2 or more classes" in refused(random_model(stages, (28, 28, 1)))
+    stages = (MLP[0], dataclasses.replace(MLP[1], activation="relu"))
+    assert "in the last layer" in refused(random_model(stages, (28, 28, 1)))
+
+
+def test_a_missing_activation_range_is_refused():
+    for value in (None, 0.0, -1.0, math.nan, math.inf):
+        model = dataclasses.replace(named_model("mlp"), activation_ranges={"fc1": value})
+        assert "activation range" in refused(model)
+
+
+def test_the_threshold_is_the_first_that_reaches_the_error():
+    model = named_model("mlp")  # errors by gap: 0: 20 of 1000, 0.5: 5 of 980, 1.0: 0 of 900
+    for max_error, gap in [(0.5, 0.0), (0.02, 0.0), (0.019, 0.5), (0.006, 0.5), (0.005, 1.0)]:
+        plan = make_plan(model, "float32", max_error)
+        assert plan.threshold == gap
+        plan = make_plan(model, "int8", max_error)
+        assert plan.threshold == math.ceil(gap / plan.logit_scale)
+
+
+def test_a_max_error_below_what_the_table_can_show_is_refused():
+    assert "cannot be reached" in refused(named_model("mlp"), max_error=0.0009)
+    bare = dataclasses.replace(named_model("mlp"), gap_table=None)
+    assert "no score-gap table" in refused(bare, max_error=0.01)
+    hopeless = dataclasses.replace(bare, gap_table=GapTable(100, ((0.0, 100, 90), (9.0, 0, 0))))
+    assert "cannot be reached" in refused(hopeless, max_error=0.5)
+
+
+def test_the_gap_table_counts_what_each_threshold_accepts():
+    logits = np.array([[3, 1], [1, 2], [0, 5], [2, 2.5]], np.float32)
+    table = GapTable.measure(logits, np.array([0, 0, 1, 0]))  # gaps 2, 1 (wrong), 5, 0.5 (wrong)
+    assert table.images == 4
+    assert [row[1:] for row in table.rows] == [(4, 2), (3, 1), (2, 0)]
+    assert [row[0] for row in table.rows] == pytest.approx([0, 0.5, 1])
+    assert table.rows[1][0] > 0.5
+    assert table.rows[2][0] > 1
+
+
+def test_the_model_id_changes_with_any_number_and_not_with_the_training_notes(bundled):
+    plan = make_plan(bundled, "int8")
+    same = dataclasses.replace(bundled, info={"note": "other"}, gap_table=None)
+    assert make_plan(same, "int8").model_id == plan.model_id
+    for name in bundled.params:
+        params = {key: value.copy() for key, value in bundled.params.items()}
+        params[name].flat[0] += np.abs(params[name]).max() / 2
+        other = dataclasses.replace(bundled, params=params)
+        assert make_plan(other, "int8").model_id != plan.model_id

@@ -1,0 +1,69 @@
+"""lenet-train's arguments: what is wrong is told before any work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib.image
+import pytest
+
+from lenet_train import cli
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--epochs", "0"], ["--epochs", "-1"], ["--epochs", "two"], ["--epochs", "1.5"],
+        ["--seed", "-1"], ["--seed", str(2**32)], ["--seed", ""], ["--arch", "resnet"],
+        ["--recipe", "worst"], ["--unknown"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_wrong_argument_exits_with_2(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: lenet-train")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_written_is_told_before_training(
+    place, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(cli, "_train", lambda *_: pytest.fail("the training started"))
+    assert cli.main(["--dataset", "digits", "--out", str(tmp_path / place)]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"lenet-train: error: {tmp_path / place}: ")
+    assert "--out" in message.splitlines()[1]
+
+
+def test_a_folder_in_a_file_s_place_is_told_before_training(tmp_path, capsys, monkeypatch):
+    (tmp_path / cli.MODEL).mkdir()
+    monkeypatch.setattr(cli, "_train", lambda *_: pytest.fail("the training started"))
+    assert cli.main(["--dataset", "digits", "--out", str(tmp_path)]) == 1
+    assert f"{cli.MODEL}: is a folder, expected a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arch, total", [("lenet", "61,706"), ("mlp", "203,530")])
+def test_the_summary_shows_and_draws_the_layers(arch, total, tmp_path, capsys):
+    assert cli.main(["--summary", "--arch", arch, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert total in shown
+    assert shown.splitlines()[-1] == f"drawn: {tmp_path / cli.NETWORK}"
+    picture = matplotlib.image.imread(tmp_path / cli.NETWORK)
+    assert picture[..., :3].min() < 0.5
+    assert picture[0].min() == picture[-1].min() == 1
+
+
+def test_help_needs_neither_jax_nor_matplotlib():
+    code = (
+        "import sys; from lenet_train.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(sorted({'jax', 'flax', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,70 @@
+"""The fast convolution is nn.Conv's mathematics, for every shape."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lenet_train.model import Conv
+
+CASES = [  # image shape, kernel, padding, tile
+    ((28, 28, 1), (5, 5), "SAME", 4),  # conv1
+    ((14, 14, 6), (5, 5), "VALID", 2),  # conv2
+    ((14, 14, 6), (5, 5), "VALID", 1),
+    ((14, 14, 2), (5, 5), "SAME", 3),
+    ((7, 9, 2), (3, 3), "SAME", 2),
+    ((7, 9, 2), (3, 3), "VALID", 4),
+    ((5, 5, 1), (5, 5), "VALID", 4),
+    ((13, 6, 4), (2, 4), "SAME", 3),
+    ((11, 5, 2), (5, 2), "VALID", 2),
+    ((6, 11, 3), (1, 1), "VALID", 4),
+]
+
+
+@pytest.mark.parametrize("shape, kernel, padding, tile", CASES, ids=str)
+def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile):
+    x = jax.random.normal(jax.random.key(0), (2, *shape))
+    networks = Conv(7, kernel, padding=padding, tile=tile), nn.Conv(7, kernel, padding=padding)
+
+    @jax.jit
+    def results(x):
+        params = networks[0].init(jax.random.key(1), x)
+        shape = jax.eval_shape(networks[1].apply, params, x).shape
+        weight = jax.random.normal(jax.random.key(2), shape)
+
+        def weighted(network, params, x):
+            y = network.apply(params, x)
+            return (y * weight).sum(), y
+
+        gradient = jax.grad(weighted, argnums=(1, 2), has_aux=True)
+        return [gradient(network, params, x) for network in networks]
+
+    (found_gradient, found), (expected_gradient, expected) = results(x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4),
+        found_gradient,
+        expected_gradient,
+    )
+
+
+def test_its_parameters_have_the_names_and_shapes_of_nn_conv():
+    x = jnp.zeros((1, 14, 14, 6))
+    shapes = [
+        jax.tree.map(jnp.shape, network.init(jax.random.key(0), x))
+        for network in (Conv(16, (5, 5)), nn.Conv(16, (5, 5)))
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_a_padding_that_it_does_not_know_is_refused():
+    with pytest.raises(ValueError, match="expected SAME or VALID"):
+        Conv(6, (5, 5), padding="CIRCULAR").init(jax.random.key(0), jnp.zeros((1, 9, 9, 1)))
+
+
+def test_an_image_smaller_than_the_kernel_is_refused():
+    with pytest.raises(ValueError, match="smaller than the kernel"):
+        Conv(6, (5, 5), padding="VALID").init(jax.random.key(0), jnp.zeros((1, 4, 9, 1)))

@@ -1,0 +1,199 @@
+"""Data: the splits, and each mistake in a user's files told with file, reason and remedy."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+
+from conftest import write_idx_folder
+from lenet_export import idx
+from lenet_export.errors import UserError
+from lenet_train import cli, data
+
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.FILES
+
+
+def rows(part):
+    return {image.tobytes() for image in part.images}
+
+
+def test_digits_are_split_once_and_for_all():
+    found = data.load("digits")
+    parts = (found.training, found.validation, found.test)
+    assert [len(part.labels) for part in parts] == [1222, 215, 360]
+    assert [part.images.shape[1:] for part in parts] == [(28, 28)] * 3
+    assert all(part.images.dtype == part.labels.dtype == np.uint8 for part in parts)
+    assert not rows(found.training) & rows(found.test)
+    assert not rows(found.validation) & (rows(found.test) | rows(found.training))
+    assert found.sha256 == data.load("digits").sha256
+
+
+def test_digits_look_like_mnist_s():
+    images = data.load("digits").training.images
+    assert images.max() == 255
+    assert np.median(images.max(axis=(1, 2))) > 230
+    assert np.mean(images == 0) > 0.5
+    ink = images / images.sum(axis=(1, 2), keepdims=True)
+    centre = np.einsum("nyx,y->n", ink, np.arange(28)), np.einsum("nyx,x->n", ink, np.arange(28))
+    assert np.abs(np.array(centre) - 13.5).max() < 1.1
+
+
+@pytest.mark.usefixtures("mnist_folder")
+def test_mnist_is_split_once_and_for_all():
+    found = data.load("mnist")
+    parts = (found.training, found.validation, found.test)
+    assert [len(part.labels) for part in parts] == [55_000, 5_000, 10_000]
+    assert all(np.bincount(part.labels, minlength=10).min() > 400 for part in parts)
+    assert not rows(found.training) & rows(found.test)
+
+
+def test_a_folder_of_plain_or_packed_files_is_a_data_set(idx_folder):
+    plain = data.load(str(idx_folder))
+    assert [len(p.labels) for p in (plain.training, plain.validation, plain.test)] == [102, 18, 100]
+    assert plain.name == "own"
+    for path in list(idx_folder.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert data.load(str(idx_folder)).sha256 == plain.sha256
+
+
+def missing(folder):
+    (folder / TEST_LABELS).unlink()
+    return [folder, f"neither {TEST_LABELS} nor {TEST_LABELS}.gz", "put it there"]
+
+
+def truncated(folder):
+    path = folder / TRAIN_IMAGES
+    path.write_bytes(path.read_bytes()[:-1])
+    return [path, "has 94095 bytes, expected 94096"]
+
+
+def truncated_gzip(folder):
+    path = folder / f"{TRAIN_IMAGES}.gz"
+    path.write_bytes(gzip.compress((folder / TRAIN_IMAGES).read_bytes())[:-100])
+    (folder / TRAIN_IMAGES).unlink()
+    return [path, "cannot be read"]
+
+
+def swapped(folder):
+    shutil.copy(folder / TRAIN_LABELS, folder / TRAIN_IMAGES)
+    return [folder / TRAIN_IMAGES, "starts with 00 00 08 01, expected 00 00 08 03"]
+
+
+def wrong_size(folder):
+    (folder / TEST_IMAGES).write_bytes(idx.pack(np.zeros((100, 32, 30), np.uint8)))
+    return [folder / TEST_IMAGES, "images of 32x30, expected 28x28"]
+
+
+def different_lengths(folder):
+    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(119, dtype=np.uint8) % 10))
+    return [folder / TRAIN_LABELS, "has 119 labels", "has 120 images"]
+
+
+def label_ten(folder):
+    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(120, dtype=np.uint8) % 11))
+    return [folder / TRAIN_LABELS, "label 10 is 10, expected 0 to 9"]
+
+
+def one_class(folder):
+    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.full(120, 7, np.uint8)))
+    return [folder / TRAIN_LABELS, "every label is 7"]
+
+
+def too_few(folder):
+    write_idx_folder(folder, training=99)
+    return [folder / TRAIN_IMAGES, "has 99 images, expected at least 100"]
+
+
+def empty(folder):
+    write_idx_folder(folder, test=0)
+    return [folder / TEST_IMAGES, "has 0 images, expected at least 100"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        missing, truncated, truncated_gzip, swapped, wrong_size, different_lengths, label_ten,
+        one_class, too_few, empty,
+    ],
+    ids=lambda damage: damage.__name__,
+)  # fmt: skip
+def test_a_damaged_folder_is_told_and_nothing_is_made(damage, idx_folder, tmp_path, capsys):
+    said = damage(idx_folder)
+    out = tmp_path / "run"
+    assert cli.main(["--dataset", str(idx_folder), "--out", str(out)]) == 1
+    message = capsys.readouterr().err
+    first, remedy = message.splitlines()
+    assert first.startswith(f"lenet-train: error: {said[0]}: ")
+    assert remedy.startswith("  ")
+    assert all(str(part) in message for part in said)
+    assert not out.exists()
+
+
+def test_a_name_that_is_neither_data_set_nor_folder_is_told(capsys):
+    assert cli.main(["--dataset", "minst"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("lenet-train: error: minst: is neither the name of a data set")
+    assert "digits, mnist, fashion-mnist" in message
+
+
+@pytest.fixture
+def published(idx_folder, monkeypatch):
+    """The small folder, as if it were published under the name mnist."""
+    source = data.Source(
+        mirrors=(),
+        packed=dict.fromkeys(data.FILES, "0" * 64),
+        unpacked={
+            name: hashlib.sha256((idx_folder / name).read_bytes()).hexdigest()
+            for name in data.FILES
+        },
+    )
+    monkeypatch.setitem(data.SOURCES, "mnist", source)
+    return idx_folder
+
+
+def test_lenet_data_is_looked_at_first_by_name_then_itself(published, monkeypatch, tmp_path):
+    monkeypatch.setenv("LENET_DATA", str(published))
+    direct = data.load("mnist")
+    named = tmp_path / "all"
+    shutil.copytree(published, named / "mnist")
+    monkeypatch.setenv("LENET_DATA", str(named))
+    assert data.load("mnist").sha256 == direct.sha256
+    assert direct.name == "mnist"
+
+
+def test_in_lenet_data_any_gzip_of_the_published_bytes_will_do(published, monkeypatch):
+    monkeypatch.setenv("LENET_DATA", str(published))
+    path = published / TRAIN_IMAGES
+    (published / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
+    path.unlink()
+    assert len(data.load("mnist").training.labels) == 102
+
+
+def test_a_file_in_lenet_data_that_is_not_the_published_one_is_told(published, monkeypatch):
+    monkeypatch.setenv("LENET_DATA", str(published))
+    path = published / TEST_LABELS
+    labels = idx.read(path, 1).copy()
+    labels[3] ^= 1
+    path.write_bytes(idx.pack(labels))
+    with pytest.raises(UserError, match="is not mnist's file: its SHA-256 is") as caught:
+        data.load("mnist")
+    assert caught.value.where == str(path)
+
+
+def test_a_file_missing_in_lenet_data_is_told_and_not_fetched(published, monkeypatch):
+    monkeypatch.setenv("LENET_DATA", str(published))
+    (published / TRAIN_LABELS).unlink()
+    with pytest.raises(UserError, match=f"has neither {TRAIN_LABELS} nor"):
+        data.load("mnist")
+
+
+def test_lenet_data_that_is_no_folder_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("LENET_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="is not a folder") as caught:
+        data.load("mnist")
+    assert caught.value.where.startswith("LENET_DATA=")

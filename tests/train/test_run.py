@@ -1,0 +1,144 @@
+"""A whole run on scikit-learn's digits, and what it leaves in its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from conftest import lenet_train
+from lenet_export import checkpoint, idx
+from lenet_train import cli, data, loop, model
+from lenet_train.recipes import BEST
+
+
+@pytest.fixture(scope="session")
+def trained(digits_run):
+    return checkpoint.load(digits_run.folder / cli.MODEL)
+
+
+def forward(trained, images):
+    params = {}
+    for name, value in trained.params.items():
+        layer, kind = name.split("/")
+        params.setdefault(layer, {})[kind] = value
+    return loop.logits(model.LeNet(), params, images)
+
+
+def test_it_reaches_97_percent_in_a_minute(digits_run, trained):
+    # Processor time: an idle machine of two cores needs no more wall clock, and a busy one does.
+    assert digits_run.cpu_seconds <= 60
+    assert trained.info["test_accuracy"] >= 0.97
+
+
+def test_it_ends_with_one_short_screen(digits_run, trained):
+    lines = digits_run.stdout.splitlines()
+    assert len(lines) == 4
+    accuracy = trained.info["test_accuracy"]
+    assert lines[1].startswith(f"test accuracy: {accuracy:.2%} (")
+    assert lines[3] == f"next: lenet-export --target c --model {digits_run.folder / cli.MODEL}"
+    assert digits_run.stderr == ""
+
+
+def test_the_folder_holds_exactly_what_the_screen_says(digits_run):
+    assert {path.name for path in digits_run.folder.iterdir()} == set(cli.RUN_FILES)
+    files = digits_run.stdout.splitlines()[2]
+    assert files == f"files: {digits_run.folder}/ {' '.join(cli.RUN_FILES)}"
+
+
+def test_the_accuracy_in_the_model_is_that_of_its_test_images(digits_run, trained):
+    images = idx.read(digits_run.folder / cli.TEST_IMAGES, 3)
+    labels = idx.read(digits_run.folder / cli.TEST_LABELS, 1)
+    right = forward(trained, images).argmax(axis=1) == labels
+    assert right.mean() == trained.info["test_accuracy"]
+    assert len(right) == trained.info["test_images"] == 360
+
+
+def test_the_model_tells_where_it_comes_from(trained):
+    dataset = data.load("digits")
+    info = trained.info
+    assert trained.stages == model.LENET_STAGES
+    assert (info["arch"], info["seed"], info["dataset"]) == ("lenet", 0, "digits")
+    assert info["recipe"]["name"] == "best"
+    assert info["recipe"]["epochs"] == BEST.epochs
+    assert info["dataset_sha256"] == dataset.sha256
+    assert info["parameters"] == 61_706
+    assert info["tool"].startswith("lenet-train ")
+    assert set(trained.activation_ranges) == {"conv1", "conv2", "fc1", "fc2"}
+
+
+def test_the_gap_table_is_that_of_the_validation_split(trained):
+    validation = data.load("digits").validation
+    expected = checkpoint.GapTable.measure(forward(trained, validation.images), validation.labels)
+    assert trained.gap_table.images == len(validation.labels)
+    assert [row[1:] for row in trained.gap_table.rows] == [row[1:] for row in expected.rows]
+    _, accepted, errors = trained.gap_table.rows[0]
+    assert 1 - errors / accepted == pytest.approx(trained.info["validation_accuracy"])
+
+
+def test_metrics_have_a_line_an_epoch(digits_run, trained):
+    text = (digits_run.folder / cli.METRICS).read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, BEST.epochs + 1))
+    fields = {"epoch", "loss", "train_accuracy", "validation_accuracy", "seconds"}
+    assert all(set(line) == fields for line in lines)
+    assert lines[-1]["loss"] < 0.2 < lines[0]["loss"]
+    assert lines[-1]["validation_accuracy"] == trained.info["validation_accuracy"]
+
+
+@pytest.mark.parametrize("name", [cli.CURVES, cli.CONFUSION, cli.FILTERS])
+def test_each_figure_is_a_picture_with_something_in_it(digits_run, name):
+    picture = matplotlib.image.imread(digits_run.folder / name)
+    assert picture.shape[0] > 300 and picture.shape[1] > 500
+    colours = np.unique((picture[..., :3] * 255).astype(int).reshape(-1, 3), axis=0)
+    assert len(colours) > 20
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    assert np.all(border == 1), "something touches the border, so it is clipped"
+
+
+def test_same_seed_gives_the_same_files_bit_for_bit(tmp_path):
+    for name in "ab":
+        arguments = ("--dataset", "digits", "--epochs", "2", "--seed", "5")
+        assert lenet_train(*arguments, "--out", tmp_path / name).returncode == 0
+    for name in set(cli.RUN_FILES) - {cli.METRICS}:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_the_model_tells_no_path_and_no_date(digits_run):
+    head = (digits_run.folder / cli.MODEL).read_bytes()[:4000].decode("latin-1")
+    assert str(digits_run.folder.parent) not in head
+    assert str(time.gmtime().tm_year) not in head
+
+
+@pytest.mark.parametrize("recipe", ["best", "textbook"])
+def test_the_dense_baseline_trains_on_a_folder_of_one_s_own(recipe, idx_folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["--arch", "mlp", "--recipe", recipe, "--epochs", "1"]
+    assert cli.main([*arguments, "--dataset", str(idx_folder), "--out", str(out)]) == 0
+    trained = checkpoint.load(out / cli.MODEL)
+    assert trained.stages == model.MLP_STAGES
+    assert trained.activation_ranges["fc1"] > 0
+    assert trained.info["recipe"]["epochs"] == 1
+    assert "lenet-export --target c" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_model(idx_folder, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "lenet_train.cli", "--arch", "mlp", "--epochs", "99999"]
+    command += ["--dataset", str(idx_folder), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        metrics = out / cli.METRICS
+        give_up = time.monotonic() + 60
+        while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < give_up:
+            time.sleep(0.1)
+        os.kill(run.pid, signal.SIGINT)
+        assert run.stderr.read() == "lenet-train: interrupted; no model was written\n"
+    assert run.returncode == 130
+    assert [path.name for path in out.iterdir()] == [cli.METRICS]
