@@ -3,9 +3,9 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model ceb6f55e1a38e851ede323fae5d90daf7688fbce6f2a3015d594b4b2cf1644c6
+ * Model 8c6d3b53c3b1a7e37d32f6e0300ca2603191066e81cd36ce1ad82ccaa2ad0c11
  * 61 706 parameters, 416 520 multiply-adds an image.
- * Constants: 63 890 bytes of flash. Workspace: 1 098 bytes of RAM.
+ * Constants: 63 378 bytes of flash. Workspace: 1 098 bytes of RAM.
  *
  *     static lenet_workspace ws;
  *     int digit = lenet_predict(&ws, image);
@@ -32,7 +32,7 @@ extern "C" {
 #define LENET_COLUMNS 28
 #define LENET_CHANNELS 1
 #define LENET_CLASSES 10
-#define LENET_CONSTANT_BYTES 63890
+#define LENET_CONSTANT_BYTES 63378
 #define LENET_WORKSPACE_BYTES 1098
 
 /* A logit, or a gap, times this is that of the float network. */

@@ -2,11 +2,12 @@
 
 The numerics are specified in DESIGN.md, "Numerics". In short, for a hidden layer::
 
-    acc   = bias + sum(weight * input code)          s32, never overflows: see the bounds
-    index = clamp(floor(acc * gain / 2^shift), 0, top)
-    code  = table[index], or index itself            u8
+    acc   = bias + sum(weight * input code)              s32
+    index = clamp(floor(acc * gain / 2^shift), 0, top)   s32, the product too
+    code  = table[index], or index itself                u8
 
-and for the last layer the logits are its accumulators.
+and for the last layer the logits are its accumulators. Neither ``acc`` nor ``acc * gain`` overflows
+for any input: both are bounded here over all of them.
 
 ``gain`` and ``shift`` are chosen first, and each channel's weight scale is then *defined* as the
 one that they stand for. So requantization has no scale error at all: its only rounding is the
@@ -32,7 +33,7 @@ TOOL_VERSION = "0.1.0"
 POOLS = ("none", "avg", "max")
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
-GAIN_MAX = 2**15 - 1  # 16 bits signed: one SMULWB on Cortex-M4, two MULs on Cortex-M0
+GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 INT32_MAX = 2**31 - 1
 
 Ints = npt.NDArray[Any]
@@ -60,17 +61,17 @@ class Activation:
 
 @functools.cache
 def _sigmoid_table() -> Ints:
-    """255 * sigmoid in the middle of each of 1,024 steps of 1/80, rounded.
+    """255 * sigmoid in the middle of each of 512 steps of 1/40, rounded.
 
     Beyond the ends, at |z| >= 6.4, the rounded sigmoid is 0 or 255, so that clamping the index
     is exact.
     """
-    z = [(i + 0.5 - 512) / 80 for i in range(1024)]
+    z = [(i + 0.5 - 256) / 40 for i in range(512)]
     return np.array([round(CODE_MAX / (1 + math.exp(-v))) for v in z], np.uint8)
 
 
 def _sigmoid(_largest: float) -> Activation:
-    return Activation(80.0, 512.0, 1023, _sigmoid_table(), 1 / CODE_MAX)
+    return Activation(40.0, 256.0, 511, _sigmoid_table(), 1 / CODE_MAX)
 
 
 def _relu(largest: float) -> Activation:
@@ -303,8 +304,6 @@ def make_plan(model: Model, dtype: str, max_error: float | None = None, where: s
             Layer(stage, shape, stage.output_shape(shape), source, output, weight, bias, numbers)
         )
         source = output
-    if dtype == "int8":
-        _check_logits(layers[-1], where)
     row = None if max_error is None else _threshold_row(model, max_error, where)
     return Plan(dtype, tuple(layers), row, model)
 
@@ -410,66 +409,90 @@ def _quantize(
             "input and has no scale",
             "train again, or remove this output and its weights in the next layer",
         )
-    gain: Ints | None = None
-    shift = 0
     if activation is None:
         scale = np.full(len(flat), largest.max() / WEIGHT_MAX)
-        real_bias = bias.astype(np.float64) / (scale * input_scale)
+        rounded = _round(flat, scale, bias / (scale * input_scale))
+        gain, shift, output_scale = None, 0, float(scale[0] * input_scale)
+        # The score gap is a difference of two accumulators, and must fit as well.
+        if rounded.acc_max.max() - rounded.acc_min.min() > INT32_MAX:
+            raise UserError(
+                at,
+                "a score gap could exceed 32 bits",
+                "train with weight decay: its biases are far larger than its weights",
+            )
     else:
-        wanted = largest / WEIGHT_MAX * input_scale * activation.steps
-        origin = np.abs(bias.astype(np.float64) * activation.steps) + activation.offset
-        shift, gain = _gains(wanted, origin, at)
-        per_index = 2.0**shift / gain  # accumulator steps of one index step
-        scale = 1 / (per_index * activation.steps * input_scale)
-        real_bias = (bias.astype(np.float64) * activation.steps + activation.offset) * per_index
-    integers = np.rint(flat / scale[:, None]).astype(np.int64)
-    offset = np.rint(real_bias)
-    span = CODE_MAX * np.abs(integers).sum(axis=1)
-    if (np.abs(offset) + span > INT32_MAX).any():
-        raise UserError(
-            at,
-            "its accumulator could exceed 32 bits",
-            "use fewer inputs or smaller biases: train with weight decay",
+        index_scale = 1 / (activation.steps * input_scale)
+        scale, gain, shift, rounded = _fixed_point(
+            flat, bias.astype(np.float64) * activation.steps + activation.offset, index_scale, at
         )
-    acc_min = offset.astype(np.int64) + CODE_MAX * np.minimum(integers, 0).sum(axis=1)
-    acc_max = offset.astype(np.int64) + CODE_MAX * np.maximum(integers, 0).sum(axis=1)
-    output_scale = activation.scale if activation else float(scale[0] * input_scale)
+        output_scale = activation.scale
     numbers = Integers(
-        input_scale, scale, output_scale, gain, shift, activation, acc_min, acc_max
-    )  # fmt: skip
-    return integers.astype(np.int8).reshape(weight.shape), offset.astype(np.int32), numbers
+        input_scale=input_scale,
+        weight_scale=scale,
+        output_scale=output_scale,
+        gain=gain,
+        shift=shift,
+        activation=activation,
+        acc_min=rounded.acc_min.astype(np.int64),
+        acc_max=rounded.acc_max.astype(np.int64),
+    )
+    integers = rounded.weight.astype(np.int8).reshape(weight.shape)
+    return integers, rounded.bias.astype(np.int32), numbers
 
 
-def _gains(wanted: Floats, origin: Floats, at: str) -> tuple[int, Ints]:
-    """The finest ``(shift, gain)`` that hold every channel.
+@dataclass(frozen=True)
+class _Rounded:
+    """Integers, still as float64, with the bounds of their accumulators."""
 
-    Args:
-        wanted: index steps of one accumulator step, with the channel's finest weight scale.
-        origin: the index of accumulator 0 at most; as an accumulator it must stay below 2^30.
-        at: the layer, for messages.
+    weight: Floats
+    bias: Floats
+    acc_min: Floats
+    acc_max: Floats
 
-    A gain above the wanted one makes the channel's weights coarser. That happens only where the
-    channel's sum is far below one index step of the layer, so that nothing is lost.
-    """
-    for shift in range(46, -1, -1):
-        gain = np.maximum(np.ceil(wanted * 2.0**shift), np.ceil(origin * 2.0 ** (shift - 30)))
-        if gain.max() <= GAIN_MAX:
-            return shift, np.maximum(gain, 1).astype(np.uint16)
-    raise UserError(
-        at,
-        "its weights or biases are too large for fixed point",
-        "train with weight decay: the layer is saturated for every input",
+
+def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
+    """Rounds the weights ``(channels, inputs)`` by their channel's scale, and the biases."""
+    weight, bias = np.rint(flat / scale[:, None]), np.rint(bias)
+    return _Rounded(
+        weight,
+        bias,
+        bias + CODE_MAX * np.minimum(weight, 0).sum(axis=1),
+        bias + CODE_MAX * np.maximum(weight, 0).sum(axis=1),
     )
 
 
-def _check_logits(layer: Layer, where: str) -> None:
-    assert layer.numbers is not None
-    if int(layer.numbers.acc_max.max()) - int(layer.numbers.acc_min.min()) > INT32_MAX:
-        raise UserError(
-            where,
-            f"the score gap of {layer.name} could exceed 32 bits",
-            "train with weight decay: its biases are far larger than its weights",
-        )
+def _fixed_point(
+    flat: Floats, origin: Floats, index_scale: float, at: str
+) -> tuple[Floats, Ints, int, _Rounded]:
+    """The finest weight scales whose gain and shift never overflow 32 bits.
+
+    Args:
+        flat: weights ``(channels, inputs)``.
+        origin: the index of each channel where all inputs are 0.
+        index_scale: the weight that adds one index step for each input code.
+        at: the layer, for messages.
+
+    Returns:
+        The channels' weight scales, their gains, the shift, and the rounded integers.
+
+    A channel far smaller than the layer's largest gets a gain of few bits, and so coarser weights.
+    That loses nothing: its rounding errors stay as small as the largest channel's, in index steps.
+    """
+    wanted = np.abs(flat).max(axis=1) / WEIGHT_MAX / index_scale
+    for shift in range(30, -1, -1):
+        gain = np.maximum(np.ceil(wanted * 2.0**shift), 1)
+        if gain.max() > GAIN_MAX:
+            continue
+        scale = gain / 2.0**shift * index_scale
+        rounded = _round(flat, scale, origin / gain * 2.0**shift)
+        product = np.maximum(np.abs(rounded.acc_min), np.abs(rounded.acc_max)) * gain
+        if product.max() <= INT32_MAX:
+            return scale, gain.astype(np.uint16), shift, rounded
+    raise UserError(
+        at,
+        "its weights or biases are too large for 32 bits",
+        "train with weight decay: the layer is saturated for every input",
+    )
 
 
 def _threshold_row(model: Model, max_error: float, where: str) -> tuple[float, int, int]:

@@ -301,6 +301,9 @@ def _layer_view(plan: Plan, place: int) -> dict[str, Any]:
     if numbers is not None:
         low, high = int(numbers.acc_min.min()), int(numbers.acc_max.max())
         view |= {"acc_min": low, "acc_max": high, "shift": numbers.shift}
+        view["product_max"] = 0
+        if numbers.gain is not None:
+            view["product_max"] = int((np.maximum(numbers.acc_max, 0) * numbers.gain).max())
         view["bound"] = f"{_spaced(low)} <= acc <= {_spaced(high)} for every possible input."
     if layer.is_conv:
         view |= _conv_view(layer, plan.layers[place + 1])
@@ -408,7 +411,7 @@ def _table_view(plan: Plan, name: str, table: npt.NDArray[Any]) -> dict[str, Any
 def _table_comment(plan: Plan, name: str, table: npt.NDArray[Any]) -> str:
     owner, _, kind = name.rpartition("_")
     if kind == "table":
-        return f"255 * {owner}(z), z from -6.4 in steps of 1/80"
+        return f"255 * {owner}(z), z from -6.4 in steps of 1/40"
     layer = next(layer for layer in plan.layers if layer.name == owner)
     if kind == "gain":
         assert layer.numbers is not None

@@ -32,10 +32,11 @@ min_gap          a reading is accepted if (largest logit - second largest) >= mi
 <layer>/pool, <layer>/pool_size  "avg", "max" or "none"; side and stride of the square window; rows
                  and columns that fill no window are dropped
 
-int8. All integers; ">>" is an arithmetic shift (floor), "//" divides and floors:
+int8. All integers, of 32 bits: neither acc nor acc * gain overflows for any input. ">>" is
+an arithmetic shift (floor), "//" divides and floors:
 
-    acc   = bias + sum(weight * input code)                            s32, cannot overflow
-    index = min(max((acc * gain) >> shift, 0), top)                    64-bit product
+    acc   = bias + sum(weight * input code)
+    index = min(max((acc * gain) >> shift, 0), top)
     code  = table[index] if the layer has a table, otherwise index     0 to 255
     pool  "avg": (sum of the window + size * size // 2) // (size * size);  "max": the largest
 

@@ -64,13 +64,22 @@ def test_a_weight_scale_is_exactly_what_gain_and_shift_stand_for(any_plan):
         numbers = layer.numbers
         steps = numbers.weight_scale * numbers.input_scale * numbers.activation.steps
         assert np.allclose(steps, numbers.gain / 2.0**numbers.shift, rtol=1e-12, atol=0)
-        assert numbers.gain.max() <= GAIN_MAX < 2 * numbers.gain.max() + 2
+
+
+def test_no_product_of_accumulator_and_gain_overflows_and_the_shift_is_the_largest(any_plan):
+    for layer in any_plan.layers[:-1]:
+        numbers = layer.numbers
+        bounds = np.maximum(np.abs(numbers.acc_min), np.abs(numbers.acc_max))
+        products = bounds * numbers.gain.astype(np.int64)
+        assert numbers.gain.max() <= GAIN_MAX
+        assert products.max() < 2**31
+        assert products.max() > 2**29 or numbers.gain.max() > GAIN_MAX / 2
 
 
 def test_every_channel_uses_the_whole_range_of_its_weights(int8_plan):
     for layer in int8_plan.layers[:-1]:
         largest = np.abs(layer.weight.reshape(len(layer.weight), -1)).max(axis=1)
-        assert largest.min() >= 126
+        assert largest.min() >= 120
 
 
 def test_the_last_layer_has_one_scale_so_that_logits_compare_as_integers(any_plan):
@@ -87,7 +96,7 @@ def test_integer_logits_times_their_scale_are_near_the_float_ones(int8_plan, bun
 def test_the_sigmoid_table_is_complete_and_no_entry_depends_on_the_last_bit_of_exp():
     """So every machine's libm gives the same table, and clamping the index is exact."""
     table = _sigmoid_table()
-    z = (np.arange(1024) + 0.5 - 512) / 80
+    z = (np.arange(512) + 0.5 - 256) / 40
     exact = 255 / (1 + np.exp(-z))
     assert np.abs(exact - np.floor(exact) - 0.5).min() > 1e-6
     assert (table == np.floor(exact + 0.5)).all()
@@ -138,7 +147,7 @@ def test_an_all_zero_channel_is_refused_with_its_place():
 
 
 def test_a_network_that_would_overflow_is_refused():
-    assert "too large" in refused(scaled(named_model("mlp"), "fc1", np.float32(1e30)))
+    assert "too large" in refused(scaled(named_model("mlp"), "fc1", np.float32(1e12)))
     model = named_model("mlp")
     model.params["fc2/bias"][0] = 1e9
     assert "32 bits" in refused(model)

@@ -48,9 +48,10 @@ def curves(epochs: Sequence[Epoch], title: str) -> bytes:
     # By the logarithm of the mistakes, for 99.0 and 99.5 % differ more than 50 and 51 %.
     ticks = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
     accuracy.set(title="Accuracy", ylabel="images classified rightly, %", yscale="log")
-    accuracy.set_yticks(ticks, [f"{100 - tick:g}" for tick in ticks])
+    labels = [f"{100 - tick:g}" for tick in ticks]
+    accuracy.set_yticks(ticks, [*labels[:-1], f"≥ {labels[-1]}"])
     accuracy.set_yticks([], minor=True)
-    accuracy.set_ylim(100, FEWEST_MISTAKES)
+    accuracy.set_ylim(100, FEWEST_MISTAKES * 0.9)
     accuracy.legend(loc="best")
     for axes in (loss, accuracy):
         axes.set_xlabel("epoch")

@@ -1,0 +1,30 @@
+# make        set up .venv, then the main job: train LeNet on the digits that scikit-learn brings,
+#             export it as C, compile it, compare it with JAX
+# make test   set up the same way, then all tests
+# make clean  remove what these two made
+#
+# Needs Python 3.11 or later, a C compiler, and the package index once.
+
+PYTHON ?= python3
+RUN := build/digits
+
+.PHONY: digits test clean
+digits: .venv/installed
+	@.venv/bin/lenet-train --dataset digits --out $(RUN)
+	@.venv/bin/lenet-export --target c --model $(RUN)/model.safetensors --images $(RUN) --out $(RUN)
+
+test: .venv/installed-for-tests
+	@.venv/bin/pytest --numprocesses auto --dist loadfile
+
+.venv/installed: pyproject.toml
+	@echo "Setting up .venv (a minute or two) ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-for-tests: .venv/installed
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,94 @@
+"""What the documents say is so: their programs run, their figures are measured."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from needs import ROOT, require
+
+from lenet_export import reference, verify
+from lenet_export.plan import make_plan
+from lenet_export.render import workspace_bytes
+
+README = (ROOT / "README.md").read_text()
+DESIGN = (ROOT / "DESIGN.md").read_text()
+
+
+def blocks(text, kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_programs_of_the_readme_compile_run_and_print_what_it_says(tmp_path):
+    """Its shell blocks, one after the other, in an empty folder with its C program as main.c."""
+    require("cc")
+    (program,) = blocks(README, "c")
+    (tmp_path / "main.c").write_text(program)
+    shutil.copytree(ROOT / "c_runtime/examples", tmp_path / "c_runtime/examples")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ex"],
+        input="\n".join(blocks(README, "sh")),
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (promised,) = re.findall(r"^prints `(.*?)`", README, re.MULTILINE)
+    assert promised in done.stdout.splitlines()
+    assert (tmp_path / "digits/lenet.c").exists()
+    assert (tmp_path / "numbers/lenet.npz").exists()
+    assert (tmp_path / "summary/network.png").stat().st_size > 10_000
+
+
+def test_the_program_of_the_readme_has_no_warning(tmp_path):
+    (program,) = blocks(README, "c")
+    (tmp_path / "main.c").write_text(program)
+    flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+    folder = ROOT / "c_runtime/generated"
+    subprocess.run([require("gcc"), *flags, f"-I{folder}", tmp_path / "main.c"], check=True)
+
+
+def test_the_figures_of_the_readme_are_measured(bundled, mnist):
+    images, labels = mnist
+    plans = {dtype: make_plan(bundled, dtype) for dtype in ("int8", "float32")}
+    guesses = reference.run_integers(plans["int8"], images)["logits"].argmax(1)
+    floats = bundled.info["test_accuracy"]
+    for figure in (
+        f"| MNIST, 10,000 test images | {(guesses == labels).mean():.2%} | {floats:.2%}".replace(
+            "%", " %"
+        ),
+        "| constants in flash "
+        + "".join(f"| {plan.constant_bytes:,} bytes " for plan in plans.values()),
+        "| workspace in RAM "
+        + "".join(f"| {workspace_bytes(plan):,} bytes " for plan in plans.values()),
+        f"{sum(value.size for value in bundled.params.values()):,} parameters",
+        f"{sum(layer.multiply_adds for layer in plans['int8'].layers):,} multiply-adds",
+        f"0 of {10 * (len(images) + len(verify.stress_images(plans['int8']))):,}",
+    ):
+        assert figure in README, figure
+
+
+@pytest.mark.parametrize("text", [README, DESIGN], ids=["README", "DESIGN"])
+def test_every_file_that_a_document_names_exists(text):
+    named = re.findall(r"\]\(((?!http)[^)#]+)\)", text)
+    for name in named:
+        assert (ROOT / name).exists(), name
+
+
+def test_the_figures_of_the_design_are_those_of_the_plan(int8_plan):
+    gains = {layer.name: int(layer.numbers.gain.max()) for layer in int8_plan.layers[:-1]}
+    assert f"{gains['conv1']:,} in conv1, {gains['fc1']} in fc1" in DESIGN
+    assert f"{workspace_bytes(int8_plan):,} bytes" in DESIGN
+
+
+def test_the_design_tells_every_room():
+    for file in (ROOT / "export/lenet_export").glob("[a-z]*.py"):
+        if file.name not in ("cli.py", "errors.py", "idx.py", "weights.py"):
+            assert file.name in DESIGN, file.name

@@ -1,0 +1,127 @@
+"""The house rules: rooms, formatting, types, generated files, the wheel."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lenet_export import cli
+from needs import ROOT
+
+BIN = Path(sys.executable).parent
+EXPORT = ROOT / "export/lenet_export"
+TRAIN = ROOT / "train/lenet_train"
+
+
+def run(*command, **options):
+    """A command that must succeed; its output is in the message if it does not."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def imports(folder):
+    """``(file, module)`` of every import in a package, those inside functions too."""
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                yield file.name, node.module
+            elif isinstance(node, ast.Import):
+                yield from ((file.name, alias.name) for alias in node.names)
+
+
+def test_training_may_use_the_exporter_and_never_the_reverse():
+    assert [file for file, module in imports(EXPORT) if module.startswith("lenet_train")] == []
+    used = {module for _, module in imports(TRAIN) if module.startswith("lenet_export")}
+    assert used <= {
+        "lenet_export", "lenet_export.checkpoint", "lenet_export.errors", "lenet_export.idx"
+    }  # fmt: skip
+
+
+def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made():
+    jax = {file for file, module in imports(EXPORT) if module.split(".")[0] in ("jax", "flax")}
+    assert jax == {"reference.py", "flax_network.py"}
+    assert {file for file, module in imports(EXPORT) if module == "jinja2"} == {"render.py"}
+
+
+def test_templates_print_and_do_not_compute():
+    for template in (EXPORT / "templates/c").glob("*.j2"):
+        code = " ".join(re.findall(r"\{[{%].*?[}%]\}", template.read_text()))
+        assert not re.search(r"%\s*set\b", code), template.name
+        assert not re.search(r"\s[-+*/]\s", re.sub(r'"[^"]*"', "", code)), template.name
+
+
+def test_python_is_formatted_and_linted():
+    run(BIN / "ruff", "format", "--check", ROOT)
+    run(BIN / "ruff", "check", ROOT)
+
+
+def test_the_exporter_is_typed():
+    run(BIN / "mypy", cwd=ROOT)
+
+
+def test_hand_written_c_is_formatted():
+    files = sorted((ROOT / "c_runtime/examples").rglob("*.c"))
+    assert len(files) >= 3
+    run(BIN / "clang-format", "--dry-run", "--Werror", *files)
+
+
+def test_the_committed_c_is_what_the_exporter_prints(tmp_path):
+    assert cli.main(["--target", "c", "--no-verify", "--out", str(tmp_path)]) == 0
+    committed = ROOT / "c_runtime/generated"
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert sorted(path.name for path in committed.iterdir()) == names
+    for name in names:
+        assert (committed / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_the_versions_agree():
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    manifest = json.loads((ROOT / "c_runtime/generated/lenet.json").read_text())
+    assert version
+    assert manifest["tool"] == f"lenet-export {version.group(1)}"
+    assert f"## {version.group(1)}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_ci_and_the_readme_run_the_same_commands():
+    ci = (ROOT / ".ci/run").read_text().splitlines()
+    readme = (ROOT / "README.md").read_text()
+    for command in ("make", "make test"):
+        assert command in ci
+        assert re.search(rf"^{command}( |$)", readme, re.M)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel in an empty virtual environment, outside the tree; its folder of programs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    world = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, env=world)
+    (wheel,) = folder.glob("*.whl")
+    run(sys.executable, "-m", "venv", folder / "venv", env=world)
+    pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet"]
+    run(*pip, "--disable-pip-version-check", wheel, cwd=folder, env=world)
+    return folder / "venv/bin", wheel
+
+
+def test_the_wheel_exports_and_verifies_from_an_empty_environment(installed, tmp_path):
+    programs, _ = installed
+    out = run(programs / "lenet-export", "--target", "c", cwd=tmp_path)
+    assert "0 of 4,440 logits differ" in out
+    for name in ("lenet.c", "lenet.h", "lenet.json"):
+        committed = (ROOT / "c_runtime/generated" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == committed
+
+
+def test_the_wheel_is_small_and_brings_both_programs(installed, tmp_path):
+    programs, wheel = installed
+    assert wheel.stat().st_size < 3_000_000
+    assert "lenet-train" in run(programs / "lenet-train", "--help", cwd=tmp_path)
+    assert "conv1" in run(programs / "lenet-train", "--summary", cwd=tmp_path)
