@@ -162,7 +162,7 @@ def test_a_firmware_exports_its_checkpoint_beside_the_committed_model(tmp_path):
     shutil.copy(MODEL, tmp_path / "my model.safetensors")
     program(tmp_path, ["lenet", "digits"])
     text = f'''add_subdirectory("{ROOT}" lenet)
-lenet_add_model(TARGET model MODEL "my model.safetensors" PREFIX digits MAX_ERROR 0.005)
+lenet_add_model(TARGET model MODEL "my model.safetensors" PREFIX digits MAX_ERROR 0.002)
 add_executable(firmware main.c)
 target_link_libraries(firmware PRIVATE model lenet::lenet)
 '''
@@ -172,7 +172,7 @@ target_link_libraries(firmware PRIVATE model lenet::lenet)
     assert lines["lenet"].startswith("0 ")
     assert re.fullmatch("0 [1-9][0-9]*", lines["digits"])
     manifest = json.loads((folder / "lenet-export/model/digits.json").read_text())
-    assert manifest["command"] == "lenet-export --target c --prefix digits --max-error 0.005"
+    assert manifest["command"] == "lenet-export --target c --prefix digits --max-error 0.002"
 
 
 def test_a_model_is_exported_again_when_its_file_changes_and_only_then(tmp_path):

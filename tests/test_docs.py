@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from needs import ROOT, require
 
 from lenet_export import reference, verify
 from lenet_export.plan import make_plan
-from lenet_export.render import workspace_bytes
+from needs import ROOT, require
 
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "DESIGN.md").read_text()
@@ -58,7 +57,7 @@ def test_the_program_of_the_readme_has_no_warning(tmp_path):
 def test_the_figures_of_the_readme_are_measured(bundled, mnist):
     images, labels = mnist
     plans = {dtype: make_plan(bundled, dtype) for dtype in ("int8", "float32")}
-    guesses = reference.run_integers(plans["int8"], images)["logits"].argmax(1)
+    guesses = reference.run_integers(plans["int8"], images)["fc3"].argmax(1)
     floats = bundled.info["test_accuracy"]
     for figure in (
         f"| MNIST, 10,000 test images | {(guesses == labels).mean():.2%} | {floats:.2%}".replace(
@@ -67,7 +66,7 @@ def test_the_figures_of_the_readme_are_measured(bundled, mnist):
         "| constants in flash "
         + "".join(f"| {plan.constant_bytes:,} bytes " for plan in plans.values()),
         "| workspace in RAM "
-        + "".join(f"| {workspace_bytes(plan):,} bytes " for plan in plans.values()),
+        + "".join(f"| {plan.workspace_bytes:,} bytes " for plan in plans.values()),
         f"{sum(value.size for value in bundled.params.values()):,} parameters",
         f"{sum(layer.multiply_adds for layer in plans['int8'].layers):,} multiply-adds",
         f"0 of {10 * (len(images) + len(verify.stress_images(plans['int8']))):,}",
@@ -83,9 +82,9 @@ def test_every_file_that_a_document_names_exists(text):
 
 
 def test_the_figures_of_the_design_are_those_of_the_plan(int8_plan):
-    gains = {layer.name: int(layer.numbers.gain.max()) for layer in int8_plan.layers[:-1]}
-    assert f"{gains['conv1']:,} in conv1, {gains['fc1']} in fc1" in DESIGN
-    assert f"{workspace_bytes(int8_plan):,} bytes" in DESIGN
+    conv1, _, fc1, *_ = (layer.integers.requantize for layer in int8_plan.layers[:-1])
+    assert f"{conv1.gain.max():,} in conv1, {fc1.gain.max():,} in fc1" in DESIGN
+    assert f"{int8_plan.workspace_bytes:,} bytes" in DESIGN
 
 
 def test_the_design_tells_every_room():

@@ -3,33 +3,34 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model 8c6d3b53c3b1a7e37d32f6e0300ca2603191066e81cd36ce1ad82ccaa2ad0c11
+ * Model ac6bae96f3d4bc4bc7e3c01efe3666c355f6cb1164ce795df41044420cc34b4a
  *
  * From the image to the logits:
  *
  *     conv1   28x28x1 -> 14x14x6   5x5 SAME, sigmoid, 2x2 avg
  *     conv2   14x14x6 -> 5x5x16    5x5 VALID, sigmoid, 2x2 avg
- *     fc1      5x5x16 -> 120       sigmoid
- *     fc2         120 -> 84        sigmoid
- *     fc3          84 -> 10        weighted sums
+ *     fc1      5x5x16 -> 120       dense, sigmoid
+ *     fc2         120 -> 84        dense, sigmoid
+ *     fc3          84 -> 10        dense
  *
  * Numbers: image bytes and activations are codes, 0 to 255; weights are -127 to 127. A layer sums
- * acc = bias + weight * code. Its activation scales that to index = floor(acc * gain / 2^shift),
- * which is the code, or the place of the code in a table. The bias holds the offset of the index,
- * so that acc = 0 is index 0. The last layer's accumulators are the logits.
+ * acc = bias + sum(weight * code). Its activation scales that to index = acc * gain / 2^shift,
+ * rounded down, which is the code itself (relu) or its place in a table (sigmoid). The bias holds
+ * the offset of the index, so that acc = 0 is index 0. The accumulators of the last layer are the
+ * logits.
  *
  * Rows, not maps: a convolution with its pool needs only the last few rows of its input. They are
- * kept in rings, where row r is at r % size. A new row that completes one of the next layer's
- * hands it on, so that no map is ever whole.
+ * kept in rings, where row r is at r % size. Each row that completes a row of the next layer makes
+ * it at once; only the input of the first dense layer is kept whole.
  *
- * Names: y x output row, column; c output channel; i kernel row; j kernel column and input channel;
- * o output unit; k input.
+ * Names: y x output row, column; c output channel; i row, j column and input channel of a kernel or
+ * window; o output unit; k input.
  */
 #include "lenet.h"
 
-/* ---- Tables ---------------------------------------------------------------------------------- */
+/* ---- Constants ------------------------------------------------------------------------------- */
 
-/* 255 * sigmoid(z), z from -6.4 in steps of 1/40 */
+/* round(255 * sigmoid(z)), z = (index - 255.5) / 40 */
 static const uint8_t sigmoid_table[512] = {
     0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
@@ -106,7 +107,7 @@ static const int8_t conv1_weight[6][5][5] = {
 /* conv1: bias, with the offset of the index in it */
 static const int32_t conv1_bias[6] = {47856, 40849, 80912, 80293, 76654, 73782};
 
-/* conv1: index steps of one accumulator step, times 2^20 */
+/* conv1: index = acc * gain >> 20 */
 static const uint16_t conv1_gain[6] = {5738, 5299, 2965, 2871, 3227, 3107};
 
 /* conv2: weights [channel][kernel row][kernel column, 6 input channels] */
@@ -471,7 +472,7 @@ static const int32_t conv2_bias[16] = {
     85959, 104088, 97104, 151854,
 };
 
-/* conv2: index steps of one accumulator step, times 2^20 */
+/* conv2: index = acc * gain >> 20 */
 static const uint16_t conv2_gain[16] = {
     2394, 1714, 3589, 2247, 1700, 1863, 3111, 1771, 3791, 2223, 2233, 1948, 3111, 2566, 2700, 1763,
 };
@@ -3028,7 +3029,7 @@ static const int32_t fc1_bias[120] = {
     83778, 123844, 143551, 64876, 116125, 82048, 125151, 137091, 126363, 105612, 79754, 125529,
 };
 
-/* fc1: index steps of one accumulator step, times 2^18 */
+/* fc1: index = acc * gain >> 18 */
 static const uint16_t fc1_gain[120] = {
     441, 561, 407, 701, 712, 512, 607, 525, 525, 541, 566, 709, 429, 526, 630, 453, 495, 701, 477,
     500, 393, 511, 758, 579, 532, 540, 670, 692, 696, 727, 671, 562, 696, 607, 654, 621, 594, 851,
@@ -3726,7 +3727,7 @@ static const int32_t fc2_bias[84] = {
     121262, 138617, 133356, 130243, 116034, 110170, 138994, 135108, 89275, 113128, 126124, 107993,
 };
 
-/* fc2: index steps of one accumulator step, times 2^20 */
+/* fc2: index = acc * gain >> 20 */
 static const uint16_t fc2_gain[84] = {
     2126, 2665, 1686, 2243, 1618, 3395, 2368, 1788, 2431, 1951, 2317, 2529, 2148, 2061, 2395, 2619,
     1853, 1968, 2375, 2805, 2330, 2489, 2778, 2345, 1624, 3202, 3316, 2564, 2486, 1861, 2130, 2660,
@@ -3819,9 +3820,12 @@ LENET_PROVE(fc2_product, 1796902205 <= INT32_MAX);
 LENET_PROVE(fc3_acc, -399545 >= INT32_MIN && 232501 <= INT32_MAX);
 LENET_PROVE(gap, 232501 - (-399545) <= INT32_MAX);
 
+#undef LENET_PROVE
+
 /* ---- Activations ----------------------------------------------------------------------------- */
 
-/* floor(acc * gain / 2^shift), not below 0 nor above top. */
+/* acc * gain / 2^shift, rounded down, not below 0 nor above top. The product fits 32 bits: see the
+ * proofs. */
 static uint16_t requantize(int32_t acc, uint16_t gain, int shift, uint16_t top)
 {
     int32_t index = ((acc > 0 ? acc : 0) * gain) >> shift;
@@ -3835,10 +3839,9 @@ static uint8_t sigmoid(int32_t acc, uint16_t gain, int shift)
 
 /* ---- Layers ---------------------------------------------------------------------------------- */
 
-/* conv1 at one place: `row` are 5 rows of image, from whose value `left` it reads.
- * -148 239 <= acc <= 261 934 for every possible input.
- */
-static int32_t conv1(const uint8_t *const row[5], int left, int c)
+/* The sum of channel c of conv1 over 5 rows of image, from the value `left` of each.
+ * -148 239 <= acc <= 261 934 for every possible input. */
+static int32_t conv1_sum(const uint8_t *const row[5], int left, int c)
 {
     int32_t acc = conv1_bias[c];
     for (int i = 0; i < 5; i++) {
@@ -3854,26 +3857,26 @@ static void pool1_row(lenet_workspace *ws, int y)
 {
     const uint8_t *row[6];
     for (int i = 0; i < 6; i++) {
-        row[i] = ws->share.rows.image[(2 * y + i) % 6];
+        row[i] = ws->shared.rows.image[(2 * y + i) % 6];
     }
-    uint8_t *out = ws->share.rows.pool1[y % 6];
+    uint8_t *out = ws->shared.rows.pool1[y % 6];
     for (int x = 0; x < 14; x++) {
         for (int c = 0; c < 6; c++) {
             unsigned sum = 0;
-            for (int place = 0; place < 4; place++) {
-                int column = 2 * x + place % 2;
-                int32_t acc = conv1(row + place / 2, column, c);
-                sum += sigmoid(acc, conv1_gain[c], 20);
+            for (int i = 0; i < 2; i++) {
+                for (int j = 0; j < 2; j++) {
+                    int32_t acc = conv1_sum(row + i, 2 * x + j, c);
+                    sum += sigmoid(acc, conv1_gain[c], 20);
+                }
             }
             out[6 * x + c] = (uint8_t)((sum + 2) / 4);
         }
     }
 }
 
-/* conv2 at one place: `row` are 5 rows of pool1, from whose value `left` it reads.
- * -740 477 <= acc <= 880 813 for every possible input.
- */
-static int32_t conv2(const uint8_t *const row[5], int left, int c)
+/* The sum of channel c of conv2 over 5 rows of pool1, from the value `left` of each.
+ * -740 477 <= acc <= 880 813 for every possible input. */
+static int32_t conv2_sum(const uint8_t *const row[5], int left, int c)
 {
     int32_t acc = conv2_bias[c];
     for (int i = 0; i < 5; i++) {
@@ -3889,26 +3892,26 @@ static void pool2_row(lenet_workspace *ws, int y)
 {
     const uint8_t *row[6];
     for (int i = 0; i < 6; i++) {
-        row[i] = ws->share.rows.pool1[(2 * y + i) % 6];
+        row[i] = ws->shared.rows.pool1[(2 * y + i) % 6];
     }
     uint8_t *out = ws->pool2 + 80 * y;
     for (int x = 0; x < 5; x++) {
         for (int c = 0; c < 16; c++) {
             unsigned sum = 0;
-            for (int place = 0; place < 4; place++) {
-                int column = 2 * x + place % 2;
-                int32_t acc = conv2(row + place / 2, 6 * column, c);
-                sum += sigmoid(acc, conv2_gain[c], 20);
+            for (int i = 0; i < 2; i++) {
+                for (int j = 0; j < 2; j++) {
+                    int32_t acc = conv2_sum(row + i, 6 * (2 * x + j), c);
+                    sum += sigmoid(acc, conv2_gain[c], 20);
+                }
             }
             out[16 * x + c] = (uint8_t)((sum + 2) / 4);
         }
     }
 }
 
-/* pool2 -> fc1: sigmoid.
- * -2 058 032 <= acc <= 2 359 990 for every possible input.
- */
-static void fc1(const uint8_t in[400], uint8_t out[120])
+/* pool2 -> fc1: dense, sigmoid.
+ * -2 058 032 <= acc <= 2 359 990 for every possible input. */
+static void fc1_layer(const uint8_t in[400], uint8_t out[120])
 {
     for (int o = 0; o < 120; o++) {
         int32_t acc = fc1_bias[o];
@@ -3919,10 +3922,9 @@ static void fc1(const uint8_t in[400], uint8_t out[120])
     }
 }
 
-/* fc1 -> fc2: sigmoid.
- * -616 034 <= acc <= 958 348 for every possible input.
- */
-static void fc2(const uint8_t in[120], uint8_t out[84])
+/* fc1 -> fc2: dense, sigmoid.
+ * -616 034 <= acc <= 958 348 for every possible input. */
+static void fc2_layer(const uint8_t in[120], uint8_t out[84])
 {
     for (int o = 0; o < 84; o++) {
         int32_t acc = fc2_bias[o];
@@ -3933,10 +3935,9 @@ static void fc2(const uint8_t in[120], uint8_t out[84])
     }
 }
 
-/* fc2 -> logits: weighted sums.
- * -399 545 <= acc <= 232 501 for every possible input.
- */
-static void fc3(const uint8_t in[84], int32_t out[10])
+/* fc2 -> logits: dense.
+ * -399 545 <= acc <= 232 501 for every possible input. */
+static void fc3_layer(const uint8_t in[84], int32_t out[10])
 {
     for (int o = 0; o < 10; o++) {
         int32_t acc = fc3_bias[o];
@@ -3949,8 +3950,8 @@ static void fc3(const uint8_t in[84], int32_t out[10])
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* Writes zeros. Like every loop here that only stores or copies, it goes through volatile: a
- * compiler may otherwise make it a call of memset or memcpy, which a firmware need not have. */
+/* Writes zeros. volatile keeps this loop a loop: a compiler may otherwise make it a call of memset,
+ * which a firmware need not have. */
 static void clear(volatile void *memory, uint32_t bytes)
 {
     volatile uint8_t *byte = (volatile uint8_t *)memory;
@@ -3959,8 +3960,19 @@ static void clear(volatile void *memory, uint32_t bytes)
     }
 }
 
-static void conv2_step(lenet_workspace *ws, int rows);
-/* Makes the row of pool1 that `rows` rows of image and its border complete, if any. */
+/* `rows` rows of pool1 are here: makes the row of pool2 that the last of them
+ * completes, if it does. */
+static void conv2_step(lenet_workspace *ws, int rows)
+{
+    if (rows < 6 || (rows - 6) % 2 != 0) {
+        return;
+    }
+    int y = (rows - 6) / 2;
+    pool2_row(ws, y);
+}
+
+/* `rows` rows of image and its border are here: makes the row of pool1 that the last of them
+ * completes, if it does. */
 static void conv1_step(lenet_workspace *ws, int rows)
 {
     if (rows < 6 || (rows - 6) % 2 != 0) {
@@ -3971,51 +3983,45 @@ static void conv1_step(lenet_workspace *ws, int rows)
     conv2_step(ws, y + 1);
 }
 
-/* Makes the row of pool2 that `rows` rows of pool1 complete, if any. */
-static void conv2_step(lenet_workspace *ws, int rows)
+/* Takes the next row of the image; a null pointer is a row of background. volatile keeps the
+ * copying a loop, for a compiler may make it a call of memcpy. */
+static void push(lenet_workspace *ws, const uint8_t *row)
 {
-    if (rows < 6 || (rows - 6) % 2 != 0) {
-        return;
-    }
-    int y = (rows - 6) / 2;
-    pool2_row(ws, y);
-}
-
-/* Takes the next row of the image; a null pointer is a row of background. */
-static void put_row(lenet_workspace *ws, const uint8_t *row)
-{
-    volatile uint8_t *to = ws->share.rows.image[(ws->row + 2) % 6] + 2;
+    volatile uint8_t *to = ws->shared.rows.image[(ws->row + 2) % 6] + 2;
     for (int k = 0; k < 28; k++) {
         to[k] = (uint8_t)(row ? row[k] : 0);
     }
     ws->row++;
     conv1_step(ws, ws->row + 2);
+    if (ws->row == 28) {
+        for (int i = 30; i < 32; i++) {
+            clear(ws->shared.rows.image[i % 6], sizeof ws->shared.rows.image[0]);
+            conv1_step(ws, i + 1);
+        }
+    }
 }
 
 void lenet_begin(lenet_workspace *ws)
 {
-    clear(ws->share.rows.image, sizeof ws->share.rows.image);
+    clear(ws->shared.rows.image, sizeof ws->shared.rows.image);
     ws->row = 0;
 }
 
 void lenet_row(lenet_workspace *ws, const uint8_t row[28])
 {
     if (ws->row < 28) {
-        put_row(ws, row);
-    }
-    while (ws->row >= 28 && ws->row < 30) {
-        put_row(ws, 0); /* The border below. */
+        push(ws, row);
     }
 }
 
 void lenet_finish(lenet_workspace *ws, int32_t logits[10])
 {
     while (ws->row < 28) {
-        lenet_row(ws, 0);
+        push(ws, 0);
     }
-    fc1(ws->pool2, ws->share.units.fc1);
-    fc2(ws->share.units.fc1, ws->share.units.fc2);
-    fc3(ws->share.units.fc2, logits);
+    fc1_layer(ws->pool2, ws->shared.units.fc1);
+    fc2_layer(ws->shared.units.fc1, ws->shared.units.fc2);
+    fc3_layer(ws->shared.units.fc2, logits);
 }
 
 /* ---- Whole images ---------------------------------------------------------------------------- */
@@ -4029,7 +4035,7 @@ void lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t log
     lenet_finish(ws, logits);
 }
 
-/* The class of the largest logit but that of class `except`; of equals, the smallest. */
+/* The class of the largest logit other than class `except` (-1: none); of equals, the smallest. */
 static int largest(const int32_t logits[10], int except)
 {
     int best = except == 0 ? 1 : 0;
@@ -4076,7 +4082,8 @@ static uint32_t crc_bits(uint32_t crc, uint32_t value, int bits)
     return crc;
 }
 
-static uint32_t crc_uint8_t(uint32_t crc, const volatile uint8_t *values, uint32_t count)
+/* volatile makes these read the flash when they run: a compiler may otherwise work out the CRC. */
+static uint32_t crc_u8(uint32_t crc, const volatile uint8_t *values, uint32_t count)
 {
     for (uint32_t k = 0; k < count; k++) {
         crc = crc_bits(crc, (uint32_t)values[k], 8);
@@ -4084,7 +4091,7 @@ static uint32_t crc_uint8_t(uint32_t crc, const volatile uint8_t *values, uint32
     return crc;
 }
 
-static uint32_t crc_int8_t(uint32_t crc, const volatile int8_t *values, uint32_t count)
+static uint32_t crc_s8(uint32_t crc, const volatile int8_t *values, uint32_t count)
 {
     for (uint32_t k = 0; k < count; k++) {
         crc = crc_bits(crc, (uint32_t)values[k], 8);
@@ -4092,7 +4099,7 @@ static uint32_t crc_int8_t(uint32_t crc, const volatile int8_t *values, uint32_t
     return crc;
 }
 
-static uint32_t crc_int32_t(uint32_t crc, const volatile int32_t *values, uint32_t count)
+static uint32_t crc_s32(uint32_t crc, const volatile int32_t *values, uint32_t count)
 {
     for (uint32_t k = 0; k < count; k++) {
         crc = crc_bits(crc, (uint32_t)values[k], 32);
@@ -4100,7 +4107,7 @@ static uint32_t crc_int32_t(uint32_t crc, const volatile int32_t *values, uint32
     return crc;
 }
 
-static uint32_t crc_uint16_t(uint32_t crc, const volatile uint16_t *values, uint32_t count)
+static uint32_t crc_u16(uint32_t crc, const volatile uint16_t *values, uint32_t count)
 {
     for (uint32_t k = 0; k < count; k++) {
         crc = crc_bits(crc, (uint32_t)values[k], 16);
@@ -4108,25 +4115,25 @@ static uint32_t crc_uint16_t(uint32_t crc, const volatile uint16_t *values, uint
     return crc;
 }
 
-/* The CRC-32 of all tables, each number with its lowest byte first, in the order of this file. */
-static uint32_t tables_crc(void)
+/* The CRC-32 of all constants in their order, each number with its lowest byte first. */
+static uint32_t constants_crc(void)
 {
     uint32_t crc = 0xFFFFFFFF;
-    crc = crc_uint8_t(crc, (const uint8_t *)sigmoid_table, 512);
-    crc = crc_int8_t(crc, (const int8_t *)conv1_weight, 150);
-    crc = crc_int32_t(crc, (const int32_t *)conv1_bias, 6);
-    crc = crc_uint16_t(crc, (const uint16_t *)conv1_gain, 6);
-    crc = crc_int8_t(crc, (const int8_t *)conv2_weight, 2400);
-    crc = crc_int32_t(crc, (const int32_t *)conv2_bias, 16);
-    crc = crc_uint16_t(crc, (const uint16_t *)conv2_gain, 16);
-    crc = crc_int8_t(crc, (const int8_t *)fc1_weight, 48000);
-    crc = crc_int32_t(crc, (const int32_t *)fc1_bias, 120);
-    crc = crc_uint16_t(crc, (const uint16_t *)fc1_gain, 120);
-    crc = crc_int8_t(crc, (const int8_t *)fc2_weight, 10080);
-    crc = crc_int32_t(crc, (const int32_t *)fc2_bias, 84);
-    crc = crc_uint16_t(crc, (const uint16_t *)fc2_gain, 84);
-    crc = crc_int8_t(crc, (const int8_t *)fc3_weight, 840);
-    crc = crc_int32_t(crc, (const int32_t *)fc3_bias, 10);
+    crc = crc_u8(crc, (const uint8_t *)sigmoid_table, 512);
+    crc = crc_s8(crc, (const int8_t *)conv1_weight, 150);
+    crc = crc_s32(crc, (const int32_t *)conv1_bias, 6);
+    crc = crc_u16(crc, (const uint16_t *)conv1_gain, 6);
+    crc = crc_s8(crc, (const int8_t *)conv2_weight, 2400);
+    crc = crc_s32(crc, (const int32_t *)conv2_bias, 16);
+    crc = crc_u16(crc, (const uint16_t *)conv2_gain, 16);
+    crc = crc_s8(crc, (const int8_t *)fc1_weight, 48000);
+    crc = crc_s32(crc, (const int32_t *)fc1_bias, 120);
+    crc = crc_u16(crc, (const uint16_t *)fc1_gain, 120);
+    crc = crc_s8(crc, (const int8_t *)fc2_weight, 10080);
+    crc = crc_s32(crc, (const int32_t *)fc2_bias, 84);
+    crc = crc_u16(crc, (const uint16_t *)fc2_gain, 84);
+    crc = crc_s8(crc, (const int8_t *)fc3_weight, 840);
+    crc = crc_s32(crc, (const int32_t *)fc3_bias, 10);
     return crc ^ 0xFFFFFFFF;
 }
 
@@ -4151,15 +4158,15 @@ static int answers_are_right(lenet_workspace *ws)
     uint32_t crc = 0xFFFFFFFF;
     for (int n = 0; n < 4; n++) {
         known_logits(ws, n, logits);
-        crc = crc_int32_t(crc, logits, 10);
+        crc = crc_s32(crc, logits, 10);
     }
     return (crc ^ 0xFFFFFFFF) == 0xE9B97618;
 }
 
 lenet_self_test_result lenet_self_test(lenet_workspace *ws)
 {
-    if (tables_crc() != 0x7A427A4D) {
-        return LENET_SELF_TEST_TABLES;
+    if (constants_crc() != 0x7A427A4D) {
+        return LENET_SELF_TEST_CONSTANTS;
     }
     return answers_are_right(ws) ? LENET_SELF_TEST_PASSED : LENET_SELF_TEST_ANSWERS;
 }

@@ -3,8 +3,8 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model 8c6d3b53c3b1a7e37d32f6e0300ca2603191066e81cd36ce1ad82ccaa2ad0c11
- * 61 706 parameters, 416 520 multiply-adds an image.
+ * Model ac6bae96f3d4bc4bc7e3c01efe3666c355f6cb1164ce795df41044420cc34b4a
+ * 61 706 parameters, 416 520 multiply-adds for an image.
  * Constants: 63 378 bytes of flash. Workspace: 1 098 bytes of RAM.
  *
  *     static lenet_workspace ws;
@@ -15,7 +15,7 @@
  *   - Pointers must be valid and not null; buffers must not overlap.
  *   - Results are the same, bit for bit, with every C99 compiler, on every CPU.
  *   - Re-entrant: there is no global state. Use one workspace for each thread.
- *   - Functions that are given a whole image, and lenet_self_test, give up rows given before.
+ *   - Functions that are given a whole image, and lenet_self_test, discard rows already given.
  *   - Images are 28 rows of 28 bytes, top left first; 0 is background, 255 is ink.
  *     A digit is scaled to fit into 20x20 pixels and centred by its mass.
  */
@@ -35,7 +35,7 @@ extern "C" {
 #define LENET_CONSTANT_BYTES 63378
 #define LENET_WORKSPACE_BYTES 1098
 
-/* A logit, or a gap, times this is that of the float network. */
+/* A logit, or a gap, times this approximates the float network's. */
 #define LENET_LOGIT_SCALE 8.2901795e-05f
 
 /* The smallest score gap of an accepted reading, in the unit of the logits.
@@ -56,7 +56,7 @@ extern "C" {
 
 /* Scratch memory of one inference; it holds nothing between two images. */
 typedef struct {
-    uint8_t pool2[5 * 5 * 16]; /* rows, columns, channels */
+    uint8_t pool2[400]; /* whole: [row][column][channel] */
     union {
         struct {
             uint8_t image[6][32]; /* the last 6 rows: 28 values, zeros around */
@@ -65,9 +65,9 @@ typedef struct {
         struct {
             uint8_t fc1[120];
             uint8_t fc2[84];
-        } units; /* after the last row */
-    } share;
-    uint16_t row; /* image rows given so far, with those of the border below */
+        } units;
+    } shared; /* rows and units are never needed at once */
+    uint16_t row; /* image rows given so far */
 } lenet_workspace;
 
 /* What was read, and how sure it is. */
@@ -79,8 +79,8 @@ typedef struct {
 
 typedef enum {
     LENET_SELF_TEST_PASSED = 0,
-    LENET_SELF_TEST_TABLES = 1, /* the CRC-32 of the tables in flash is wrong */
-    LENET_SELF_TEST_ANSWERS = 2 /* the tables are right, but known images give wrong logits */
+    LENET_SELF_TEST_CONSTANTS = 1, /* the CRC-32 of the constants in flash is wrong */
+    LENET_SELF_TEST_ANSWERS = 2    /* they are right, but known images give wrong logits */
 } lenet_self_test_result;
 
 /* Classifies one image. Returns the class of the largest logit, 0 to 9; of equals, the smallest. */
@@ -94,9 +94,9 @@ void lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t log
 
 /* The same, row by row, so that the image need not be in RAM: begin, 28 rows from the top, finish.
  *
- * Rows beyond the last are ignored; rows not given are background. lenet_begin must come first, and
- * again before the next image: memory that was never begun may hold anything. Rows take unequal
- * time; lenet_finish makes 58 920 of the 416 520 multiply-adds.
+ * Rows beyond the last are ignored; rows not given are background. lenet_begin comes first, and
+ * again before the next image; without it the logits mean nothing, though nothing outside the
+ * workspace is written. Rows take unequal time; lenet_finish makes 58 920 of the multiply-adds.
  */
 void lenet_begin(lenet_workspace *ws);
 void lenet_row(lenet_workspace *ws, const uint8_t row[28]);
@@ -105,7 +105,7 @@ void lenet_finish(lenet_workspace *ws, int32_t logits[10]);
 /* The reading that logits stand for: what lenet_read returns for the image that they come from. */
 lenet_reading lenet_decide(const int32_t logits[10]);
 
-/* Checks the tables in flash by their CRC-32, then the logits of 4 made-up images.
+/* Checks the constants in flash by their CRC-32, then the logits of 4 made-up images.
  *
  * Takes about as long as 4 predictions and a CRC of LENET_CONSTANT_BYTES, bit by bit.
  */

@@ -24,21 +24,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export import files
 from lenet_export.errors import UserError
 
 FORMAT = 1
 KEY = "lenet_export"
 KINDS = ("conv", "dense")
 PADDINGS = ("SAME", "VALID")
+POOLS = ("none", "avg", "max")
+POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
 
@@ -87,20 +88,27 @@ class Stage:
         return *self.kernel, shape[-1], self.features
 
 
+class GapRow(NamedTuple):
+    """A threshold of the score gap, in units of the float logits, and what it does."""
+
+    gap: float
+    accepted: int
+    errors: int
+
+
 @dataclass(frozen=True)
 class GapTable:
     """What the score gap (top logit minus second) tells about errors, on a validation split.
 
     Attributes:
         images: how many images the split has.
-        rows: ``(gap, accepted, errors)``, gap ascending: of the images whose score gap is at least
-            ``gap`` (in units of the float logits), how many there are and how many are wrong. There
-            is a row for gap 0 and one just above the gap of each wrong image, so no other threshold
-            is worth taking.
+        rows: gap ascending: of the images whose score gap is at least ``gap``, how many there are
+            (accepted) and how many of them are wrong (errors). There is a row for gap 0 and one
+            just above the gap of each wrong image, so no other threshold is worth taking.
     """
 
     images: int
-    rows: tuple[tuple[float, int, int], ...]
+    rows: tuple[GapRow, ...]
 
     @classmethod
     def measure(cls, logits: Float32, labels: npt.NDArray[Any]) -> GapTable:
@@ -110,22 +118,26 @@ class GapTable:
         wrong = logits.argmax(axis=1) != labels
         above = np.nextafter(gap[wrong], np.float32(np.inf))
         rows = [
-            (float(t), int((gap >= t).sum()), int((wrong & (gap >= t)).sum()))
+            GapRow(float(t), int((gap >= t).sum()), int((wrong & (gap >= t)).sum()))
             for t in np.unique(np.append(above, np.float32(0)))
         ]
         return cls(len(labels), tuple(rows))
 
-    def row(self, max_error: float) -> tuple[float, int, int] | None:
+    def row(self, max_error: float) -> GapRow | None:
         """The row that accepts most images with at most ``max_error`` of the accepted wrong.
 
         ``None`` if there is none, or if so few images cannot show so small an error.
         """
         if max_error * self.images < 1:
             return None
-        for gap, accepted, errors in self.rows:
-            if accepted and errors <= max_error * accepted:
-                return gap, accepted, errors
+        for row in self.rows:
+            if row.accepted and row.errors <= max_error * row.accepted:
+                return row
         return None
+
+    def describe(self, row: GapRow) -> tuple[str, str]:
+        """How many a row rejects, and how many of the accepted are wrong, in percent."""
+        return f"{1 - row.accepted / self.images:.2%}", f"{row.errors / row.accepted:.2%}"
 
 
 @dataclass(frozen=True)
@@ -176,41 +188,7 @@ def save(model: Model, path: Path) -> None:
     }
     tensors = {name: np.ascontiguousarray(value) for name, value in model.params.items()}
     data = to_bytes(tensors, metadata={KEY: json.dumps(content, sort_keys=True)})
-    write_files({path: data})
-
-
-def write_files(files: dict[Path, bytes]) -> None:
-    """Writes all ``files`` or, as far as the file system allows, none.
-
-    Each goes to a temporary file beside its place first; the renames come last.
-
-    Raises:
-        UserError: a folder is missing and cannot be made, or cannot be written.
-    """
-    ready: list[tuple[str, Path]] = []
-    path = Path()
-    try:
-        for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError(21, "is a folder")
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            ready.append((name, path))
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)  # noqa: PTH101
-        for name, path in ready:
-            os.replace(name, path)  # noqa: PTH105
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(
-            path, f"cannot be written: {reason}", "give a folder that you may write to"
-        ) from None
-    finally:
-        for name, _ in ready:
-            Path(name).unlink(missing_ok=True)
+    files.write({path: data})
 
 
 def load(path: Path) -> Model:
@@ -268,7 +246,8 @@ def _from_metadata(path: Path, text: str, tensors: dict[str, Any]) -> Model:
             activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
             gap_table=table
             and GapTable(
-                int(table["images"]), tuple((float(g), int(a), int(e)) for g, a, e in table["rows"])
+                int(table["images"]),
+                tuple(GapRow(float(g), int(a), int(e)) for g, a, e in table["rows"]),
             ),
             info=dict(content["info"]),
         )
@@ -278,8 +257,15 @@ def _from_metadata(path: Path, text: str, tensors: dict[str, Any]) -> Model:
             f"its metadata is damaged ({type(error).__name__}: {error})",
             repair,
         ) from None
-    _check_chain(path, model.input_shape, model.stages)
+    check_chain(path, model.input_shape, model.stages)
     return model
+
+
+def _gap_table(table: dict[str, Any]) -> GapTable:
+    rows = [
+        GapRow(float(gap), int(accepted), int(errors)) for gap, accepted, errors in table["rows"]
+    ]
+    return GapTable(int(table["images"]), tuple(rows))
 
 
 def _size(values: Any, count: int) -> Any:
@@ -298,35 +284,52 @@ def _stage(item: dict[str, Any]) -> Stage:
     return stage
 
 
-def _check_chain(path: Path, shape: tuple[int, ...], stages: tuple[Stage, ...]) -> None:
-    """Checks that each stage is known and fits on what is in front of it."""
+def label(where: object, stages: tuple[Stage, ...], place: int) -> str:
+    """A layer with its place, for messages: ``model.safetensors: layer 2 of 5, conv2``."""
+    return f"{where}: layer {place + 1} of {len(stages)}, {stages[place].name}"
+
+
+def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]) -> None:
+    """Checks that each stage is known and fits on what is in front of it.
+
+    Raises:
+        UserError: one is not, or does not; with its name, its place, and what is supported.
+    """
     repair = "train another architecture or repair the metadata"
     if not stages:
-        raise UserError(path, "its architecture has no layers", repair)
-    for place, stage in enumerate(stages, 1):
-        where = f"{path}: layer {place} of {len(stages)}, {stage.name}"
+        raise UserError(where, "its architecture has no layers", repair)
+    for place, stage in enumerate(stages):
+        at = label(where, stages, place)
         for what, value, known in [
             ("kind", stage.kind, KINDS),
             ("padding", stage.padding, PADDINGS),
+            ("pool", stage.pool, POOLS),
         ]:
             if value not in known:
                 raise UserError(
-                    where, f'{what} "{value}" is not supported', f"supported: {', '.join(known)}"
+                    at, f'{what} "{value}" is not supported', f"supported: {', '.join(known)}"
                 )
         if stage.kind == "conv" and len(shape) != 3:
             raise UserError(
-                where, "a convolution behind a dense layer is not supported",
+                at,
+                "a convolution behind a dense layer is not supported",
                 "supported: convolutions first, then dense layers",
-            )  # fmt: skip
-        if stage.kind == "conv" and stage.kernel is None:
-            raise UserError(where, "has no kernel size", repair)
-        if stage.kind == "dense" and (stage.kernel is not None or stage.pool_size != 1):
-            raise UserError(where, "a dense layer has no kernel size and no pool", repair)
+            )
+        if (stage.kind == "conv") != (stage.kernel is not None):
+            raise UserError(at, f"{stage.kind} with kernel size {stage.kernel}", repair)
+        if stage.kind == "dense" and stage.pool != "none":
+            raise UserError(at, "a dense layer has no pool", repair)
+        if (stage.pool == "none") != (stage.pool_size == 1) or stage.pool_size > POOL_MAX:
+            raise UserError(
+                at,
+                f'pool "{stage.pool}" does not go with size {stage.pool_size}',
+                f'supported: sizes 2 to {POOL_MAX}; pool "none" has size 1',
+            )
         shape = stage.output_shape(shape)
         if min(shape) < 1:
-            raise UserError(where, f"its output would have the shape {shape}", repair)
+            raise UserError(at, f"its output would have the shape {shape}", repair)
     if len({stage.name for stage in stages}) != len(stages):
-        raise UserError(path, "two of its layers have the same name", repair)
+        raise UserError(where, "two of its layers have the same name", repair)
 
 
 def _check_tensors(path: Path, model: Model) -> None:

@@ -9,10 +9,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenet_export import checkpoint
+from lenet_export import __version__, checkpoint
+from lenet_export import files as output
 from lenet_export.errors import UserError
-from lenet_export.plan import TOOL_VERSION, Plan, make_plan
-from lenet_export.render import Options, check_prefix, render_c, workspace_bytes
+from lenet_export.plan import Plan, make_plan
+from lenet_export.render import Options, check_prefix, render_c
 from lenet_export.weights import render_npz
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="lenet-export",
         description="Export a trained network as one dependency-free C file that equals JAX.",
     )
-    parser.add_argument("--version", action="version", version=f"lenet-export {TOOL_VERSION}")
+    parser.add_argument("--version", action="version", version=f"lenet-export {__version__}")
     parser.add_argument(
         "--target",
         choices=["c", "npz"],
@@ -61,20 +62,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="the folder to write to (default: this one)",
+        help="the folder to write to (default: the current one)",
     )
     parser.add_argument(
         "--prefix",
         type=_prefix,
         default="lenet",
-        help="of the files and of all public names (default: lenet)",
+        help="what the names of the files and all public names begin with (default: lenet)",
     )
     parser.add_argument(
         "--max-error",
         type=_share,
         metavar="E",
-        help="let lenet_read reject so many that at most this share of the accepted are wrong, "
-        "e.g. 0.005 (default: accept all)",
+        help="let lenet_read reject unsure readings, so that of the accepted validation images at "
+        "most this share is wrong, e.g. 0.002 (default: accept all)",
     )
     parser.add_argument(
         "--single-file",
@@ -90,7 +91,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--images",
         type=Path,
-        metavar="DIR",
+        metavar="PATH",
         help="verify on these test images too: an IDX file, or a folder like MNIST's",
     )
     options = parser.parse_args(arguments)
@@ -142,41 +143,41 @@ def _export(options: argparse.Namespace) -> int:
     if options.target == "npz":
         written = {f"{options.prefix}.npz": render_npz(plan)}
     else:
-        written = render_c(plan, Options(options.prefix, options.single_file, options.max_error))
+        written = render_c(plan, Options(options.prefix, options.single_file))
         if options.verify:
             from lenet_export import verify
 
-            images, labels = (
-                verify.read_images(options.images, plan) if options.images else 2 * [None]
-            )
+            images, labels = None, None
+            if options.images:
+                images, labels = verify.read_images(options.images, plan)
             report = verify.verify(plan, written, options.prefix, images, labels)
-    checkpoint.write_files({out / file: data for file, data in written.items()})
+    output.write({out / file: data for file, data in written.items()})
     print(_summary(name, plan, report, [out / file for file in written]))
     return 0
 
 
 def _summary(name: str, plan: Plan, report: Report | None, written: list[Path]) -> str:
     """One screen: what was exported, how well it reads, what it costs, where it is."""
-    lines = [
-        ("model", f"{name}, {plan.dtype}, id {plan.model_id[:12]}"),
-        ("flash", f"{plan.constant_bytes:,} bytes of constants, and the code"),
-        ("RAM", f"{workspace_bytes(plan):,} bytes of workspace, and the stack"),
-    ]
-    if plan.threshold_row:
-        _, accepted, errors = plan.threshold_row
-        assert plan.model.gap_table is not None
-        rejected = 1 - accepted / plan.model.gap_table.images
-        lines.append(
-            ("reject", f"{rejected:.2%} rejected, {errors / accepted:.2%} of the rest wrong"
-             f" ({plan.model.gap_table.images:,} validation images)")
-        )  # fmt: skip
-    if report is None:
-        trained = plan.model.info.get("test_accuracy")
-        if isinstance(trained, float):
-            lines.append(("accuracy", f"float {trained:.2%} at the end of training"))
-        lines.append(("verified", "no (--no-verify)" if written[0].suffix != ".npz" else "no"))
-    else:
+    lines = [("model", f"{name}, {plan.dtype}, id {plan.model_id[:12]}")]
+    is_c = written[0].suffix != ".npz"
+    if is_c:
+        lines += [
+            ("flash", f"{plan.constant_bytes:,} bytes of constants, and the code"),
+            ("RAM", f"{plan.workspace_bytes:,} bytes of workspace, and the stack"),
+        ]
+    table, info = plan.model.gap_table, plan.model.info
+    if plan.gap_row and table:
+        rejected, wrong = table.describe(plan.gap_row)
+        of = f"{table.images:,} validation images"
+        lines.append(("reject", f"{rejected} rejected, {wrong} of the rest wrong ({of})"))
+    trained = info.get("test_accuracy")
+    if isinstance(trained, float) and (report is None or report.float_accuracy is None):
+        of = f"{info.get('test_images')} test images"
+        lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
+    if report is not None:
         lines += _report_lines(plan, report)
+    elif is_c:
+        lines.append(("verified", "no (--no-verify)"))
     lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
     return "\n".join(f"{head:<10}{text}" for head, text in lines)
 

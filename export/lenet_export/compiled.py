@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export.errors import UserError
-from lenet_export.plan import Layer, Plan
+from lenet_export.plan import Array, Layer, Plan
 from lenet_export.reference import Images, Outputs
 
 FLAGS = ("-std=c99", "-O2")
@@ -131,17 +131,16 @@ class CompiledNetwork:
         """A contiguous uint8 array as the ``const uint8_t *`` that C takes."""
         return self._ffi.from_buffer("uint8_t[]", np.ascontiguousarray(image))
 
-    def numbers_of(self, values: npt.NDArray[Any]) -> Any:
+    def numbers_of(self, values: Array) -> Any:
         """An array of logits, int32 or float32, as the pointer that C takes."""
-        c_type = "float[]" if self.plan.dtype == "float32" else "int32_t[]"
+        c_type = "float[]" if values.dtype == np.float32 else "int32_t[]"
         return self._ffi.from_buffer(c_type, values, require_writable=True)
 
-    def new_logits(self) -> npt.NDArray[Any]:
+    def new_logits(self) -> Array:
         """An array for the logits of one image."""
-        dtype = np.float32 if self.plan.dtype == "float32" else np.int32
-        return np.empty(self.plan.layers[-1].outputs, dtype)
+        return np.empty(self.plan.classes, self.plan.logit_dtype)
 
-    def logits(self, images: Images) -> npt.NDArray[Any]:
+    def logits(self, images: Images) -> Array:
         """The logits of each image, ``(images, classes)``, int32 or float32."""
         results = np.stack([self.new_logits()] * len(images))
         function, workspace = self.function("logits"), self.workspace
@@ -156,61 +155,56 @@ class CompiledNetwork:
         read from the workspace, which the caller owns.
 
         Returns:
-            By the output's name, its values as float64 ``output_shape``; NaN where a ring had gone
+            By the layer's name, its values as float64 ``output_shape``; NaN where a ring had gone
             on before it could be read (a kernel of one row behind a border of several).
         """
         plan, workspace = self.plan, self.workspace
-        seen = {layer.output: np.full(layer.output_shape, np.nan) for layer in plan.layers}
-        done = {layer.output: 0 for layer in plan.convs}
+        seen = {layer.name: np.full(layer.output_shape, np.nan) for layer in plan.layers}
+        done = dict.fromkeys(seen, 0)
         logits = self.new_logits()
         self.function("begin")(workspace)
         for row in image:
             self.function("row")(workspace, self.bytes_of(row))
-            self._read_rings(seen, done, _ready_rows(plan, int(workspace.row)))
+            self._read_rows(seen, done)
         self.function("finish")(workspace, self.numbers_of(logits))
-        for layer in plan.denses[:-1]:
-            unit = getattr(workspace.share.units, layer.output)
-            seen[layer.output][:] = self._array(unit, layer.output_shape)
-        seen["logits"][:] = logits
+        for layer in plan.dense_layers[:-1]:
+            seen[layer.name][:] = self._array(workspace.shared.units, layer)
+        seen[plan.layers[-1].name][:] = logits
         return seen
 
-    def _array(self, field: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        dtype = np.float32 if self.plan.dtype == "float32" else np.uint8
-        return np.frombuffer(self._ffi.buffer(field), dtype).reshape(shape)
+    def _array(self, struct: Any, layer: Layer) -> Array:
+        """The buffer that ``layer`` writes, flat."""
+        field = getattr(struct, layer.output)
+        return np.frombuffer(self._ffi.buffer(field), layer.output_dtype)
 
-    def _read_rings(self, seen: Outputs, done: dict[str, int], ready: dict[str, int]) -> None:
+    def _read_rows(self, seen: Outputs, done: dict[str, int]) -> None:
         """Copies the rows of each convolution's output that are new since the last call."""
+        ready = _ready_rows(self.plan, int(self.workspace.row))
         for layer, following in zip(self.plan.convs, self.plan.layers[1:], strict=False):
             rows, columns, channels = layer.output_shape
+            new = range(done[layer.name], ready[layer.name])
+            done[layer.name] = ready[layer.name]
             if not following.is_conv:
-                whole = self._array(getattr(self.workspace, layer.output), layer.output_shape)
-                seen[layer.output][: ready[layer.output]] = whole[: ready[layer.output]]
+                whole = self._array(self.workspace, layer).reshape(layer.output_shape)
+                seen[layer.name][new.start : new.stop] = whole[new.start : new.stop]
                 continue
-            ring_field = getattr(self.workspace.share.rows, layer.output)
-            ring = self._array(ring_field, (following.ring_rows, following.row_values))
-            (above, below), (side, _) = following.padding
-            newest = above + ready[layer.output] + (below if ready[layer.output] == rows else 0)
-            for y in range(done[layer.output], ready[layer.output]):
-                if y + above >= newest - following.ring_rows:
-                    row = ring[(y + above) % following.ring_rows]
-                    values = row[side * channels :][: columns * channels]
-                    seen[layer.output][y] = values.reshape(columns, channels)
-            done[layer.output] = ready[layer.output]
+            size = following.ring_rows
+            ring = self._array(self.workspace.shared.rows, layer).reshape(size, -1)
+            newest = following.rows_padded if new.stop == rows else following.above + new.stop
+            for y in new:
+                if y + following.above >= newest - size:
+                    row = ring[(y + following.above) % size, following.left :]
+                    seen[layer.name][y] = row[: columns * channels].reshape(columns, channels)
 
 
 def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:
-    """How many rows of each convolution's output there are after so many, border included."""
+    """How many rows of each convolution's output there are after so many of the image."""
     ready: dict[str, int] = {}
     rows = image_rows
-    for place, layer in enumerate(plan.convs):
-        (above, below), _ = layer.padding
-        height = layer.input_shape[0]
-        padded = above + rows
-        if place and rows == height:
-            padded += below
-        made = (padded - layer.ring_rows) // layer.stage.pool_size + 1
-        rows = max(0, made) if padded >= layer.ring_rows else 0
-        ready[layer.output] = rows
+    for layer in plan.convs:
+        padded = layer.rows_padded if rows == layer.input_shape[0] else layer.above + rows
+        rows = max(0, (padded - layer.ring_rows) // layer.row_step + 1)
+        ready[layer.name] = rows
     return ready
 
 
@@ -225,7 +219,7 @@ def first_difference(
         reference: arrays of the same shapes.
     """
     for layer in layers:
-        ours, theirs = compiled[layer.output], reference[layer.output]
+        ours, theirs = compiled[layer.name], reference[layer.name]
         differ = ~np.isnan(ours) & (ours != theirs)
         if differ.any():
             place = tuple(int(i) for i in np.argwhere(differ)[0])

@@ -1,4 +1,4 @@
-"""From a float network to the numbers that C computes with: integers, bounds, memory.  No I/O.
+"""From a float network to what C computes with: integers, bounds, memory.  No I/O.
 
 The numerics are specified in DESIGN.md, "Numerics". In short, for a hidden layer::
 
@@ -26,18 +26,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.checkpoint import Model, Stage
+from lenet_export.checkpoint import GapRow, Model, Stage, check_chain, label
 from lenet_export.errors import UserError
 
-TOOL_VERSION = "0.1.0"
-POOLS = ("none", "avg", "max")
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
 GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 INT32_MAX = 2**31 - 1
+SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
-Ints = npt.NDArray[Any]
+Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+DType = np.dtype[Any]
+
+U8, S32, F32 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -45,67 +47,122 @@ class Activation:
     """How an activation function becomes integers.
 
     Attributes:
+        name: of the function.
         steps: index steps for each unit of the function's argument.
         offset: the index, a real number, of argument 0. Half a step for rounding is in it.
         top: the largest index; the smallest is 0.
-        table: uint8 ``(top + 1,)``, the code at each index; ``None``: the index is the code.
         scale: the value of code 1.
+        table: uint8 ``(top + 1,)``, the code at each index; ``None``: the index is the code.
+        about: what the table holds, in one line.
     """
 
+    name: str
     steps: float
     offset: float
     top: int
-    table: Ints | None
     scale: float
+    table: Array | None = None
+    about: str = ""
 
 
 @functools.cache
-def _sigmoid_table() -> Ints:
+def _sigmoid() -> Activation:
     """255 * sigmoid in the middle of each of 512 steps of 1/40, rounded.
 
     Beyond the ends, at |z| >= 6.4, the rounded sigmoid is 0 or 255, so that clamping the index
     is exact.
     """
-    z = [(i + 0.5 - 256) / 40 for i in range(512)]
-    return np.array([round(CODE_MAX / (1 + math.exp(-v))) for v in z], np.uint8)
-
-
-def _sigmoid(_largest: float) -> Activation:
-    return Activation(40.0, 256.0, 511, _sigmoid_table(), 1 / CODE_MAX)
+    size, steps = 512, 40
+    z = [(i + 0.5 - size / 2) / steps for i in range(size)]
+    table = np.array([round(CODE_MAX / (1 + math.exp(-v))) for v in z], np.uint8)
+    about = f"round(255 * sigmoid(z)), z = (index - {(size - 1) / 2}) / {steps}"
+    return Activation("sigmoid", steps, size / 2, size - 1, 1 / CODE_MAX, table, about)
 
 
 def _relu(largest: float) -> Activation:
-    return Activation(CODE_MAX / largest, 0.5, CODE_MAX, None, largest / CODE_MAX)
+    return Activation("relu", CODE_MAX / largest, 0.5, CODE_MAX, largest / CODE_MAX)
 
 
 #: The activations of hidden layers, by name; each is given the layer's calibrated range.
-ACTIVATIONS: dict[str, Callable[[float], Activation]] = {"sigmoid": _sigmoid, "relu": _relu}
+ACTIVATIONS: dict[str, Callable[[float], Activation]] = {
+    "sigmoid": lambda _: _sigmoid(),
+    "relu": _relu,
+}
+
+
+@dataclass(frozen=True)
+class Requantize:
+    """From accumulators to codes: ``index = acc * gain >> shift``, then the activation.
+
+    Attributes:
+        gain: uint16 ``(channels,)``.
+        shift: 0 to 30.
+        activation: what the index means.
+        product_max: the largest ``acc * gain`` of any input.
+    """
+
+    gain: Array
+    shift: int
+    activation: Activation
+    product_max: int
+
+
+@dataclass(frozen=True)
+class Integers:
+    """The integer side of a layer.
+
+    Attributes:
+        input_scale: the value of input code 1.
+        weight_scale: float64 ``(channels,)``, the value of weight 1.
+        output_scale: the value of output code 1, or of logit 1.
+        acc_min: int64 ``(channels,)``, what the accumulator cannot be below for any input.
+        acc_max: likewise above. Every partial sum stays between the two as well.
+        requantize: ``None`` for the last layer.
+    """
+
+    input_scale: float
+    weight_scale: Floats
+    output_scale: float
+    acc_min: Array
+    acc_max: Array
+    requantize: Requantize | None
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A table in flash: its name in C, its numbers, and what they are."""
+
+    name: str
+    values: Array
+    about: str
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One stage of the chain with its numbers and its place in memory.
+    """One stage of the chain with its numbers and its geometry.
 
     Attributes:
         stage: what the layer is.
         input_shape: in front of it; ``(rows, columns, channels)`` or ``(units,)``.
-        output_shape: behind its pool.
         source: the name of the buffer that it reads, e.g. ``image``.
+        source_dtype: of that buffer's values.
         output: the name of the buffer that it writes, e.g. ``pool1``; ``logits`` for the last.
+        output_dtype: of that buffer's values.
         weight: int8 or float32, ``(channels, rows, columns, input channels)`` of a convolution,
             ``(units, inputs)`` of a dense layer.
-        bias: int32 or float32 ``(channels,)``.
-        numbers: what else an integer layer has; ``None`` for float32.
+        bias: int32 or float32 ``(channels,)``; its type is the accumulator's.
+        integers: what else an integer layer has; ``None`` for float32.
     """
 
     stage: Stage
     input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
     source: str
+    source_dtype: DType
     output: str
-    weight: Ints
-    bias: Ints
-    numbers: Integers | None
+    output_dtype: DType
+    weight: Array
+    bias: Array
+    integers: Integers | None
 
     @property
     def name(self) -> str:
@@ -116,6 +173,11 @@ class Layer:
     def is_conv(self) -> bool:
         """Whether it is a convolution; otherwise it is dense."""
         return self.stage.kind == "conv"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Behind its pool."""
+        return self.stage.output_shape(self.input_shape)
 
     @property
     def inputs(self) -> int:
@@ -132,60 +194,98 @@ class Layer:
         """Zeros ``((above, below), (left, right))`` of the input, as XLA's SAME and VALID say."""
         if self.stage.kernel is None or self.stage.padding == "VALID":
             return (0, 0), (0, 0)
-        rows, columns = ((size - 1) // 2 for size in self.stage.kernel)
-        return (rows, self.stage.kernel[0] - 1 - rows), (
-            columns,
-            self.stage.kernel[1] - 1 - columns,
-        )
+        above, left = ((size - 1) // 2 for size in self.stage.kernel)
+        return (above, self.stage.kernel[0] - 1 - above), (left, self.stage.kernel[1] - 1 - left)
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether its input has a border of zeros."""
+        return any(map(any, self.padding))
+
+    @property
+    def row_step(self) -> int:
+        """Rows of input that one row of output moves on."""
+        return self.stage.pool_size
 
     @property
     def ring_rows(self) -> int:
         """Rows of padded input that one row of output needs: what a ring buffer must hold."""
         assert self.stage.kernel is not None
-        return self.stage.pool_size + self.stage.kernel[0] - 1
+        return self.stage.kernel[0] - 1 + self.row_step
 
     @property
-    def row_values(self) -> int:
+    def ring_values(self) -> int:
         """Values in one padded row of the input of a convolution."""
         return (sum(self.padding[1]) + self.input_shape[1]) * self.input_shape[2]
 
     @property
+    def above(self) -> int:
+        """Rows of zeros above its input."""
+        return self.padding[0][0]
+
+    @property
+    def left(self) -> int:
+        """Values of zero left of each row of its input."""
+        return self.padding[1][0] * self.input_shape[-1]
+
+    @property
+    def rows_given(self) -> int:
+        """Rows of its input, with those above: where the border below begins."""
+        return self.above + self.input_shape[0]
+
+    @property
+    def rows_padded(self) -> int:
+        """Rows of its input, with the border."""
+        return sum(self.padding[0]) + self.input_shape[0]
+
+    @property
+    def kernel_values(self) -> int:
+        """Values in one row of a convolution's kernel: its columns and input channels."""
+        assert self.stage.kernel is not None
+        return self.stage.kernel[1] * self.input_shape[2]
+
+    @property
     def multiply_adds(self) -> int:
         """Multiplications for one image; conv outputs that no pool window covers are not made."""
-        windows = self.stage.pool_size**2 if self.is_conv else 1
-        return self.outputs * windows * int(self.weight[0].size)
+        return self.outputs * self.stage.pool_size**2 * int(self.weight[0].size)
 
-    def constants(self) -> dict[str, Ints]:
-        """Its tables in flash, by the suffix of their C name, in the order of the file."""
-        tables = {"weight": self.weight, "bias": self.bias}
-        if self.numbers is not None and self.numbers.gain is not None:
-            tables["gain"] = self.numbers.gain
-        return tables
+    @property
+    def constants(self) -> list[Constant]:
+        """Its tables in flash, in the order of the file; ``weight`` stays what they stand for."""
+        name, integers = self.name, self.integers
+        if self.is_conv:
+            # Columns and input channels are one axis in C: they lie side by side in a row.
+            weight = self.weight.reshape(*self.weight.shape[:2], -1)
+            channels = self.input_shape[2]
+            inner = "column" if channels == 1 else f"column, {channels} input channels"
+            about = f"{name}: weights [channel][kernel row][kernel {inner}]"
+        else:
+            weight, about = self.weight, f"{name}: weights [unit][input]"
+        found = [Constant(f"{name}_weight", weight, about)]
+        requantize = integers.requantize if integers else None
+        about = f"{name}: bias" + (", with the offset of the index in it" if requantize else "")
+        found.append(Constant(f"{name}_bias", self.bias, about))
+        if requantize:
+            about = f"{name}: index = acc * gain >> {requantize.shift}"
+            found.append(Constant(f"{name}_gain", requantize.gain, about))
+        return found
 
 
 @dataclass(frozen=True)
-class Integers:
-    """The integer side of a layer.
+class Buffer:
+    """A member of the workspace.
 
     Attributes:
-        input_scale: the value of input code 1.
-        weight_scale: float64 ``(channels,)``, the value of weight 1.
-        output_scale: the value of output code 1, or of logit 1.
-        gain: uint16 ``(channels,)``; ``None`` for the last layer.
-        shift: index = acc * gain >> shift.
-        activation: ``None`` for the last layer.
-        acc_min: int64 ``(channels,)``, what the accumulator cannot be below for any input.
-        acc_max: likewise above. Every partial sum stays between the two as well.
+        name: in C.
+        dtype: of its values.
+        shape: ``(rows, values in a row)`` of a ring, ``(values,)`` of another.
+        about: what it holds, in one line; may be empty.
     """
 
-    input_scale: float
-    weight_scale: Floats
-    output_scale: float
-    gain: Ints | None
-    shift: int
-    activation: Activation | None
-    acc_min: Ints
-    acc_max: Ints
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,15 +295,32 @@ class Plan:
     Attributes:
         dtype: ``int8`` or ``float32``.
         layers: the chain.
-        threshold_row: the row of the gap table that the reject threshold is chosen from;
-            ``None`` accepts every image.
+        max_error: the largest share of wrong readings among the accepted ones that was asked for,
+            or ``None``: every reading is accepted.
+        gap_row: the row of the gap table that reaches it, or ``None``.
         model: what it was made from.
     """
 
     dtype: str
     layers: tuple[Layer, ...]
-    threshold_row: tuple[float, int, int] | None
+    max_error: float | None
+    gap_row: GapRow | None
     model: Model
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of the image."""
+        return self.model.input_shape
+
+    @property
+    def classes(self) -> int:
+        """How many logits there are."""
+        return self.layers[-1].outputs
+
+    @property
+    def logit_dtype(self) -> DType:
+        """The type of a logit."""
+        return self.layers[-1].output_dtype
 
     @property
     def convs(self) -> list[Layer]:
@@ -211,101 +328,173 @@ class Plan:
         return [layer for layer in self.layers if layer.is_conv]
 
     @property
-    def denses(self) -> list[Layer]:
+    def dense_layers(self) -> list[Layer]:
         """The dense layers."""
         return [layer for layer in self.layers if not layer.is_conv]
 
     @property
-    def tables(self) -> dict[str, Ints]:
-        """The tables of the activations, by activation, each once."""
-        used = {}
+    def activations(self) -> list[Activation]:
+        """The activations of an integer plan, each once."""
+        found = {}
         for layer in self.layers:
-            activation = layer.numbers and layer.numbers.activation
-            if activation and activation.table is not None:
-                used[layer.stage.activation] = activation.table
-        return used
+            if layer.integers and layer.integers.requantize:
+                activation = layer.integers.requantize.activation
+                found[activation.name] = activation
+        return list(found.values())
 
     @property
-    def constants(self) -> dict[str, Ints]:
-        """Every table of the generated C by its name, in the order of the file."""
-        named = {f"{name}_table": table for name, table in self.tables.items()}
-        for layer in self.layers:
-            for suffix, table in layer.constants().items():
-                named[f"{layer.name}_{suffix}"] = table
-        return named
-
-    @property
-    def logit_scale(self) -> float:
-        """The value of logit 1 in units of the float logits."""
-        numbers = self.layers[-1].numbers
-        return numbers.output_scale if numbers else 1.0
-
-    @property
-    def threshold(self) -> float:
-        """The smallest score gap that is accepted, in units of the plan's logits."""
-        return self.to_threshold(self.threshold_row[0]) if self.threshold_row else 0.0
-
-    def to_threshold(self, gap: float) -> float:
-        """A gap of float logits in units of the plan's: for int8 rounded up to an integer."""
-        return gap if self.dtype == "float32" else float(math.ceil(gap / self.logit_scale))
+    def constants(self) -> list[Constant]:
+        """Every table in flash, in the order of the file."""
+        return [
+            Constant(f"{activation.name}_table", activation.table, activation.about)
+            for activation in self.activations
+            if activation.table is not None
+        ] + [constant for layer in self.layers for constant in layer.constants]
 
     @property
     def constant_bytes(self) -> int:
         """Bytes of flash that the tables take."""
-        return sum(table.nbytes for table in self.constants.values())
+        return sum(constant.values.nbytes for constant in self.constants)
+
+    @property
+    def rings(self) -> list[Buffer]:
+        """The last rows of the input of each convolution, while rows come in."""
+        return [
+            Buffer(
+                layer.source,
+                layer.source_dtype,
+                (layer.ring_rows, layer.ring_values),
+                f"the last {layer.ring_rows} rows: {layer.input_shape[1]} "
+                + (
+                    f"pixels of {layer.input_shape[2]} channels"
+                    if layer.input_shape[2] > 1
+                    else "values"
+                )
+                + (", zeros around" if layer.is_padded else ""),
+            )
+            for layer in self.convs
+        ]
+
+    @property
+    def kept(self) -> Buffer:
+        """The input of the first dense layer, which is kept whole."""
+        first = self.dense_layers[0]
+        about = "whole: [row][column][channel]" if len(first.input_shape) == 3 else ""
+        return Buffer(first.source, first.source_dtype, (first.inputs,), about)
+
+    @property
+    def units(self) -> list[Buffer]:
+        """The outputs of the hidden dense layers, in the place of the rings."""
+        return [
+            Buffer(layer.output, layer.output_dtype, (layer.outputs,))
+            for layer in self.dense_layers[:-1]
+        ]
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Size of the workspace, where types have their natural alignment."""
+        rings, units = (_struct([_size(b) for b in part]) for part in (self.rings, self.units))
+        shared = max(rings[0], units[0]), max(rings[1], units[1])
+        counter = (2, 2)
+        return _struct([_size(self.kept), _struct([shared]), counter])[0]
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications for one image."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def logit_scale(self) -> float:
+        """The value of logit 1 in units of the float logits."""
+        integers = self.layers[-1].integers
+        return integers.output_scale if integers else 1.0
+
+    @property
+    def threshold(self) -> int | float:
+        """The smallest score gap that is accepted, in units of the plan's logits; 0 accepts all."""
+        return self.to_threshold(self.gap_row.gap if self.gap_row else 0.0)
+
+    def to_threshold(self, gap: float) -> int | float:
+        """A gap of float logits in units of the plan's: for int8 rounded up to an integer."""
+        return gap if self.dtype == "float32" else math.ceil(gap / self.logit_scale)
 
     @property
     def model_id(self) -> str:
         """SHA-256 (hex) over all that determines the outputs: chain, shapes, printed numbers."""
         digest = hashlib.sha256()
         for layer in self.layers:
-            shift = layer.numbers.shift if layer.numbers else 0
+            requantize = layer.integers and layer.integers.requantize
+            shift = requantize.shift if requantize else 0
             digest.update(repr((layer.stage, layer.input_shape, shift)).encode())
-        for name, table in self.constants.items():
-            digest.update(f"{name}{table.dtype.str}{table.shape}".encode())
-            digest.update(np.ascontiguousarray(table, table.dtype.newbyteorder("<")).tobytes())
+        for constant in self.constants:
+            values = constant.values
+            digest.update(f"{constant.name} {values.dtype.name} {values.shape}".encode())
+            digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
 
 
-def make_plan(model: Model, dtype: str, max_error: float | None = None, where: str = "") -> Plan:
+def _size(buffer: Buffer) -> tuple[int, int]:
+    """Size and alignment, in bytes."""
+    return math.prod(buffer.shape) * buffer.dtype.itemsize, buffer.dtype.itemsize
+
+
+def _struct(members: list[tuple[int, int]]) -> tuple[int, int]:
+    """Size and alignment of a C struct of members of such sizes and alignments, in bytes."""
+    end, widest = 0, 1
+    for size, alignment in members:
+        end = -(-end // alignment) * alignment + size
+        widest = max(widest, alignment)
+    return -(-end // widest) * widest, widest
+
+
+def make_plan(
+    model: Model, dtype: str, max_error: float | None = None, where: str = "model"
+) -> Plan:
     """Plans the export of ``model``.
 
     Args:
         model: the trained network.
         dtype: ``int8`` or ``float32``.
-        max_error: the largest share of wrong images among the accepted ones, 0 to 1; ``None``
-            accepts every image.
+        max_error: the largest share of wrong readings among the accepted ones, between 0 and 1;
+            ``None`` accepts every reading.
         where: the model's file, for messages.
 
     Raises:
         UserError: a layer is unknown or cannot be represented, or ``max_error`` cannot be reached.
     """
-    where = where or "model"
-    _check(model, where)
+    check_chain(where, model.input_shape, model.stages)
+    _check_ends(model, where)
     layers: list[Layer] = []
     source, scale = "image", 1 / CODE_MAX
-    for place, (stage, shape) in enumerate(zip(model.stages, model.shapes, strict=False), 1):
-        at = f"{where}: layer {place} of {len(model.stages)}, {stage.name}"
-        last = place == len(model.stages)
-        kernel = model.params[f"{stage.name}/kernel"]
+    source_dtype: DType = U8
+    for place, (stage, shape) in enumerate(zip(model.stages, model.shapes, strict=False)):
+        at = label(where, model.stages, place)
+        last = place == len(model.stages) - 1
         # (..., inputs, outputs) -> (outputs, ..., inputs): C walks each output's weights in order.
-        weight = np.ascontiguousarray(np.moveaxis(kernel, -1, 0))
+        weight = np.ascontiguousarray(np.moveaxis(model.params[f"{stage.name}/kernel"], -1, 0))
         bias = model.params[f"{stage.name}/bias"]
-        numbers: Integers | None = None
+        integers: Integers | None = None
         if dtype == "int8":
-            largest = model.activation_ranges.get(stage.name)
-            activation = None if last else _activation(stage, largest, at)
-            weight, bias, numbers = _quantize(weight, bias, scale, activation, at)
-            scale = numbers.output_scale
-        elif place == 1:
+            activation = None if last else _activation(stage, model, at)
+            weight, bias, integers = _quantize(weight, bias, scale, activation, at)
+            scale = integers.output_scale
+        elif place == 0:
             weight = weight * np.float32(1 / CODE_MAX)  # so that it reads bytes
         output = "logits" if last else _buffer_name(stage)
+        output_dtype = bias.dtype if last or dtype == "float32" else U8
         layers.append(
-            Layer(stage, shape, stage.output_shape(shape), source, output, weight, bias, numbers)
+            Layer(stage, shape, source, source_dtype, output, output_dtype, weight, bias, integers)
         )
-        source = output
-    row = None if max_error is None else _threshold_row(model, max_error, where)
-    return Plan(dtype, tuple(layers), row, model)
+        if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].ring_values) > SIZE_MAX:
+            raise UserError(
+                at,
+                f"its input has {layers[-1].rows_padded} rows of {layers[-1].ring_values} values, "
+                f"border included",
+                f"supported: up to {SIZE_MAX} rows of {SIZE_MAX} values",
+            )
+        source, source_dtype = output, output_dtype
+    row = None if max_error is None else _gap_row(model, max_error, where)
+    return Plan(dtype, tuple(layers), max_error, row, model)
 
 
 def _buffer_name(stage: Stage) -> str:
@@ -317,72 +506,28 @@ def _buffer_name(stage: Stage) -> str:
     return f"{stage.name}_pool"
 
 
-_WORDS = """
-    alignas alignof and asm auto bool break case catch char class compl concept const constexpr
-    continue decltype default delete do double else enum explicit export extern false float for
-    friend goto if inline int int8_t int16_t int32_t int64_t long mutable namespace new noexcept not
-    nullptr operator or private protected public register restrict return short signed sizeof static
-    struct switch template this throw true try typedef typeid typename uint8_t uint16_t uint32_t
-    uint64_t union unsigned using virtual void volatile wchar_t while xor
-    linux main unix
-
-    acc answers_are_right bit bits byte bytes c clear code column count crc crc_bits crc_float
-    crc_int8_t crc_int32_t crc_uint8_t crc_uint16_t e except gain i image in index j k known_answers
-    known_logits largest left limited logits memory most n number o out place put_row reading relu
-    requantize right row rows share shift sigmoid square sum t table tables_crc to top units value
-    values ws x y z
-"""
-
-#: Words that a layer's name would collide with: those of C and C++, and those of the templates.
-RESERVED = frozenset(_WORDS.split())
-
-
-def _check(model: Model, where: str) -> None:
-    """Checks what every dtype needs of the chain."""
-    count = len(model.stages)
-    names: list[str] = []
-    for place, stage in enumerate(model.stages, 1):
-        at = f"{where}: layer {place} of {count}, {stage.name}"
-        allowed = ["none"] if place == count else sorted(ACTIVATIONS)
+def _check_ends(model: Model, where: str) -> None:
+    """Checks the activations, and that the last layer gives logits."""
+    for place, stage in enumerate(model.stages):
+        last = place == len(model.stages) - 1
+        allowed = ["none"] if last else sorted(ACTIVATIONS)
         if stage.activation not in allowed:
             raise UserError(
-                at,
-                f'activation "{stage.activation}" is not supported'
-                + (" in the last layer" if place == count else " in a hidden layer"),
+                label(where, model.stages, place),
+                f'activation "{stage.activation}" is not supported in '
+                + ("the last layer" if last else "a hidden layer"),
                 f"supported there: {', '.join(allowed)}",
             )
-        if stage.pool not in POOLS or not 1 <= stage.pool_size <= 16:
-            raise UserError(
-                at,
-                f'pool "{stage.pool}" of size {stage.pool_size} is not supported',
-                f"supported: {', '.join(POOLS)}, of sizes 1 to 16",
-            )
-        if (stage.pool == "none") != (stage.pool_size == 1):
-            raise UserError(
-                at,
-                f'pool "{stage.pool}" does not go with size {stage.pool_size}',
-                'a pool has a size of 2 or more, "none" has size 1',
-            )
-        names += {stage.name, _buffer_name(stage), f"{_buffer_name(stage)}_row"}
-        names += [f"{stage.name}_{suffix}" for suffix in ("weight", "bias", "gain", "table")]
-        if not stage.name.isascii() or not stage.name.isidentifier() or stage.name in RESERVED:
-            raise UserError(
-                at, "the name cannot be used in C", "rename the layer: letters, digits and _"
-            )
-    if len(set(names)) != len(names):
+    if model.stages[-1].kind != "dense" or model.stages[-1].features < 2:
         raise UserError(
-            where, "two layers or their pools would have the same name in C", "rename one"
-        )
-    last = model.stages[-1]
-    if last.kind != "dense" or last.features < 2:
-        raise UserError(
-            where,
-            f"its last layer, {last.name}, is {last.kind} with {last.features} outputs",
+            label(where, model.stages, len(model.stages) - 1),
+            f"is {model.stages[-1].kind} with {model.stages[-1].features} outputs",
             "the last layer must be dense with one output for each of 2 or more classes",
         )
 
 
-def _activation(stage: Stage, largest: float | None, at: str) -> Activation:
+def _activation(stage: Stage, model: Model, at: str) -> Activation:
+    largest = model.activation_ranges.get(stage.name)
     if largest is None or not (math.isfinite(largest) and largest > 0):
         raise UserError(
             at,
@@ -390,54 +535,6 @@ def _activation(stage: Stage, largest: float | None, at: str) -> Activation:
             "train again: lenet-train measures the ranges on training images",
         )
     return ACTIVATIONS[stage.activation](largest)
-
-
-def _quantize(
-    weight: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32],
-    input_scale: float,
-    activation: Activation | None,
-    at: str,
-) -> tuple[Ints, Ints, Integers]:
-    """The integers of one layer; the channel is the first axis of ``weight``."""
-    flat = weight.reshape(len(weight), -1).astype(np.float64)
-    largest = np.abs(flat).max(axis=1)
-    if not largest.all():
-        raise UserError(
-            at,
-            f"output {int(np.argmin(largest))} has only zero weights: it is the same for every "
-            "input and has no scale",
-            "train again, or remove this output and its weights in the next layer",
-        )
-    if activation is None:
-        scale = np.full(len(flat), largest.max() / WEIGHT_MAX)
-        rounded = _round(flat, scale, bias / (scale * input_scale))
-        gain, shift, output_scale = None, 0, float(scale[0] * input_scale)
-        # The score gap is a difference of two accumulators, and must fit as well.
-        if rounded.acc_max.max() - rounded.acc_min.min() > INT32_MAX:
-            raise UserError(
-                at,
-                "a score gap could exceed 32 bits",
-                "train with weight decay: its biases are far larger than its weights",
-            )
-    else:
-        index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(
-            flat, bias.astype(np.float64) * activation.steps + activation.offset, index_scale, at
-        )
-        output_scale = activation.scale
-    numbers = Integers(
-        input_scale=input_scale,
-        weight_scale=scale,
-        output_scale=output_scale,
-        gain=gain,
-        shift=shift,
-        activation=activation,
-        acc_min=rounded.acc_min.astype(np.int64),
-        acc_max=rounded.acc_max.astype(np.int64),
-    )
-    integers = rounded.weight.astype(np.int8).reshape(weight.shape)
-    return integers, rounded.bias.astype(np.int32), numbers
 
 
 @dataclass(frozen=True)
@@ -448,6 +545,49 @@ class _Rounded:
     bias: Floats
     acc_min: Floats
     acc_max: Floats
+
+    def magnitude(self) -> Floats:
+        """The largest accumulator of each channel, of either sign."""
+        return np.maximum(np.abs(self.acc_min), np.abs(self.acc_max))
+
+
+def _quantize(
+    weight: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+    input_scale: float,
+    activation: Activation | None,
+    at: str,
+) -> tuple[Array, Array, Integers]:
+    """The integers of one layer; the channel is the first axis of ``weight``."""
+    flat = weight.reshape(len(weight), -1).astype(np.float64)
+    if not flat.any(axis=1).all():
+        raise UserError(
+            at,
+            f"output {int(np.argmin(flat.any(axis=1)))} has only zero weights: it is the same for "
+            "every input and has no scale",
+            "train again, or remove this output and its weights in the next layer",
+        )
+    requantize: Requantize | None = None
+    if activation is None:
+        scale, rounded = _logits(flat, bias.astype(np.float64), input_scale, at)
+        output_scale = float(scale[0] * input_scale)
+    else:
+        origin = bias.astype(np.float64) * activation.steps + activation.offset
+        index_scale = 1 / (activation.steps * input_scale)
+        scale, gain, shift, rounded = _fixed_point(flat, origin, index_scale, at)
+        product_max = int((rounded.acc_max * gain).max())
+        requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
+        output_scale = activation.scale
+    integers = Integers(
+        input_scale,
+        scale,
+        output_scale,
+        rounded.acc_min.astype(np.int64),
+        rounded.acc_max.astype(np.int64),
+        requantize,
+    )
+    rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
+    return rounded_weight, rounded.bias.astype(np.int32), integers
 
 
 def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
@@ -461,9 +601,24 @@ def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
     )
 
 
+def _logits(flat: Floats, bias: Floats, input_scale: float, at: str) -> tuple[Floats, _Rounded]:
+    """The last layer: one scale in all, so that logits compare as integers."""
+    scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
+    rounded = _round(flat, scale, bias / (scale * input_scale))
+    # The score gap is a difference of two logits, and must fit as well.
+    gap = rounded.acc_max.max() - rounded.acc_min.min()
+    if max(gap, rounded.magnitude().max()) > INT32_MAX:
+        raise UserError(
+            at,
+            "a logit or score gap could exceed 32 bits",
+            "train with weight decay: its biases are far larger than its weights",
+        )
+    return scale, rounded
+
+
 def _fixed_point(
     flat: Floats, origin: Floats, index_scale: float, at: str
-) -> tuple[Floats, Ints, int, _Rounded]:
+) -> tuple[Floats, Floats, int, _Rounded]:
     """The finest weight scales whose gain and shift never overflow 32 bits.
 
     Args:
@@ -485,9 +640,8 @@ def _fixed_point(
             continue
         scale = gain / 2.0**shift * index_scale
         rounded = _round(flat, scale, origin / gain * 2.0**shift)
-        product = np.maximum(np.abs(rounded.acc_min), np.abs(rounded.acc_max)) * gain
-        if product.max() <= INT32_MAX:
-            return scale, gain.astype(np.uint16), shift, rounded
+        if (rounded.magnitude() * gain).max() <= INT32_MAX:
+            return scale, gain, shift, rounded
     raise UserError(
         at,
         "its weights or biases are too large for 32 bits",
@@ -495,19 +649,19 @@ def _fixed_point(
     )
 
 
-def _threshold_row(model: Model, max_error: float, where: str) -> tuple[float, int, int]:
+def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
     option = f"--max-error {max_error:g}"
-    if model.gap_table is None:
+    table = model.gap_table
+    if table is None or not table.images:
         raise UserError(
             option, f"{where} has no score-gap table to choose from", "train with lenet-train"
         )
-    row = model.gap_table.row(max_error)
+    row = table.row(max_error)
     if row is None:
-        images = model.gap_table.images
         raise UserError(
             option,
-            f"cannot be reached: the table was measured on {images} images, and no threshold "
+            f"cannot be reached: the table was measured on {table.images} images, and no threshold "
             "shows so small an error on them",
-            f"ask for at least {1 / images:.2g}, or train with more validation images",
+            f"ask for at least {1 / table.images:.2g}, or train with more validation images",
         )
     return row

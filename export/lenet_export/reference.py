@@ -29,15 +29,14 @@ def network(plan: Plan, images: Any, xp: Any = np) -> dict[str, Any]:
         xp: ``numpy`` or ``jax.numpy``.
 
     Returns:
-        For each layer, by the name of its output, ``(images, *output_shape)``: codes, uint8, and
-        for the last one ``logits``, int32. Of a float32 plan: float64.
+        For each layer, by its name, ``(images, *output_shape)``: codes, uint8, and for the last one
+        the logits, int32. Of a float32 plan: float64.
     """
     outputs = {}
     x = images.astype(np.int32 if plan.dtype == "int8" else np.float64)
     for layer in plan.layers:
         x = pool(layer, activate(layer, accumulate(layer, x, xp), xp))
-        is_code = plan.dtype == "int8" and layer is not plan.layers[-1]
-        outputs[layer.output] = x.astype(np.uint8) if is_code else x
+        outputs[layer.name] = x.astype(layer.output_dtype) if plan.dtype == "int8" else x
     return outputs
 
 
@@ -62,13 +61,13 @@ def activate(layer: Layer, acc: Any, xp: Any) -> Any:
     name = layer.stage.activation
     if name == "none":
         return acc
-    if layer.numbers is None:
+    requantize = layer.integers.requantize if layer.integers else None
+    if requantize is None:
         return FLOAT_ACTIVATIONS[name](acc, xp)
-    numbers, rule = layer.numbers, layer.numbers.activation
-    assert rule is not None and numbers.gain is not None
-    index = acc * xp.asarray(numbers.gain.astype(np.int32)) >> numbers.shift
-    index = xp.clip(index, 0, rule.top)
-    return index if rule.table is None else xp.asarray(rule.table.astype(np.int32))[index]
+    index = acc * xp.asarray(requantize.gain.astype(np.int32)) >> requantize.shift
+    index = xp.clip(index, 0, requantize.activation.top)
+    table = requantize.activation.table
+    return index if table is None else xp.asarray(table.astype(np.int32))[index]
 
 
 FLOAT_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -89,7 +88,7 @@ def pool(layer: Layer, x: Any) -> Any:
         return x.max((2, 4))
     places = size * size
     total = x.sum((2, 4), dtype=x.dtype)
-    return total / places if layer.numbers is None else (total + places // 2) // places
+    return total / places if layer.integers is None else (total + places // 2) // places
 
 
 def run_integers(plan: Plan, images: Images) -> Outputs:

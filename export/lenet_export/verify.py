@@ -160,7 +160,7 @@ def verify(
     ours = network.logits(everything)
     floats = flax_network.run_floats(plan.model, everything)[plan.model.stages[-1].name]
     if plan.dtype == "int8":
-        expected = reference.run_integers(plan, everything)["logits"]
+        expected = reference.run_integers(plan, everything)[plan.layers[-1].name]
         wrong = ours != expected
     else:
         expected = floats

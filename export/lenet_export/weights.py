@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lenet_export.plan import TOOL_VERSION, Plan
+from lenet_export import __version__
+from lenet_export.plan import Layer, Plan
 
 README = """\
 Everything that is needed to compute this network, without lenet-export. In Python:
@@ -58,42 +59,45 @@ def render_npz(plan: Plan) -> bytes:
     arrays: dict[str, Any] = {
         "README": README,
         "readme_version": 1,
-        "tool": f"lenet-export {TOOL_VERSION}",
+        "tool": f"lenet-export {__version__}",
         "model_id": plan.model_id,
         "dtype": plan.dtype,
         "layers": [layer.name for layer in plan.layers],
-        "input_shape": plan.layers[0].input_shape,
+        "input_shape": plan.input_shape,
         "logit_scale": plan.logit_scale,
-        "min_gap": int(plan.threshold) if plan.dtype == "int8" else plan.threshold,
+        "min_gap": plan.threshold,
     }
     for layer in plan.layers:
-        values: dict[str, Any] = {
-            "kind": layer.stage.kind,
-            "weight": layer.weight,
-            "bias": layer.bias,
-            "padding": layer.padding,
-            "activation": layer.stage.activation,
-            "pool": layer.stage.pool,
-            "pool_size": layer.stage.pool_size,
-        }
-        numbers = layer.numbers
-        if numbers is not None:
-            values |= {
-                "acc_min": numbers.acc_min,
-                "acc_max": numbers.acc_max,
-                "input_scale": numbers.input_scale,
-                "weight_scale": numbers.weight_scale,
-                "output_scale": numbers.output_scale,
-            }
-            if numbers.activation is not None:
-                values |= {
-                    "gain": numbers.gain,
-                    "shift": numbers.shift,
-                    "top": numbers.activation.top,
-                }
-                if numbers.activation.table is not None:
-                    values["table"] = numbers.activation.table
-        arrays |= {f"{layer.name}/{key}": value for key, value in values.items()}
+        arrays |= {f"{layer.name}/{key}": value for key, value in _arrays(layer).items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
+
+
+def _arrays(layer: Layer) -> dict[str, Any]:
+    """The entries of one layer, without its name."""
+    arrays: dict[str, Any] = {
+        "kind": layer.stage.kind,
+        "weight": layer.weight,
+        "bias": layer.bias,
+        "padding": layer.padding,
+        "activation": layer.stage.activation,
+        "pool": layer.stage.pool,
+        "pool_size": layer.stage.pool_size,
+    }
+    integers = layer.integers
+    if integers is None:
+        return arrays
+    arrays |= {
+        "acc_min": integers.acc_min,
+        "acc_max": integers.acc_max,
+        "input_scale": integers.input_scale,
+        "weight_scale": integers.weight_scale,
+        "output_scale": integers.output_scale,
+    }
+    requantize = integers.requantize
+    if requantize is not None:
+        top, table = requantize.activation.top, requantize.activation.table
+        arrays |= {"gain": requantize.gain, "shift": requantize.shift, "top": top}
+        arrays |= {} if table is None else {"table": table}
+    return arrays

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet_export.checkpoint import GapTable, Model, Stage
+from lenet_export.checkpoint import GapRow, GapTable, Model, Stage
 from lenet_export.render import Options, render_c
 
 LENET = (
@@ -40,13 +40,13 @@ def random_model(stages, shape, seed=0, spread=2.0):
         inputs = int(np.prod(kernel[:-1]))
         params[f"{stage.name}/kernel"] = rng.normal(0, spread * inputs**-0.5, kernel)
         params[f"{stage.name}/bias"] = rng.normal(0, 0.3, stage.features)
-    table = GapTable(1000, ((0.0, 1000, 20), (0.5, 980, 5), (1.0, 900, 0)))
+    rows = GapRow(0.0, 1000, 20), GapRow(0.5, 980, 5), GapRow(1.0, 900, 0)
     return Model(
         shape,
         tuple(stages),
         {name: value.astype(np.float32) for name, value in params.items()},
         {stage.name: 1.0 if stage.activation == "sigmoid" else 2.5 for stage in stages},
-        table,
+        GapTable(1000, rows),
     )
 
 
@@ -59,6 +59,16 @@ def write_files(plan, folder: Path, options: Options | None = None):
     """Renders ``plan`` into ``folder``."""
     for name, data in render_c(plan, options or Options()).items():
         (folder / name).write_bytes(data)
+
+
+def rows_given(network, rows):
+    """The logits of rows given one by one."""
+    logits = network.new_logits()
+    network.function("begin")(network.workspace)
+    for row in rows:
+        network.function("row")(network.workspace, network.bytes_of(row))
+    network.function("finish")(network.workspace, network.numbers_of(logits))
+    return logits
 
 
 #: Reads images from standard input and writes their logits, for compilers and sanitizers.

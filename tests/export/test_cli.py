@@ -252,7 +252,7 @@ def changed_stage(**changes):
         (changed_stage(padding="FULL"), 'padding "FULL" is not supported'),
         (changed_stage(activation="gelu"), 'activation "gelu" is not supported'),
         (changed_stage(features=0), "metadata is damaged"),
-        (changed_stage(kernel=None), "has no kernel size"),
+        (changed_stage(kernel=None), "conv with kernel size None"),
         (changed_stage(kernel=[99, 99], padding="VALID"), "its output would have the shape"),
         (changed_stage(colour="red"), "metadata is damaged"),
     ],

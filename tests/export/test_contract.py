@@ -8,12 +8,14 @@ import subprocess
 import numpy as np
 import pytest
 
+from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork
+from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
-from lenet_export.render import Options, render_c, workspace_bytes
+from lenet_export.render import Options, render_c
 from needs import require
 
-from .networks import CHAINS, named_model, write_files
+from .networks import CHAINS, named_model, random_model, rows_given, write_files
 
 WARNINGS = (
     "-pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wundef -Werror"
@@ -30,9 +32,8 @@ def chain(request):
 @pytest.fixture(scope="module")
 def network(plan):
     """The bundled model, compiled with a reject threshold, for each dtype."""
-    options = Options(max_error=0.002)
-    plan = make_plan(plan.model, plan.dtype, options.max_error)
-    return CompiledNetwork(plan, render_c(plan, options))
+    plan = make_plan(plan.model, plan.dtype, 0.002)
+    return CompiledNetwork(plan, render_c(plan, Options()))
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +87,9 @@ def test_constant_bytes_is_the_size_of_the_tables(plan, tmp_path):
     gcc = require("gcc")
     write_files(plan, tmp_path)
     subprocess.run([gcc, "-std=c99", "-O0", "-c", "lenet.c"], cwd=tmp_path, check=True)
-    tables = {
-        name: size for name, _, size in symbols_of(tmp_path / "lenet.o") if name in plan.constants
-    }
-    assert tables.keys() == plan.constants.keys()
+    names = {constant.name for constant in plan.constants}
+    tables = {name: size for name, _, size in symbols_of(tmp_path / "lenet.o") if name in names}
+    assert tables.keys() == names
     assert sum(tables.values()) == plan.constant_bytes
     assert f"#define LENET_CONSTANT_BYTES {plan.constant_bytes}\n" in header(tmp_path)
 
@@ -100,15 +100,15 @@ def header(folder):
 
 def test_lenet_int8_fits_in_65500_bytes_of_flash_and_1152_of_ram(int8_plan):
     assert int8_plan.constant_bytes <= 65_500
-    assert workspace_bytes(int8_plan) <= 1_152
+    assert int8_plan.workspace_bytes <= 1_152
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_workspace_bytes_is_its_size(chain, dtype):
     plan = make_plan(named_model(chain), dtype)
     files = render_c(plan, Options())
-    assert CompiledNetwork(plan, files).workspace_bytes == workspace_bytes(plan)
-    assert f"#define LENET_WORKSPACE_BYTES {workspace_bytes(plan)}\n" in files["lenet.h"].decode()
+    assert CompiledNetwork(plan, files).workspace_bytes == plan.workspace_bytes
+    assert f"#define LENET_WORKSPACE_BYTES {plan.workspace_bytes}\n" in files["lenet.h"].decode()
 
 
 def test_predict_returns_the_class_of_the_largest_logit(network, digits):
@@ -163,31 +163,21 @@ def test_read_is_decide_of_the_logits(network, digits):
             assert getattr(read, field) == getattr(decided, field)
 
 
-def by_rows(network, rows):
-    """The logits of rows given one by one."""
-    logits = network.new_logits()
-    network.function("begin")(network.workspace)
-    for row in rows:
-        network.function("row")(network.workspace, network.bytes_of(row))
-    network.function("finish")(network.workspace, network.numbers_of(logits))
-    return logits.tolist()
-
-
 def test_rows_one_by_one_give_the_logits_of_the_image(network, digits):
     for image, logits in zip(digits, network.logits(digits), strict=True):
-        assert by_rows(network, image) == logits.tolist()
+        assert (rows_given(network, image) == logits).all()
 
 
 def test_rows_beyond_the_last_are_ignored(network, digits):
     longer = np.concatenate([digits[0], digits[1]])
-    assert by_rows(network, longer) == network.logits(digits[:1])[0].tolist()
+    assert (rows_given(network, longer) == network.logits(digits[:1])[0]).all()
 
 
 @pytest.mark.parametrize("given", [0, 1, 5, 6, 20, 27])
 def test_rows_not_given_are_background(network, digits, given):
     cut = digits[2].copy()
     cut[given:] = 0
-    assert by_rows(network, digits[2][:given]) == network.logits(cut[None])[0].tolist()
+    assert (rows_given(network, digits[2][:given]) == network.logits(cut[None])[0]).all()
 
 
 def test_begin_gives_up_an_image_that_was_not_finished(network, digits):
@@ -195,7 +185,7 @@ def test_begin_gives_up_an_image_that_was_not_finished(network, digits):
         network.function("begin")(network.workspace)
         for row in digits[3][:given]:
             network.function("row")(network.workspace, network.bytes_of(row))
-        assert by_rows(network, digits[4]) == network.logits(digits[4:5])[0].tolist()
+        assert (rows_given(network, digits[4]) == network.logits(digits[4:5])[0]).all()
 
 
 @pytest.mark.parametrize("garbage", [0x00, 0x55, 0xFF])
@@ -236,7 +226,7 @@ def test_two_workspaces_do_not_disturb_each_other(network, digits):
     assert (np.stack(logits) == network.logits(digits[5:7])).all()
 
 
-PASSED, TABLES, ANSWERS = 0, 1, 2
+PASSED, CONSTANTS, ANSWERS = 0, 1, 2
 
 
 def self_test_of(plan, text):
@@ -250,14 +240,14 @@ def test_the_self_test_finds_one_wrong_number_in_any_table(dtype):
     plan = make_plan(named_model("deep"), dtype)
     text = render_c(plan, Options())["lenet.c"].decode()
     assert self_test_of(plan, text) == PASSED
-    for name in plan.constants:
+    for constant in plan.constants:
         # The first digit of the table's last number becomes another one.
-        table = re.search(rf" {name}\[.*?\}};", text, re.DOTALL)
+        table = re.search(rf" {constant.name}\[.*?\}};", text, re.DOTALL)
         assert table
         last = list(re.finditer(r"(?<![\w.])\d", table.group()))[-1]
         at = table.start() + last.start()
         broken = text[:at] + str((int(text[at]) + 1) % 10 or 1) + text[at + 1 :]
-        assert self_test_of(plan, broken) == TABLES, name
+        assert self_test_of(plan, broken) == CONSTANTS, constant.name
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
@@ -299,7 +289,7 @@ def test_the_single_file_can_be_included_twice_and_compiles_without_a_warning(pl
     gcc = require("gcc")
     write_files(plan, tmp_path, Options(single_file=True))
     (tmp_path / "main.c").write_text(
-        '#include "lenet.h"\n#define LENET_IMPLEMENTATION\n#include "lenet.h"\n'
+        '#include "lenet.h"\n#define LENET_IMPLEMENTATION\n#include "lenet.h"\n#include "lenet.h"\n'
         "int main(void) { static lenet_workspace ws; return lenet_self_test(&ws); }\n"
     )
     command = [gcc, "-std=c99", *WARNINGS, *C_WARNINGS, "-o", "main", "main.c"]
@@ -328,3 +318,62 @@ def test_the_example_in_the_header_is_a_program(plan, tmp_path):
     command = [gcc, "-std=c99", *WARNINGS, "-o", "main", "main.c", "lenet.c"]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert 0 <= subprocess.run([tmp_path / "main"]).returncode <= 9
+
+
+def named(*names):
+    """A plan whose layers have these names: dense ones, behind a convolution if there are three."""
+    stages = [Stage(name, "dense", 3, "relu") for name in names[:-1]]
+    if len(names) > 2:
+        stages[0] = Stage(names[0], "conv", 2, "relu", (2, 2), "SAME", "max", 2)
+    stages.append(Stage(names[-1], "dense", 3))
+    return make_plan(random_model(stages, (6, 6, 1)), "int8")
+
+
+@pytest.mark.parametrize("name", ["conv 1", "1st", "für", "int", "linux", "INT32_MAX", ""])
+def test_a_name_that_c_cannot_use_is_refused(name):
+    with pytest.raises(UserError, match="cannot be used in C"):
+        render_c(named("fc1", name), Options())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a", "a_bias", "b"),
+        ("conv1", "pool1", "fc"),
+        ("image", "fc"),
+        ("conv", "pool_row", "pool"),
+        ("conv1", "conv1_step", "fc"),
+        ("conv1", "lenet", "fc"),
+    ],
+)
+def test_names_that_would_be_the_same_in_c_are_refused(names):
+    with pytest.raises(UserError, match="would give the C the name"):
+        render_c(named(*names), Options())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("sigmoid", "relu", "requantize"),
+        ("conv1", "conv1_2", "Dense_0"),
+        ("row", "rows", "units"),
+        ("acc", "x", "c"),
+        ("lenets", "sigmoid_table", "logits"),
+        ("crc", "largest", "push"),
+    ],
+)
+def test_every_other_name_compiles(names, tmp_path):
+    try:
+        files = render_c(named(*names), Options())
+    except UserError as error:
+        pytest.fail(str(error))
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    flags = ["-std=gnu99", *WARNINGS, *C_WARNINGS, "-c", "lenet.c"]
+    subprocess.run([require("gcc"), *flags], cwd=tmp_path, check=True)
+
+
+def test_a_prefix_that_is_a_layer_is_refused(int8_plan):
+    for prefix in ("pool1", "conv1"):
+        with pytest.raises(UserError, match="take another --prefix"):
+            render_c(int8_plan, Options(prefix=prefix))

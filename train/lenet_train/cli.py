@@ -14,11 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from lenet_export import checkpoint, idx
+from lenet_export import __version__, checkpoint, files, idx
 from lenet_export.errors import UserError
 from lenet_train import data
 from lenet_train.recipes import BEST, RECIPES, Recipe
@@ -69,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="lenet-train",
         description="Train LeNet in Flax and write model.safetensors for lenet-export.",
     )
-    parser.add_argument("--version", action="version", version=version("lenet-export"))
+    parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(
         "--dataset",
         default="digits",
@@ -137,7 +136,7 @@ def _summarize(arch: str, out: Path) -> None:
 
     stages = ARCHITECTURES[arch][1]
     _make_folder(out, (NETWORK,))
-    checkpoint.write_files({out / NETWORK: figures.network(arch, stages)})
+    files.write({out / NETWORK: figures.network(arch, stages)})
     Console().print(summary.table(arch, stages))
     print(f"drawn: {out / NETWORK}")
 
@@ -168,7 +167,7 @@ def _run(arch: str, recipe: Recipe, seed: int, dataset: str, out: Path) -> None:
         "validation_accuracy": epochs[-1].validation_accuracy,
         "validation_images": len(images.validation.labels),
         "parameters": sum(value.size for value in loop.flat(params).values()),
-        "tool": f"lenet-train {version('lenet-export')}",
+        "tool": f"lenet-train {__version__}",
     }
     model = checkpoint.Model(
         input_shape=(data.SIDE, data.SIDE, 1),
@@ -182,7 +181,7 @@ def _run(arch: str, recipe: Recipe, seed: int, dataset: str, out: Path) -> None:
     )
     title = f"{arch} on {images.name}, recipe {recipe.name}, seed {seed}"
     guesses = test_logits.argmax(axis=1)
-    checkpoint.write_files(
+    files.write(
         _figures(model, epochs, images.test.labels, guesses, title, out)
         | {
             out / TEST_IMAGES: _gzip(idx.pack(images.test.images)),
