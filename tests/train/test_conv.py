@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lenet_train.model import Conv
+from lenet_train.conv import Conv
 
 CASES = [  # image shape, kernel, padding, tile
     ((28, 28, 1), (5, 5), "SAME", 4),  # conv1

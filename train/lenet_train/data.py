@@ -37,15 +37,15 @@ UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Images:
+class Examples:
     """Images uint8 ``(n, 28, 28)``, 0 background, 255 ink, and labels uint8 ``(n,)``, 0 to 9."""
 
     images: UInt8
     labels: UInt8
 
-    def __getitem__(self, at: Any) -> Images:
+    def __getitem__(self, at: Any) -> Examples:
         """The images and labels at the places ``at``."""
-        return Images(self.images[at], self.labels[at])
+        return Examples(self.images[at], self.labels[at])
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Dataset:
     """
 
     name: str
-    training: Images
-    validation: Images
-    test: Images
+    training: Examples
+    validation: Examples
+    test: Examples
 
     @property
     def sha256(self) -> str:
@@ -177,7 +177,7 @@ def load(name: str) -> Dataset:
     return _split(name, training, test)
 
 
-def _split(name: str, images: Images, test: Images) -> Dataset:
+def _split(name: str, images: Examples, test: Examples) -> Dataset:
     """Takes the validation split from the training images.
 
     It is the last 5,000 of them in a fixed random order, or the last 15 % if that is fewer.
@@ -207,12 +207,12 @@ def digits() -> Dataset:
         corner = [round((SIDE - 1) / 2 - place) for place in center_of_mass(twenty)]
         top, left = np.clip(corner, 0, SIDE - 20)
         image[top : top + 20, left : left + 20] = twenty
-    everything = Images(images, small.target.astype(np.uint8))
+    everything = Examples(images, small.target.astype(np.uint8))
     order = np.random.RandomState(1998).permutation(len(images))
     return _split("digits", everything[order[:-360]], everything[order[-360:]])
 
 
-def read_pair(folder: Path, part: str) -> Images:
+def read_pair(folder: Path, part: str) -> Examples:
     """The images and labels of ``part``, ``train`` or ``t10k``, from IDX files in ``folder``.
 
     Raises:
@@ -241,7 +241,7 @@ def read_pair(folder: Path, part: str) -> Images:
         raise UserError(
             paths[1], f"every label is {labels[0]}, expected more than one class", again
         )
-    return Images(images, labels)
+    return Examples(images, labels)
 
 
 def _find(folder: Path, name: str) -> Path:

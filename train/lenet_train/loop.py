@@ -17,7 +17,7 @@ from flax.traverse_util import flatten_dict, path_aware_map
 
 from lenet_export.checkpoint import Float32, Stage
 from lenet_train.augment import augment
-from lenet_train.data import Images
+from lenet_train.data import Examples
 from lenet_train.model import INPUT_SHAPE
 from lenet_train.recipes import Recipe
 
@@ -66,8 +66,8 @@ def train(
     stages: tuple[Stage, ...],
     recipe: Recipe,
     seed: int,
-    training: Images,
-    validation: Images,
+    training: Examples,
+    validation: Examples,
     report: Callable[[Epoch], None],
 ) -> Params:
     """Trains ``network`` and returns its parameters; calls ``report`` after each epoch."""
@@ -198,6 +198,9 @@ def activation_ranges(
     Sigmoid never exceeds 1. Of ReLU it is the 99.99th percentile over ``images`` uint8
     ``(n, 28, 28)``: the few activations above it would cost the others their resolution.
     """
+    unknown = {stage.activation for stage in stages[:-1]} - {"sigmoid", "relu"}
+    if unknown:
+        raise ValueError(f"the range of {unknown} is not known")
     ranges = {stage.name: 1.0 for stage in stages[:-1]}
     relus = [stage.name for stage in stages if stage.activation == "relu"]
     if not relus:
