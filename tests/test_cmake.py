@@ -452,7 +452,7 @@ def test_push_rows_says_where_an_unfinished_digit_ends(examples, size, place):
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        (r"(tables_crc\(\) != 0x)\w+", "the tables are not those of the model"),
+        (r"(constants_crc\(\) != 0x)\w+", "the constants are not those of the model"),
         (r"(\^ 0xFFFFFFFF\) == 0x)\w+", "known images give wrong logits"),
     ],
 )

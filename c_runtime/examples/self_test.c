@@ -15,13 +15,13 @@ int main(void)
     case LENET_SELF_TEST_PASSED:
         puts("self-test passed");
         return 0;
-    case LENET_SELF_TEST_TABLES:
-        fputs("self-test failed: the tables are not those of the model (CRC-32)\n"
+    case LENET_SELF_TEST_CONSTANTS:
+        fputs("self-test failed: the constants are not those of the model (CRC-32)\n"
               "  write the program to flash again\n",
               stderr);
         return 1;
     case LENET_SELF_TEST_ANSWERS:
-        fputs("self-test failed: the tables are right, but known images give wrong logits\n"
+        fputs("self-test failed: the constants are right, but known images give wrong logits\n"
               "  suspect the RAM, the code in flash, or the compiler and its flags\n",
               stderr);
         return 1;

@@ -57,6 +57,7 @@ extern "C" {
 /* Scratch memory of one inference; it holds nothing between two images. */
 typedef struct {
     uint8_t pool2[400]; /* whole: [row][column][channel] */
+    /* Rows and units are never needed at once. */
     union {
         struct {
             uint8_t image[6][32]; /* the last 6 rows: 28 values, zeros around */
@@ -66,7 +67,7 @@ typedef struct {
             uint8_t fc1[120];
             uint8_t fc2[84];
         } units;
-    } shared; /* rows and units are never needed at once */
+    } shared;
     uint16_t row; /* image rows given so far */
 } lenet_workspace;
 
