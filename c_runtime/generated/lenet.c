@@ -4082,7 +4082,7 @@ static uint32_t crc_bits(uint32_t crc, uint32_t value, int bits)
     return crc;
 }
 
-/* volatile makes these read the flash when they run: a compiler may otherwise work out the CRC. */
+/* volatile: the flash is read when this runs; a compiler may otherwise work out the CRC itself. */
 static uint32_t crc_u8(uint32_t crc, const volatile uint8_t *values, uint32_t count)
 {
     for (uint32_t k = 0; k < count; k++) {

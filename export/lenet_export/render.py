@@ -283,6 +283,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "logit": c_type(plan.logit_dtype),
         "logit_scale": _float_literal(np.float32(plan.logit_scale)),
         "dtype_template": f"{plan.dtype}.c.j2",
+        "ring_width": max((len(_declared(ring)) for ring in plan.rings), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
         "is_padded": any(layer.is_padded for layer in plan.convs),
