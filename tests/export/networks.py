@@ -26,9 +26,13 @@ DEEP = (
     Stage("head", "dense", 7),
 )
 ONE = (Stage("fc", "dense", 3),)
+#: More rows than a byte counts.
+TALL = (Stage("conv1", "conv", 2, "relu", (3, 1), "SAME", "avg", 2), Stage("fc", "dense", 3))
 
-SHAPES = {"lenet": (28, 28, 1), "mlp": (28, 28, 1), "deep": (22, 17, 2), "one": (4, 5, 1)}
-CHAINS = {"lenet": LENET, "mlp": MLP, "deep": DEEP, "one": ONE}
+SHAPES = {"lenet": (28, 28, 1), "mlp": (28, 28, 1), "deep": (22, 17, 2), "one": (4, 5, 1)} | {
+    "tall": (300, 2, 1)
+}
+CHAINS = {"lenet": LENET, "mlp": MLP, "deep": DEEP, "one": ONE, "tall": TALL}
 
 
 def random_model(stages, shape, seed=0, spread=2.0):

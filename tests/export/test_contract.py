@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 
@@ -38,10 +39,14 @@ def network(plan):
 
 @pytest.fixture(scope="module")
 def digits():
-    """A few images that are not all alike."""
+    """A few images that are not all alike; the first is a drawn 0, the second a 1."""
     rng = np.random.default_rng(7)
     ink = rng.random((12, 28, 28, 1)) < 0.2
-    return (ink * rng.integers(100, 256, ink.shape)).astype(np.uint8)
+    images = (ink * rng.integers(100, 256, ink.shape)).astype(np.uint8)
+    y, x = np.mgrid[:28, :28] - 13.5
+    images[0, ..., 0] = 255 * (np.abs(np.hypot(y / 9, x / 6.5) - 1) < 0.2)
+    images[1, ..., 0] = 255 * ((np.abs(x) < 1.5) & (np.abs(y) < 10))
+    return images
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
@@ -115,6 +120,8 @@ def test_predict_returns_the_class_of_the_largest_logit(network, digits):
     for image, logits in zip(digits, network.logits(digits), strict=True):
         digit = network.function("predict")(network.workspace, network.bytes_of(image))
         assert digit == int(logits.argmax())
+    drawn = [network.logits(digits[n : n + 1]).argmax() for n in (0, 1)]
+    assert drawn == [0, 1]
 
 
 @pytest.mark.parametrize("equal", [(0, 1), (3, 7), (8, 9), tuple(range(10))])
@@ -188,12 +195,14 @@ def test_begin_gives_up_an_image_that_was_not_finished(network, digits):
         assert (rows_given(network, digits[4]) == network.logits(digits[4:5])[0]).all()
 
 
+@pytest.mark.parametrize("row", [0, 5, 28, 65535])
 @pytest.mark.parametrize("garbage", [0x00, 0x55, 0xFF])
-def test_the_workspace_holds_nothing_between_two_images(network, digits, garbage):
+def test_the_workspace_holds_nothing_between_two_images(network, digits, garbage, row):
     memory = np.empty(network.workspace_bytes, np.uint8)
     ours = network.workspace_in(memory)
     for image, expected in zip(digits, network.logits(digits), strict=True):
         memory[:] = garbage
+        ours.row = row
         logits = network.new_logits()
         network.function("logits")(ours, network.bytes_of(image), network.numbers_of(logits))
         assert (logits == expected).all()
@@ -257,6 +266,52 @@ def test_the_self_test_tells_wrong_code_from_wrong_tables(dtype):
     wrong = text.replace("acc += in[k] *", "acc -= in[k] *")
     assert wrong != text
     assert self_test_of(plan, wrong) == ANSWERS
+
+
+def test_the_float_self_test_compares_every_known_answer():
+    plan = make_plan(named_model("deep"), "float32")
+    text = render_c(plan, Options())["lenet.c"].decode()
+    start = text.index("known_answers[4]")
+    answers = list(re.finditer(r"-?[\d.e-]+f", text[start : text.index("};", start)]))
+    assert len(answers) == 4 * plan.classes
+    for answer in answers:
+        at = start + answer.start()
+        off = float(answer.group()[:-1]) + 100
+        broken = f"{text[:at]}{off}f{text[start + answer.end() :]}"
+        assert self_test_of(plan, broken) == ANSWERS
+
+
+def test_the_file_does_not_compile_where_a_proof_does_not_hold():
+    plan = make_plan(named_model("deep"), "int8")
+    files = render_c(plan, Options())
+    text = files["lenet.c"].decode()
+    proofs = re.findall(r"^LENET_PROVE\((\w+), .*\);$", text, re.MULTILINE)
+    assert len(proofs) == 1 + 2 * len(plan.layers)
+    for name in proofs:
+        line = re.search(rf"^LENET_PROVE\({name}, (.*)\);$", text, re.MULTILINE)
+        wrong = re.sub(r"<= (\w+)$", "<= 0 - 2147483647", line.group(1))
+        wrong = wrong.replace("sizeof(lenet_workspace) <= 0 -", "sizeof(lenet_workspace) >")
+        assert wrong != line.group(1)
+        broken = text.replace(line.group(1), wrong)
+        with pytest.raises(UserError, match="refuses the generated C"):
+            CompiledNetwork(plan, files | {"lenet.c": broken.encode()})
+
+
+def test_the_float_sigmoid_is_right_to_1e_6_everywhere(tmp_path):
+    plan = make_plan(named_model("lenet"), "float32")
+    text = render_c(plan, Options())["lenet.c"].decode()
+    function = re.search(r"static float sigmoid\(float z\)\n\{.*?\n\}\n", text, re.DOTALL).group()
+    (tmp_path / "s.c").write_text(function.replace("static ", ""))
+    for flags in (["-O0"], ["-O3", "-ffast-math"]):
+        library = tmp_path / f"s{flags[0]}.so"
+        command = [require("gcc"), "-std=c99", *flags, "-shared", "-fPIC"]
+        subprocess.run([*command, "-o", library, "s.c"], cwd=tmp_path, check=True)
+        sigmoid = ctypes.CDLL(str(library)).sigmoid
+        sigmoid.restype, sigmoid.argtypes = ctypes.c_float, [ctypes.c_float]
+        z = np.concatenate([np.linspace(-30, 30, 20_001), [-1e30, 1e30, 0]]).astype(np.float32)
+        ours = np.array([sigmoid(v) for v in z])
+        exact = 0.5 + 0.5 * np.tanh(z.astype(np.float64) / 2)
+        assert np.abs(ours - exact).max() < 1e-6
 
 
 def test_no_public_name_is_without_the_prefix_and_two_models_link(int8_plan, tmp_path):
