@@ -3987,13 +3987,14 @@ static void conv1_step(lenet_workspace *ws, int rows)
  * copying a loop, for a compiler may make it a call of memcpy. */
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
-    volatile uint8_t *to = ws->shared.rows.image[(ws->row + 2) % 6] + 2;
+    int y = (int)ws->row;
+    volatile uint8_t *to = ws->shared.rows.image[(y + 2) % 6] + 2;
     for (int k = 0; k < 28; k++) {
         to[k] = (uint8_t)(row ? row[k] : 0);
     }
     ws->row++;
-    conv1_step(ws, ws->row + 2);
-    if (ws->row == 28) {
+    conv1_step(ws, y + 3);
+    if (y == 27) {
         for (int i = 30; i < 32; i++) {
             clear(ws->shared.rows.image[i % 6], sizeof ws->shared.rows.image[0]);
             conv1_step(ws, i + 1);

@@ -201,16 +201,19 @@ def load(path: Path) -> Model:
     from safetensors import SafetensorError, safe_open
 
     again = "give the model.safetensors that lenet-train wrote"
-    if not path.exists():
-        raise UserError(path, "there is no such file", again)
-    if path.is_dir():
-        raise UserError(path, "is a folder, not a file", again)
     try:
+        if path.is_dir():
+            raise UserError(path, "is a folder, not a file", again)
+        if path.exists() and not path.is_file():
+            raise UserError(path, "is not a file", again)
+        with path.open("rb"):
+            pass  # Tells a missing or unreadable file better than the library.
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
-        raise UserError(path, f"cannot be read: {error.strerror or error}", again) from None
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(path, f"cannot be read: {reason}", again) from None
     except (SafetensorError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             path,
@@ -244,14 +247,12 @@ def _from_metadata(path: Path, text: str, tensors: dict[str, Any]) -> Model:
             stages=tuple(_stage(item) for item in content["stages"]),
             params=tensors,
             activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
-            gap_table=table
-            and GapTable(
-                int(table["images"]),
-                tuple(GapRow(float(g), int(a), int(e)) for g, a, e in table["rows"]),
-            ),
+            gap_table=None if table is None else _gap_table(table),
             info=dict(content["info"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise UserError(
             path,
             f"its metadata is damaged ({type(error).__name__}: {error})",
@@ -265,7 +266,13 @@ def _gap_table(table: dict[str, Any]) -> GapTable:
     rows = [
         GapRow(float(gap), int(accepted), int(errors)) for gap, accepted, errors in table["rows"]
     ]
-    return GapTable(int(table["images"]), tuple(rows))
+    images = int(table["images"])
+    for row in rows:
+        if not (0 <= row.gap < math.inf and 0 <= row.errors <= row.accepted <= images):
+            raise ValueError(f"{row} of {images} images is no row of a score-gap table")
+    if not rows or rows[0].accepted != images or images < 1:
+        raise ValueError("the score-gap table does not begin with all images")
+    return GapTable(images, tuple(rows))
 
 
 def _size(values: Any, count: int) -> Any:
@@ -280,6 +287,9 @@ def _stage(item: dict[str, Any]) -> Stage:
     if item.get("kernel") is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
+    texts = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{texts} are not all texts")
     _size((stage.features, stage.pool_size), 2)
     return stage
 

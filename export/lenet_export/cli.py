@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lenet_export import __version__, checkpoint
 from lenet_export import files as output
-from lenet_export.errors import UserError
+from lenet_export.errors import UserError, os_mistake
 from lenet_export.plan import Plan, make_plan
 from lenet_export.render import Options, check_prefix, render_c
 from lenet_export.weights import render_npz
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _export(options)
     except UserError as error:
         print(f"lenet-export: error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"lenet-export: error: {os_mistake(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("lenet-export: interrupted; nothing was written", file=sys.stderr)
         return 130

@@ -28,7 +28,11 @@ def compiler() -> list[str]:
     Raises:
         UserError: there is none.
     """
-    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    given = os.environ.get("CC", "")
+    try:
+        command = shlex.split(given) or ["cc"]
+    except ValueError:
+        raise UserError(f"CC={given}", "is not a command", "set CC to a C compiler") from None
     if shutil.which(command[0]) is None:
         raise UserError(
             f"C compiler {command[0]}",
@@ -39,7 +43,9 @@ def compiler() -> list[str]:
 
 
 def _run(command: Sequence[str | Path]) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         raise UserError(
             shlex.join(map(str, command[:1])),
@@ -73,7 +79,7 @@ def declarations(header: Path, command: Sequence[str]) -> str:
     empty.mkdir(exist_ok=True)
     (empty / "stdint.h").write_text("")
     options = ["-x", "c", "-E", "-P", "-nostdinc", "-I"]
-    return _run([command[0], *options, empty, header])
+    return _run([*command, *options, empty, header])
 
 
 class CompiledNetwork:
@@ -105,8 +111,15 @@ class CompiledNetwork:
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
         with tempfile.TemporaryDirectory() as name:
             library = compile_library(files, prefix, Path(name), command or [*compiler(), *FLAGS])
-            self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", compiler()))
-            self._lib = self._ffi.dlopen(str(library))
+            try:
+                self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", compiler()))
+                self._lib = self._ffi.dlopen(str(library))
+            except (OSError, cffi.FFIError, cffi.CDefError) as error:
+                raise UserError(
+                    shlex.join(compiler()),
+                    f"what it made cannot be loaded: {error}",
+                    "set CC to a C compiler for this machine and its Python",
+                ) from None
         self.workspace = self.new_workspace()
 
     def function(self, name: str) -> Any:

@@ -16,3 +16,12 @@ class UserError(Exception):
         self.where = str(where)
         self.what = what
         self.remedy = remedy
+
+
+def os_mistake(error: OSError) -> UserError:
+    """What the operating system refused, told as a user's mistake."""
+    return UserError(
+        error.filename or "a file",
+        f"cannot be used: {(error.strerror or str(error)).lower()}",
+        "check the path, its permissions, and the space left",
+    )

@@ -26,18 +26,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.checkpoint import GapRow, Model, Stage, check_chain, label
+from lenet_export.checkpoint import GapRow, GapTable, Model, Stage, check_chain, label
 from lenet_export.errors import UserError
 
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
 GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
+COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
+COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
+COARSE_LOGIT = 2  # the same for the last layer, whose channels share one scale
 INT32_MAX = 2**31 - 1
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 DType = np.dtype[Any]
+
+FLOAT_MIN, FLOAT_MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 U8, S32, F32 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.float32)
 
@@ -410,6 +415,14 @@ class Plan:
         return integers.output_scale if integers else 1.0
 
     @property
+    def largest_gap(self) -> float:
+        """No score gap of any image exceeds this."""
+        integers = self.layers[-1].integers
+        if integers is None:
+            return FLOAT_MAX
+        return float(integers.acc_max.max() - integers.acc_min.min())
+
+    @property
     def threshold(self) -> int | float:
         """The smallest score gap that is accepted, in units of the plan's logits; 0 accepts all."""
         return self.to_threshold(self.gap_row.gap if self.gap_row else 0.0)
@@ -494,7 +507,20 @@ def make_plan(
             )
         source, source_dtype = output, output_dtype
     row = None if max_error is None else _gap_row(model, max_error, where)
-    return Plan(dtype, tuple(layers), max_error, row, model)
+    plan = Plan(dtype, tuple(layers), max_error, row, model)
+    if not FLOAT_MIN < plan.logit_scale < FLOAT_MAX:
+        raise UserError(
+            where,
+            f"its logits are extreme: 1 would stand for {plan.logit_scale:g}",
+            "train again with weight decay, and measure the activation ranges on images",
+        )
+    if plan.threshold > plan.largest_gap:
+        raise UserError(
+            f"--max-error {max_error}",
+            f"needs a score gap of {plan.threshold:g}, but none exceeds {plan.largest_gap:g}",
+            f"the score-gap table of {where} is of other weights: train again",
+        )
+    return plan
 
 
 def _buffer_name(stage: Stage) -> str:
@@ -605,6 +631,7 @@ def _logits(flat: Floats, bias: Floats, input_scale: float, at: str) -> tuple[Fl
     """The last layer: one scale in all, so that logits compare as integers."""
     scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
     rounded = _round(flat, scale, bias / (scale * input_scale))
+    _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
     if max(gap, rounded.magnitude().max()) > INT32_MAX:
@@ -630,8 +657,9 @@ def _fixed_point(
     Returns:
         The channels' weight scales, their gains, the shift, and the rounded integers.
 
-    A channel far smaller than the layer's largest gets a gain of few bits, and so coarser weights.
-    That loses nothing: its rounding errors stay as small as the largest channel's, in index steps.
+    A channel far smaller than the layer's largest gets a gain of few bits, and so coarser weights;
+    its rounding errors are not above the largest channel's, in index steps. Where these errors
+    would be large themselves, because one channel is out of all proportion, the layer is refused.
     """
     wanted = np.abs(flat).max(axis=1) / WEIGHT_MAX / index_scale
     for shift in range(30, -1, -1):
@@ -641,12 +669,40 @@ def _fixed_point(
         scale = gain / 2.0**shift * index_scale
         rounded = _round(flat, scale, origin / gain * 2.0**shift)
         if (rounded.magnitude() * gain).max() <= INT32_MAX:
+            # A weight of 1 moves the index by so much at full input; beyond a few steps it matters
+            # that few such weights are left.
+            step = CODE_MAX * gain / 2.0**shift
+            _check_weights(rounded, (step > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT), at)
             return scale, gain, shift, rounded
     raise UserError(
         at,
         "its weights or biases are too large for 32 bits",
         "train with weight decay: the layer is saturated for every input",
     )
+
+
+def _peak(rounded: _Rounded) -> Floats:
+    """The largest weight of each channel."""
+    peak: Floats = np.abs(rounded.weight).max(axis=1)
+    return peak
+
+
+def _check_weights(rounded: _Rounded, too_coarse: npt.NDArray[np.bool_], at: str) -> None:
+    """Refuses channels that one far larger channel would leave with too few levels."""
+    if too_coarse.any():
+        channel = int(np.argmax(too_coarse))
+        raise UserError(
+            at,
+            f"output {channel} would have integer weights of at most "
+            f"{int(_peak(rounded)[channel])}: another output is too much larger",
+            "train with weight decay, or export with --dtype float32",
+        )
+
+
+def _reachable(table: GapTable) -> float:
+    """The smallest error that can be asked for, rounded up to 1/10,000."""
+    errors = [row.errors / row.accepted for row in table.rows if row.accepted]
+    return math.ceil(1e4 * max(1 / table.images, min(errors, default=1.0))) / 1e4
 
 
 def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
@@ -662,6 +718,6 @@ def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
             option,
             f"cannot be reached: the table was measured on {table.images} images, and no threshold "
             "shows so small an error on them",
-            f"ask for at least {1 / table.images:.2g}, or train with more validation images",
+            f"ask for at least {_reachable(table):g}, or train with more validation images",
         )
     return row

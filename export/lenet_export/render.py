@@ -23,6 +23,7 @@ from lenet_export.plan import F32, S32, Array, Buffer, DType, Layer, Plan
 
 KNOWN_IMAGES = 4
 WIDTH = 100
+STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
 
 C_WORDS = frozenset(
@@ -31,7 +32,16 @@ C_WORDS = frozenset(
     "friend goto if inline int linux long mutable namespace new noexcept not nullptr operator or "
     "private protected public register requires restrict return short signed sizeof static struct "
     "switch template this throw true try typedef typeid typename union unix unsigned using virtual "
-    "void volatile while xor".split()
+    "void volatile while xor "
+    "and_eq bitand bitor char8_t char16_t char32_t co_await co_return co_yield const_cast "
+    "consteval constinit dynamic_cast not_eq or_eq reinterpret_cast static_assert static_cast "
+    "thread_local wchar_t xor_eq".split()
+)
+
+#: Prefixes that would hide a system header, or meet a static name of the templates.
+TAKEN_PREFIXES = frozenset(
+    "assert complex ctype errno fenv inttypes iso646 known limits locale math setjmp signal stdarg "  # noqa: SIM905
+    "stdbool stddef stdint stdio stdlib string tgmath time wchar wctype".split()
 )
 
 
@@ -65,11 +75,11 @@ def check_prefix(prefix: str) -> None:
     Raises:
         UserError: it does not.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", prefix) or prefix in C_WORDS:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", prefix) or prefix in C_WORDS | TAKEN_PREFIXES:
         raise UserError(
             f"--prefix {prefix}",
             "cannot begin the names of C functions and files",
-            "use lower-case letters, digits and _, a letter first, and no word of C",
+            "use lower-case letters, digits and _, a letter first, and no word or header of C",
         )
 
 
@@ -90,11 +100,11 @@ def check_names(plan: Plan, prefix: str) -> None:
             raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
         suffixed = {f"{name}_{kind}" for kind in ("sum", "step", "layer", "weight", "bias", "gain")}
         for new in {output, f"{output}_row"} | suffixed - {"logits"}:
-            if new in taken or new.startswith(f"{prefix}_"):
+            if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
                 raise UserError(
                     f"layer {name!r}",
                     f"would give the C the name {new}, which is that of "
-                    + taken.get(new, f"a function of --prefix {prefix}"),
+                    + taken.get(new, "a public function"),
                     "rename the layer, or take another --prefix",
                 )
             taken[new] = f"layer {name!r}"
@@ -116,7 +126,11 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         texts = {f"{prefix}.h": header + body}
     else:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
-    files = {name: _rename(_tidy(text), prefix).encode() for name, text in texts.items()}
+    stamp = command(plan, options)
+    files = {
+        name: _rename(_tidy(text), prefix).replace(STAMP, stamp).encode()
+        for name, text in texts.items()
+    }
     manifest = _manifest(plan, options, files)
     return files | {f"{prefix}.json": (json.dumps(manifest, indent=2) + "\n").encode()}
 
@@ -267,7 +281,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "plan": plan,
         "options": options,
         "version": __version__,
-        "command": command(plan, options),
+        "command": STAMP,
         "title": _words(" trained on ".join(str(info[k]) for k in ("arch", "dataset") if k in info))
         or "image classifier",
         "images": _words(info.get("images", "")),
@@ -280,6 +294,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "row_dims": _product(columns, channels),
         "image_dims": _product(rows, columns, channels),
         "last_class": plan.classes - 1,
+        "last_image_row": rows - 1,
         "logit": c_type(plan.logit_dtype),
         "logit_scale": _float_literal(np.float32(plan.logit_scale)),
         "dtype_template": f"{plan.dtype}.c.j2",
@@ -326,6 +341,10 @@ def _answers(plan: Plan) -> dict[str, Any]:
     answers = reference.network(plan, known_images(plan))[plan.layers[-1].name]
     if plan.dtype == "int8":
         return {"answers_crc": _crc([answers.astype(np.int32)])}
+    if not np.abs(answers).max() < np.finfo(np.float32).max:
+        raise UserError(
+            plan.layers[-1].name, "has logits beyond float32", "train with weight decay"
+        )
     rounded = np.array([[float(f"{v:.6g}") for v in row] for row in answers], np.float32)
     tolerance = np.float32(f"{max(1.0, float(np.abs(answers).max())) * 1e-3:.1g}")
     return {"answers": rounded, "answers_tolerance": _float_literal(tolerance)}
@@ -337,7 +356,7 @@ def _reject(plan: Plan) -> dict[str, Any]:
     choices = []
     for max_error in MAX_ERRORS if table else ():
         row = table.row(max_error) if table else None
-        if table and row:
+        if table and row and plan.to_threshold(row.gap) <= plan.largest_gap:
             rejected, wrong = (f"{text[:-1]} %" for text in table.describe(row))
             threshold = _number(plan, plan.to_threshold(row.gap))
             choices.append(

@@ -164,7 +164,7 @@ def verify(
         wrong = ours != expected
     else:
         expected = floats
-        wrong = ~(np.abs(ours - expected) <= FLOAT_TOLERANCE * max(1, np.abs(expected).max()))
+        wrong = ~_is_near(ours, expected)
     if wrong.any():
         first = int(np.argwhere(wrong.any(axis=1))[0, 0])
         raise _difference(network, everything[first], first, wrong, prefix)
@@ -185,6 +185,15 @@ def verify(
         float_accuracy=None if labels is None else float((float_classes == labels).mean()),
         c_accuracy=None if labels is None else float((classes == labels).mean()),
     )
+
+
+def _is_near(ours: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Whether logits ``(images, classes)`` are within the tolerance, relative to their image's."""
+    largest = np.abs(expected).max(axis=1, keepdims=True)
+    near: npt.NDArray[np.bool_] = (
+        np.abs(ours - expected) <= np.maximum(1, largest) * FLOAT_TOLERANCE
+    )
+    return near
 
 
 def _difference(

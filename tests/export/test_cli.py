@@ -42,6 +42,12 @@ def fails(capsys, *arguments):
     return err
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory, monkeypatch):
+    """A folder of its own to stand in: what is written without --out lands there."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
+
 @pytest.fixture
 def model_file(tmp_path):
     """A small whole checkpoint."""
@@ -124,13 +130,21 @@ def test_the_manifest_tells_what_the_files_are(tmp_path, bundled):
 
 
 def test_the_stamp_is_a_command_that_prints_the_same_files(tmp_path, capsys):
-    options = ["--dtype", "float32", "--prefix", "amount", "--max-error", "0.005", "--single-file"]
+    options = [
+        "--dtype",
+        "float32",
+        "--prefix",
+        "lenet_two",
+        "--max-error",
+        "0.00200000001",
+        "--single-file",
+    ]
     assert cli.main([*options, "--no-verify", "--out", str(tmp_path / "one")]) == 0
-    stamp = (tmp_path / "one" / "amount.h").read_text().split("lenet-export --target c ")[1]
+    stamp = (tmp_path / "one" / "lenet_two.h").read_text().split("lenet-export --target c ")[1]
     command = stamp.splitlines()[0].split()
     assert cli.main([*command, "--no-verify", "--out", str(tmp_path / "two")]) == 0
     capsys.readouterr()
-    for name in ("amount.h", "amount.json"):
+    for name in ("lenet_two.h", "lenet_two.json"):
         one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
         assert one == two
 
@@ -157,7 +171,7 @@ def test_it_verifies_on_the_images_and_labels_of_a_folder(tmp_path, model_file, 
 
 
 def test_a_missing_model_is_told(tmp_path, capsys):
-    assert "there is no such file" in fails(capsys, "--model", tmp_path / "none.safetensors")
+    assert "cannot be read: no such file" in fails(capsys, "--model", tmp_path / "none.safetensors")
     assert "is a folder" in fails(capsys, "--model", tmp_path)
 
 
@@ -237,6 +251,14 @@ def changed_stage(**changes):
     return change
 
 
+def with_gap_row(*row):
+    def change(content):
+        content["gap_table"]["rows"].append(row)
+        return content
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -247,6 +269,13 @@ def changed_stage(**changes):
         (lambda c: c | {"input": [28, 28]}, "metadata is damaged"),
         (lambda c: c | {"input": [28, -28, 1]}, "metadata is damaged"),
         (lambda _: [1], "metadata is damaged"),
+        (lambda c: c | {"gap_table": {"images": 0, "rows": []}}, "metadata is damaged"),
+        (lambda c: c | {"gap_table": []}, "metadata is damaged"),
+        (with_gap_row(9.0, 5, -3), "metadata is damaged"),
+        (with_gap_row(float("nan"), 5, 3), "metadata is damaged"),
+        (with_gap_row(1.0, 9999, 3), "metadata is damaged"),
+        (lambda c: c | {"activation_ranges": {"stem": 10**400}}, "metadata is damaged"),
+        (changed_stage(name=[]), "metadata is damaged"),
         (lambda c: {k: v for k, v in c.items() if k != "input"}, "metadata is damaged"),
         (changed_stage(kind="lstm"), 'layer 2 of 4, conv2: kind "lstm" is not supported'),
         (changed_stage(padding="FULL"), 'padding "FULL" is not supported'),
@@ -310,6 +339,8 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--max-error", "few"], "'few' is not a share between 0 and 1"),
         (["--prefix", "2nd"], "use lower-case letters"),
         (["--prefix", "int"], "use lower-case letters"),
+        (["--prefix", "stdint"], "use lower-case letters"),
+        (["--prefix", "known"], "use lower-case letters"),
         (["--prefix", "a/b"], "use lower-case letters"),
         (["--prefix", "Lenet"], "use lower-case letters"),
         (["--target", "npz", "--single-file"], "--single-file goes with --target c only"),
@@ -346,6 +377,27 @@ def test_wrong_images_are_told(tmp_path, model_file, capsys):
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx.pack(np.zeros(4, np.uint8)))
     assert "5 images but 4 labels" in fails(capsys, *command)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_path_that_the_system_refuses_is_told(tmp_path, capsys):
+    long = tmp_path / ("x" * 300)
+    assert "file name too long" in fails(capsys, "--model", long)
+    assert "file name too long" in fails(capsys, "--no-verify", "--out", long)
+    assert "file name too long" in fails(capsys, "--images", long)
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a file" in fails(capsys, "--model", tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("compiler", ["true", "echo", '"', "cc -c"])
+def test_a_compiler_that_makes_no_library_is_told(compiler, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CC", compiler)
+    assert "set CC to a C" in fails(capsys, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_compiler_with_a_wrapper_works(tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", "env cc -g")
+    assert cli.main(["--out", str(tmp_path)]) == 0
 
 
 def test_no_compiler_is_told_with_its_remedy(tmp_path, capsys, monkeypatch):

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from lenet_export import flax_network, reference, verify
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.compiled import CompiledNetwork, first_difference
+from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
 from needs import require
@@ -100,6 +101,7 @@ def assert_equals_jax(plan, count):
     images = verify.stress_images(plan, random=count)
     logits = network.logits(images)
     assert network.function("self_test")(network.workspace) == 0
+    assert network.workspace_bytes == plan.workspace_bytes
     if plan.dtype == "int8":
         expected = reference.run_integers(plan, images)
         assert (logits != expected[plan.layers[-1].name]).sum() == 0
@@ -123,7 +125,7 @@ def assert_equals_jax(plan, count):
 @st.composite
 def chains(draw):
     """Any chain that the plan knows, small enough to compile quickly."""
-    shape = (draw(st.integers(5, 14)), draw(st.integers(5, 14)), draw(st.integers(1, 3)))
+    shape = (draw(st.integers(1, 14)), draw(st.integers(1, 14)), draw(st.integers(1, 3)))
     stages, size = [], shape
     for place in range(draw(st.integers(0, 3))):
         padding = draw(st.sampled_from(["SAME", "VALID"]))
@@ -132,7 +134,7 @@ def chains(draw):
         stage = Stage(f"conv{place}", "conv", draw(st.integers(1, 4)), kernel=kernel)
         stage = replace(stage, padding=padding, activation=draw(st.sampled_from(ACTIVATIONS)))
         rows, columns, _ = stage.conv_shape(size)
-        pool_size = draw(st.integers(1, min(3, rows, columns)))
+        pool_size = draw(st.integers(1, min(6, rows, columns)))
         pool = "none" if pool_size == 1 else draw(st.sampled_from(["avg", "max"]))
         stages.append(replace(stage, pool=pool, pool_size=pool_size))
         size = stages[-1].output_shape(size)
@@ -153,4 +155,9 @@ ACTIVATIONS = ["sigmoid", "relu"]
 )
 @given(model=chains(), dtype=st.sampled_from(["int8", "int8", "float32"]))
 def test_any_chain_of_known_stages_equals_jax(model: Model, dtype):
-    assert_equals_jax(make_plan(model, dtype), count=10)
+    try:
+        plan = make_plan(model, dtype)
+    except UserError as error:
+        assume("too much larger" not in str(error))
+        raise
+    assert_equals_jax(plan, count=10)

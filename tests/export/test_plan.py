@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -111,20 +112,43 @@ def scaled(model, name, factor, channel=slice(None)):
     return dataclasses.replace(model, params=params)
 
 
-@pytest.mark.parametrize("factor", [1e-30, 1e-9, 1e-4, 1e4, 1e6])
-def test_weights_of_any_size_are_planned_and_stay_near_float(factor):
+@pytest.mark.parametrize("factor", [1e-30, 1e-9, 1e-4, 1e-2, 10, 100])
+def test_a_channel_of_any_size_below_100_times_the_others_costs_none_of_them_much(factor):
     """A channel far below the others' size gets a coarser scale, and loses nothing by it."""
     model = scaled(named_model("deep"), "conv2", np.float32(factor), channel=1)
     images = verify.stress_images(make_plan(model, "int8"), random=20)
     integers = reference.network(make_plan(model, "int8"), images)["conv2"] / 255
     floats = reference.network(make_plan(model, "float32"), images)["conv2"]
-    # With the weights of the other channels as they are, float inputs differ by their codes only.
-    near = np.abs(integers - floats)[..., 1] < 0.05
-    assert near.mean() > (0.99 if factor < 1 else 0.9)
+    # The inputs of the two differ by their codes, which 100 times the weights show.
+    others = np.arange(floats.shape[-1]) != 1
+    assert (np.abs(integers - floats)[..., others] < 0.05).mean() > 0.99
+    assert (np.abs(integers - floats)[..., 1] < 0.05).mean() > (0.9 if factor > 1 else 0.99)
+
+
+@pytest.mark.parametrize(("layer", "factor"), [("conv2", 1e6), ("head", 1e3)])
+def test_a_channel_out_of_all_proportion_is_refused_and_not_paid_for_by_the_others(layer, factor):
+    text = refused(scaled(named_model("deep"), layer, np.float32(factor), channel=0))
+    assert layer in text
+    assert "another output is too much larger" in text
+    assert "--dtype float32" in text
+
+
+def test_a_threshold_above_every_score_gap_is_refused():
+    model = named_model("mlp")
+    faint = {name: model.params[name] * np.float32(1e-20) for name in ("fc2/kernel", "fc2/bias")}
+    faded = dataclasses.replace(model, params=model.params | faint)
+    assert "is of other weights" in refused(faded, max_error=0.005)
+    header = render_c(make_plan(faded, "int8"), Options())["lenet.h"].decode()
+    assert re.findall(r"^ \*     0\.\d+ +(\d+)", header, re.MULTILINE) == []
+
+
+def test_extreme_ranges_are_refused():
+    model = dataclasses.replace(named_model("mlp"), activation_ranges={"fc1": 1e45})
+    assert "its logits are extreme" in refused(model)
 
 
 def test_all_weights_tiny_is_a_network_of_biases():
-    model = scaled(named_model("mlp"), "fc1", np.float32(1e-38))
+    model = scaled(named_model("mlp"), "fc1", np.float32(1e-36))
     plan = make_plan(model, "int8")
     images = verify.stress_images(plan, random=4)
     codes = reference.network(plan, images)["fc1"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lenet_export import __version__, checkpoint, files, idx
-from lenet_export.errors import UserError
+from lenet_export.errors import UserError, os_mistake
 from lenet_train import data
 from lenet_train.recipes import BEST, RECIPES, Recipe
 
@@ -56,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _run(args.arch, recipe, args.seed, args.dataset, out)
     except UserError as error:
         print(f"lenet-train: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"lenet-train: error: {os_mistake(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("lenet-train: interrupted; no model was written", file=sys.stderr)
