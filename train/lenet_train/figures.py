@@ -52,7 +52,7 @@ def curves(epochs: Sequence[Epoch], title: str) -> bytes:
     accuracy.set_yticks(ticks, [*labels[:-1], f"≥ {labels[-1]}"])
     accuracy.set_yticks([], minor=True)
     accuracy.set_ylim(100, FEWEST_MISTAKES * 0.9)
-    accuracy.legend(loc="best")
+    accuracy.legend(loc="lower right", fontsize="small")
     for axes in (loss, accuracy):
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
