@@ -88,35 +88,29 @@ class CompiledNetwork:
     cffi parses the generated header itself, so a wrong declaration in it is found here.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        files: dict[str, bytes],
-        prefix: str = "lenet",
-        command: Sequence[str] | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, files: dict[str, bytes], prefix: str = "lenet") -> None:
         """Compiles ``files`` (of :func:`lenet_export.render.render_c`) and loads the library.
 
         Args:
             plan: what the files were printed from.
             files: their bytes by name.
             prefix: of the public names.
-            command: the compiler with its flags; default: the system's, ``-std=c99 -O2``.
 
         Raises:
             UserError: there is no compiler, or it refuses the files.
         """
         self.plan, self._prefix = plan, prefix
         self._ffi = cffi.FFI()
+        command = compiler()
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
         with tempfile.TemporaryDirectory() as name:
-            library = compile_library(files, prefix, Path(name), command or [*compiler(), *FLAGS])
+            library = compile_library(files, prefix, Path(name), [*command, *FLAGS])
             try:
-                self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", compiler()))
+                self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", command))
                 self._lib = self._ffi.dlopen(str(library))
             except (OSError, cffi.FFIError, cffi.CDefError) as error:
                 raise UserError(
-                    shlex.join(compiler()),
+                    shlex.join(command),
                     f"what it made cannot be loaded: {error}",
                     "set CC to a C compiler for this machine and its Python",
                 ) from None

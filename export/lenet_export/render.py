@@ -99,7 +99,7 @@ def check_names(plan: Plan, prefix: str) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
             raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
         suffixed = {f"{name}_{kind}" for kind in ("sum", "step", "layer", "weight", "bias", "gain")}
-        for new in {output, f"{output}_row"} | suffixed - {"logits"}:
+        for new in {output, f"{output}_row"} | suffixed:
             if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
                 raise UserError(
                     f"layer {name!r}",
