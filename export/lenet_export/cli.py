@@ -14,6 +14,7 @@ from lenet_export import files as output
 from lenet_export.errors import UserError, os_mistake
 from lenet_export.plan import Plan, make_plan
 from lenet_export.render import Options, check_prefix, render_c
+from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
 from lenet_export.weights import render_npz
 
 if TYPE_CHECKING:
@@ -60,6 +61,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="what the C computes in (default: int8)",
     )
     parser.add_argument(
+        "--cpu",
+        choices=list(TARGETS),
+        help="the CPU whose kernels the C is printed with (default: generic, plain C99 to read); "
+        "all give the same logits",
+    )
+    parser.add_argument(
+        "--optimize",
+        choices=OPTIMIZE,
+        help="what the kernels of a --cpu put first (default: speed)",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path(),
@@ -102,11 +114,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             ("--verify", options.verify),
             ("--images", options.images),
             ("--single-file", options.single_file),
+            ("--cpu", options.cpu),
+            ("--optimize", options.optimize),
         ]:
             if given:
                 parser.error(f"{name} goes with --target c only")
     if options.images and options.verify is False:
         parser.error("--images goes with --verify only")
+    if options.optimize and options.cpu in (None, "generic"):
+        parser.error("--optimize goes with a --cpu other than generic, which has one form only")
+    options.cpu = options.cpu or "generic"
+    options.optimize = options.optimize or "speed"
     if options.verify is None:
         options.verify = options.target == "c"
     return options
@@ -145,6 +163,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.target == "npz":
         written = {f"{options.prefix}.npz": render_npz(plan)}
     else:
+        plan = lay_out(plan, options.cpu, options.optimize)
         written = render_c(plan, Options(options.prefix, options.single_file))
         if options.verify:
             from lenet_export import verify

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -18,8 +19,11 @@ import numpy.typing as npt
 from lenet_export.errors import UserError
 from lenet_export.plan import Array, Layer, Plan
 from lenet_export.reference import Images, Outputs
+from lenet_export.targets import TARGETS
 
 FLAGS = ("-std=c99", "-O2")
+#: Headers of CPUs that this machine is not, with their intrinsics in plain C.
+IMITATED = Path(__file__).parent / "imitated"
 
 
 def compiler() -> list[str]:
@@ -53,6 +57,23 @@ def _run(command: Sequence[str | Path]) -> str:
             "set CC to a C99 compiler (gcc or clang); if it is one, report this as a bug",
         )
     return done.stdout
+
+
+def runs_here(cpu: str) -> bool:
+    """Whether this machine has the instructions of ``cpu``."""
+    features = TARGETS[cpu].features
+    return not features or _machine_has(features, tuple(compiler()))
+
+
+@functools.cache
+def _machine_has(features: tuple[str, ...], command: tuple[str, ...]) -> bool:
+    """Asks a small program of its own; the compiler of another kind of CPU refuses it."""
+    has = " && ".join(f'__builtin_cpu_supports("{feature}")' for feature in features)
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder) / "runs.c", Path(folder) / "runs"
+        source.write_text(f"int main(void) {{ return ({has}) ? 0 : 1; }}\n")
+        compiled = subprocess.run([*command, "-o", program, source], capture_output=True)
+        return not compiled.returncode and not subprocess.run([program]).returncode
 
 
 def compile_library(
@@ -102,9 +123,16 @@ class CompiledNetwork:
         self.plan, self._prefix = plan, prefix
         self._ffi = cffi.FFI()
         command = compiler()
+        if not runs_here(plan.cpu):
+            raise UserError(
+                f"--cpu {plan.cpu}",
+                "this machine lacks its instructions, so the C cannot be verified here",
+                "give --no-verify, or verify on a machine that has them",
+            )
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
         with tempfile.TemporaryDirectory() as name:
-            library = compile_library(files, prefix, Path(name), [*command, *FLAGS])
+            flags = [*FLAGS, *TARGETS[plan.cpu].flags, "-I", str(IMITATED)]
+            library = compile_library(files, prefix, Path(name), [*command, *flags])
             try:
                 self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", command))
                 self._lib = self._ffi.dlopen(str(library))
@@ -175,12 +203,12 @@ class CompiledNetwork:
             self._read_rows(seen, done)
         self.function("finish")(workspace, self.numbers_of(logits))
         for layer in plan.dense_layers[:-1]:
-            seen[layer.name][:] = self._array(workspace.shared.units, layer)
+            seen[layer.name][:] = self._array(workspace.shared.units, layer)[: layer.outputs]
         seen[plan.layers[-1].name][:] = logits
         return seen
 
     def _array(self, struct: Any, layer: Layer) -> Array:
-        """The buffer that ``layer`` writes, flat."""
+        """The buffer that ``layer`` writes, flat, its slack included."""
         field = getattr(struct, layer.output)
         return np.frombuffer(self._ffi.buffer(field), layer.output_dtype)
 
@@ -192,7 +220,8 @@ class CompiledNetwork:
             new = range(done[layer.name], ready[layer.name])
             done[layer.name] = ready[layer.name]
             if not following.is_conv:
-                whole = self._array(self.workspace, layer).reshape(layer.output_shape)
+                whole = self._array(self.workspace, layer)[: layer.outputs]
+                whole = whole.reshape(layer.output_shape)
                 seen[layer.name][new.start : new.stop] = whole[new.start : new.stop]
                 continue
             size = following.ring_rows

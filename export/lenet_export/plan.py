@@ -44,7 +44,8 @@ DType = np.dtype[Any]
 
 FLOAT_MIN, FLOAT_MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
-U8, S32, F32 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.float32)
+U8, U16, U32 = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)
+S32, F32 = np.dtype(np.int32), np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ class Integers:
     acc_max: Array
     requantize: Requantize | None
 
+    def fits(self, bits: int) -> bool:
+        """Whether no accumulator, nor a partial sum, ever needs more than ``bits`` bits."""
+        limit = 2 ** (bits - 1)
+        return bool(self.acc_min.min() >= -limit and self.acc_max.max() < limit)
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -140,6 +146,29 @@ class Constant:
     name: str
     values: Array
     about: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a kernel wants a layer in memory: all that a plan knows of a CPU.
+
+    Attributes:
+        kernel: the name of the kernel's template.
+        block: how many outputs the kernel computes at once: ``(channels, rows, columns)`` of a
+            pool window, ``(units,)`` of a dense layer; empty if the kernel has no such choice.
+        tables: the tables in flash in place of the plain ones; empty: the plain ones.
+        unroll: how many turns of its inner loop the kernel writes out at most, or 0.
+        reload: whether values are loaded again rather than kept, where registers are few.
+        slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
+            the input), and meets with weights of 0.
+    """
+
+    kernel: str = "generic"
+    block: tuple[int, ...] = ()
+    tables: tuple[Constant, ...] = ()
+    unroll: int = 1
+    reload: bool = False
+    slack: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,6 +186,7 @@ class Layer:
             ``(units, inputs)`` of a dense layer.
         bias: int32 or float32 ``(channels,)``; its type is the accumulator's.
         integers: what else an integer layer has; ``None`` for float32.
+        layout: how it lies in memory, which changes no number.
     """
 
     stage: Stage
@@ -168,6 +198,7 @@ class Layer:
     weight: Array
     bias: Array
     integers: Integers | None
+    layout: Layout = Layout()
 
     @property
     def name(self) -> str:
@@ -220,8 +251,9 @@ class Layer:
 
     @property
     def ring_values(self) -> int:
-        """Values in one padded row of the input of a convolution."""
-        return (sum(self.padding[1]) + self.input_shape[1]) * self.input_shape[2]
+        """Values in one padded row of the input of a convolution, slack included."""
+        padded = (sum(self.padding[1]) + self.input_shape[1]) * self.input_shape[2]
+        return padded + self.layout.slack
 
     @property
     def above(self) -> int:
@@ -257,6 +289,11 @@ class Layer:
     @property
     def constants(self) -> list[Constant]:
         """Its tables in flash, in the order of the file; ``weight`` stays what they stand for."""
+        return list(self.layout.tables) or self.plain_constants
+
+    @property
+    def plain_constants(self) -> list[Constant]:
+        """Its tables as they are where no kernel wants them otherwise."""
         name, integers = self.name, self.integers
         if self.is_conv:
             # Columns and input channels are one axis in C: they lie side by side in a row.
@@ -304,6 +341,9 @@ class Plan:
             or ``None``: every reading is accepted.
         gap_row: the row of the gap table that reaches it, or ``None``.
         model: what it was made from.
+        cpu: the name of the layers' layout.
+        optimize: what that layout puts first: ``speed``, ``ram`` or ``flash``.
+        aligned: whether every row and buffer in RAM begins at a whole word.
     """
 
     dtype: str
@@ -311,6 +351,9 @@ class Plan:
     max_error: float | None
     gap_row: GapRow | None
     model: Model
+    cpu: str = "generic"
+    optimize: str = "speed"
+    aligned: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -350,11 +393,16 @@ class Plan:
     @property
     def constants(self) -> list[Constant]:
         """Every table in flash, in the order of the file."""
+        return self._tables + [constant for layer in self.layers for constant in layer.constants]
+
+    @property
+    def _tables(self) -> list[Constant]:
+        """The activations' tables."""
         return [
             Constant(f"{activation.name}_table", activation.table, activation.about)
             for activation in self.activations
             if activation.table is not None
-        ] + [constant for layer in self.layers for constant in layer.constants]
+        ]
 
     @property
     def constant_bytes(self) -> int:
@@ -385,23 +433,24 @@ class Plan:
         """The input of the first dense layer, which is kept whole."""
         first = self.dense_layers[0]
         about = "whole: [row][column][channel]" if len(first.input_shape) == 3 else ""
-        return Buffer(first.source, first.source_dtype, (first.inputs,), about)
+        return _input_of(first, about)
 
     @property
     def units(self) -> list[Buffer]:
         """The outputs of the hidden dense layers, in the place of the rings."""
-        return [
-            Buffer(layer.output, layer.output_dtype, (layer.outputs,))
-            for layer in self.dense_layers[:-1]
-        ]
+        return [_input_of(layer) for layer in self.dense_layers[1:]]
+
+    @property
+    def counter(self) -> Buffer:
+        """How many rows have been given; a word where the workspace must begin at one."""
+        return Buffer("row", U32 if self.aligned else U16, (), "image rows given so far")
 
     @property
     def workspace_bytes(self) -> int:
         """Size of the workspace, where types have their natural alignment."""
         rings, units = (_struct([_size(b) for b in part]) for part in (self.rings, self.units))
         shared = max(rings[0], units[0]), max(rings[1], units[1])
-        counter = (2, 2)
-        return _struct([_size(self.kept), _struct([shared]), counter])[0]
+        return _struct([_size(self.kept), _struct([shared]), _size(self.counter)])[0]
 
     @property
     def multiply_adds(self) -> int:
@@ -433,17 +482,26 @@ class Plan:
 
     @property
     def model_id(self) -> str:
-        """SHA-256 (hex) over all that determines the outputs: chain, shapes, printed numbers."""
+        """SHA-256 (hex) over all that determines the outputs: chain, shapes, numbers.
+
+        It is the same for every layout, as the outputs are.
+        """
         digest = hashlib.sha256()
         for layer in self.layers:
             requantize = layer.integers and layer.integers.requantize
             shift = requantize.shift if requantize else 0
             digest.update(repr((layer.stage, layer.input_shape, shift)).encode())
-        for constant in self.constants:
+        plain = [constant for layer in self.layers for constant in layer.plain_constants]
+        for constant in self._tables + plain:
             values = constant.values
             digest.update(f"{constant.name} {values.dtype.name} {values.shape}".encode())
             digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
+
+
+def _input_of(dense: Layer, about: str = "") -> Buffer:
+    """The buffer that a dense layer reads."""
+    return Buffer(dense.source, dense.source_dtype, (dense.inputs + dense.layout.slack,), about)
 
 
 def _size(buffer: Buffer) -> tuple[int, int]:

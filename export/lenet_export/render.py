@@ -19,9 +19,12 @@ import numpy as np
 
 from lenet_export import __version__, reference
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, S32, Array, Buffer, DType, Layer, Plan
+from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan
+from lenet_export.targets import TARGETS
 
 KNOWN_IMAGES = 4
+#: Names of outputs: what is no variable of a loop, no value v, and no l.
+LETTERS = "abdefghmnpqrstuwz"
 WIDTH = 100
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
@@ -40,8 +43,9 @@ C_WORDS = frozenset(
 
 #: Prefixes that would hide a system header, or meet a static name of the templates.
 TAKEN_PREFIXES = frozenset(
-    "assert complex ctype errno fenv inttypes iso646 known limits locale math setjmp signal stdarg "  # noqa: SIM905
-    "stdbool stddef stdint stdio stdlib string tgmath time wchar wctype".split()
+    "arm_acle arm_mve assert complex ctype errno fenv immintrin inttypes "  # noqa: SIM905
+    "iso646 known limits locale math setjmp signal stdarg stdbool stddef "
+    "stdint stdio stdlib string tgmath time wchar wctype".split()
 )
 
 
@@ -63,6 +67,8 @@ def command(plan: Plan, options: Options) -> str:
     return " ".join(
         ["lenet-export --target c"]
         + (["--dtype float32"] if plan.dtype == "float32" else [])
+        + ([f"--cpu {plan.cpu}"] if plan.cpu != "generic" else [])
+        + ([f"--optimize {plan.optimize}"] if plan.optimize != "speed" else [])
         + ([f"--prefix {options.prefix}"] if options.prefix != "lenet" else [])
         + ([f"--max-error {plan.max_error!r}"] if plan.max_error is not None else [])
         + (["--single-file"] if options.single_file else [])
@@ -98,7 +104,10 @@ def check_names(plan: Plan, prefix: str) -> None:
         name, output = layer.name, layer.output
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
             raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
-        suffixed = {f"{name}_{kind}" for kind in ("sum", "step", "layer", "weight", "bias", "gain")}
+        suffixed = {
+            f"{name}_{kind}"
+            for kind in ("sum", "sums", "step", "layer", "weight", "bias", "gain", "taps")
+        }
         for new in {output, f"{output}_row"} | suffixed:
             if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
                 raise UserError(
@@ -169,6 +178,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         autoescape=False,
     )
     units = {unit.name for unit in plan.units}
+    program_memory = TARGETS[plan.cpu].program_memory
 
     def member(name: str) -> str:
         """Where a dense layer's input or output is."""
@@ -176,21 +186,42 @@ def _environment(plan: Plan) -> jinja2.Environment:
             return name
         return f"ws->shared.units.{name}" if name in units else f"ws->{name}"
 
+    def acc_type(layer: Layer) -> str:
+        """The type of a layer's accumulators: of 24 bits where that is enough and worth it."""
+        is_narrow = program_memory and layer.integers and layer.integers.fits(24)
+        return "int24" if is_narrow else c_type(layer.bias.dtype)
+
     environment.filters.update(
+        acc_type=acc_type,
+        narrowed=lambda value, layer: f"(int24){value}" if acc_type(layer) == "int24" else value,
         and_border=lambda layer: " and its border" if layer.is_padded else "",
+        bit_length=int.bit_length,
         bits=lambda dtype: dtype.itemsize * 8,
         by=lambda shape: "x".join(map(str, shape)),
         c_type=c_type,
+        block=block,
+        block_rows=lambda layer: layer.ring_rows - layer.row_step + layer.layout.block[1],
+        count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
         declared=_declared,
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
         does=does,
+        doubled=lambda number: 2 * number,
+        flash=lambda value, dtype: _from_flash(value, dtype) if program_memory else value,
+        gathers=gathers,
         half_window=lambda layer: layer.stage.pool_size**2 // 2,
         last_row=lambda layer: layer.output_shape[0] - 1,
         left=lambda text, width: str(text).ljust(width),
         member=member,
+        over=lambda name, number: name if number == 1 else f"{name} / {number}",
         parens=lambda text: f"({text})" if " " in text else text,
         plus=_plus,
         pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
+        places=places,
+        folded=lambda layer: [
+            f"{q * layer.stage.features} + c" for q in range(1, layer.layout.block[3])
+        ],
+        taps_read=taps_read,
+        vector_at=vector_at,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
         right=lambda text, width: str(text).rjust(width),
         row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
@@ -201,9 +232,136 @@ def _environment(plan: Plan) -> jinja2.Environment:
         table=format_table,
         times=_times,
         window=lambda layer: layer.stage.pool_size**2,
+        times16=lambda number: 16 * number,
+        unit_pairs=unit_pairs,
+        weights=_weights,
+        window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
         window_left=lambda layer: _times(f"{layer.row_step} * x + j", layer.input_shape[2]),
     )
     return environment
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of a pool window, in a block.
+
+    Attributes:
+        name: its row and column, e.g. ``01``.
+        row: of the window.
+        column: of the window.
+        offset: values of the input from the window's first to this place's first.
+        sum: the name of the sum of an output at this place.
+    """
+
+    name: str
+    row: int
+    column: int
+    offset: int
+    sum: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """A channel or unit of a block, as the C calls it.
+
+    Attributes:
+        name: a letter.
+        index: its place in the block.
+        number: its number in the layer, counted from the block's ``first``, in C.
+        places: those of a pool window that the block covers; one for a dense layer.
+    """
+
+    name: str
+    index: int
+    number: str
+    places: list[Place]
+
+
+def block(layer: Layer) -> list[Output]:
+    """The outputs that a kernel with blocks computes at once."""
+    outputs, *window = layer.layout.block
+    rows, columns = window or (1, 1)
+    return [
+        Output(
+            letter,
+            index,
+            _plus("first", index),
+            [
+                Place(f"{p}{q}", p, q, q * layer.input_shape[-1], f"{letter}{p}{q}")
+                for p in range(rows)
+                for q in range(columns)
+            ],
+        )
+        for index, letter in enumerate(LETTERS[:outputs])
+    ]
+
+
+def gathers(layer: Layer) -> list[dict[str, Any]]:
+    """The vectors of 16 inputs that a kernel with taps gathers: of each column of a pool window."""
+    vectors = layer.constants[0].values.shape[-1] // 16
+    return [
+        {
+            "value": f"value{column}{n}",
+            "column": column,
+            "base": _plus("in", column * layer.input_shape[2]),
+            "taps": _plus("taps", 16 * n),
+            "weight": _plus("weight", 16 * n),
+        }
+        for column in range(layer.row_step)
+        for n in range(vectors)
+    ]
+
+
+def unit_pairs(layer: Layer) -> list[dict[str, str]]:
+    """The units of a block two by two: what the C calls them and their sums."""
+    outputs = block(layer)
+    return [
+        {"both": even.name + odd.name, "even": even.name, "odd": odd.name}
+        | {"even_number": even.number, "odd_number": odd.number}
+        | {"at02": str(even.index), "at13": str(odd.index)}
+        for even, odd in zip(outputs[0::2], outputs[1::2], strict=True)
+    ]
+
+
+def _from_flash(value: str, dtype: DType) -> str:
+    """``value``, an element of a table, read from program memory."""
+    if dtype == F32:
+        return f"pgm_read_float(&{value})"
+    reader = {1: "byte", 2: "word", 4: "dword"}[dtype.itemsize]
+    return f"({c_type(dtype)})pgm_read_{reader}(&{value})"
+
+
+def _weights(layer: Layer, index: str) -> str:
+    """The weights of block ``index`` (in C) of a layer, which may lie in several tables."""
+    parts = [c for c in layer.constants if c.name.startswith(f"{layer.name}_weight")]
+    text, end = "", 0
+    for part in parts[:-1]:
+        start, end = end, end + len(part.values)
+        text += f"{index} < {end} ? {part.name}[{_plus(index, -start)}] : "
+    text += f"{parts[-1].name}[{_plus(index, -end)}]"
+    return f"({text})" if parts[1:] else text
+
+
+def places(layer: Layer) -> list[dict[str, Any]]:
+    """The places of a pool window that vectors compute one by one: name, row, value in the row."""
+    columns = layer.row_step if layer.layout.block[3] == 1 else 1
+    return [
+        {"name": f"at{p}_{q}", "row": p, "offset": q * layer.input_shape[-1]}
+        for p in range(layer.row_step)
+        for q in range(columns)
+    ]
+
+
+def taps_read(layer: Layer) -> int:
+    """Values of one row that vectors read for one place: whole groups."""
+    lanes, _, vectors, _ = layer.layout.block
+    return int(layer.constants[0].values.shape[-1]) // (lanes * vectors)
+
+
+def vector_at(layer: Layer, vector: int) -> str:
+    """Where the weights of input ``k`` for the ``vector``-th vector of a block begin, in C."""
+    lanes, taps, vectors, _ = layer.layout.block
+    return _plus(_times("k", lanes * vectors), lanes * taps * vector)
 
 
 def c_type(dtype: DType) -> str:
@@ -235,6 +393,8 @@ def _plus(name: str, number: int) -> str:
     """``name + number``; numbers that meet are added up."""
     if name.endswith(" + 1"):
         return f"{name.removesuffix(' + 1')} + {number + 1}"
+    if number < 0:
+        return f"{name} - {-number}"
     return f"{name} + {number}" if number else name
 
 
@@ -297,20 +457,19 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "last_image_row": rows - 1,
         "logit": c_type(plan.logit_dtype),
         "logit_scale": _float_literal(np.float32(plan.logit_scale)),
+        "target": TARGETS[plan.cpu],
+        "kernels": list(dict.fromkeys(layer.layout.kernel for layer in plan.layers)),
         "dtype_template": f"{plan.dtype}.c.j2",
         "ring_width": max((len(_declared(ring)) for ring in plan.rings), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
         "is_padded": any(layer.is_padded for layer in plan.convs),
         "float_activations": sorted({layer.stage.activation for layer in plan.layers} - {"none"}),
+        "has_mean": any(layer.stage.pool == "avg" for layer in plan.layers),
+        "has_maximum": any(layer.stage.pool == "max" for layer in plan.layers),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
-        "crc_types": list(
-            dict.fromkeys(
-                [constant.values.dtype for constant in plan.constants]
-                + ([S32] if plan.dtype == "int8" else [])
-            )
-        ),
+        "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
         "constants_crc": _crc(constant.values for constant in plan.constants),
         "known_images": KNOWN_IMAGES,
     }
@@ -387,6 +546,8 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "command": command(plan, options),
         "model_id": plan.model_id,
         "dtype": plan.dtype,
+        "cpu": plan.cpu,
+        "optimize": plan.optimize,
         "prefix": options.prefix,
         "single_file": options.single_file,
         "max_error": plan.max_error,

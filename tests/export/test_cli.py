@@ -345,6 +345,10 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--prefix", "Lenet"], "use lower-case letters"),
         (["--target", "npz", "--single-file"], "--single-file goes with --target c only"),
         (["--target", "npz", "--verify"], "--verify goes with --target c only"),
+        (["--target", "npz", "--cpu", "avr"], "--cpu goes with --target c only"),
+        (["--cpu", "cortex-m99"], "invalid choice: 'cortex-m99'"),
+        (["--optimize", "ram"], "--optimize goes with a --cpu other than generic"),
+        (["--cpu", "cortex-m4", "--optimize", "size"], "invalid choice: 'size'"),
         (["--no-verify", "--images", "x"], "--images goes with --verify only"),
         (["surplus"], "unrecognized arguments: surplus"),
     ],
@@ -426,3 +430,15 @@ def test_one_different_logit_ends_with_status_1_names_the_layer_and_writes_nothi
     )
     assert re.search(told, message)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_files_name_their_cpu_and_the_models_id_does_not_depend_on_it(tmp_path):
+    ids = set()
+    for options in (["--cpu", "cortex-m4", "--optimize", "ram"], ["--cpu", "avr"], []):
+        assert cli.main([*options, "--no-verify", "--out", str(tmp_path)]) == 0
+        manifest = json.loads((tmp_path / "lenet.json").read_text())
+        command = " ".join(["lenet-export --target c", *options])
+        assert manifest["command"] == command
+        assert f": {command}\n" in (tmp_path / "lenet.c").read_text()
+        ids.add(manifest["model_id"])
+    assert len(ids) == 1

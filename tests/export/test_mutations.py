@@ -15,6 +15,7 @@ from lenet_export import render, verify
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
+from lenet_export.targets import lay_out
 
 from .networks import named_model, rows_given
 
@@ -27,12 +28,12 @@ TEMPLATES = {
 MUTATIONS = {
     "mean not rounded": ("int8", "sum + {{ layer | half_window }}", "sum"),
     "mean rounded up": ("int8", "{{ layer | half_window }}", "{{ layer | window }} - 1"),
-    "no clamp below": ("int8", "(acc > 0 ? acc : 0)", "acc"),
-    "no clamp above": ("int8", "index < top ? index : top", "index"),
-    "clamp one too low": ("int8", "index : top)", "index : top - 1)"),
+    "no clamp below": ("int8", " & (uint32_t)(is_negative - 1)", ""),
+    "no clamp above": ("int8", "(index | (uint32_t)-is_above) & top", "index"),
+    "clamp one too low": ("int8", "& top);", "& (top - 1));"),
     "shift one less": ("int8", ">> shift", ">> (shift - 1)"),
-    "gain of another channel": ("int8", "_gain[{{ channel }}]", "_gain[0]"),
-    "table off by one": ("int8", "shift, {{ activation.top }})]", "shift, 510) + 1]"),
+    "gain of another channel": ("int8", '"_gain[" ~ channel ~ "]"', '"_gain[0]"'),
+    "table off by one": ("int8", 'activation.top ~ ")]"', 'activation.top ~ ") ^ 1]"'),
     "proofs that hold anyway": ("lenet", "[(condition) ? 1 : -1]", "[1]"),
     "proof of the product": ("int8", "product_max }} <=", "product_max }} * 9 <="),
     "answers not compared": ("int8", "== 0x{{ answers_crc }}", "== 0"),
@@ -55,32 +56,77 @@ MUTATIONS = {
     "CRC less the first": ("lenet", "constants %}\n    crc", "constants[1:] %}\n    crc"),
     "other known images": ("lenet", "(n + 1)", "(n + 2)"),
     "self-test always fails": ("lenet", "? LENET_SELF_TEST_PASSED", "? LENET_SELF_TEST_ANSWERS"),
-    "ring read one row on": ("generic", "row_step) }} + i)", "row_step) }} + i + 1)"),
-    "ring too small": ("generic", "% {{ layer.ring_rows }}]", "% {{ layer.ring_rows - 1 }}]"),
-    "ring written one on": ("generic", "plus(following.above)", "plus(following.above + 1)"),
-    "ring written left": ("generic", "plus(following.left)", "plus(following.left + 1)"),
+    "ring read one row on": ("layers", "row_step) }} + i)", "row_step) }} + i + 1)"),
+    "ring too small": ("layers", "% {{ layer.ring_rows }}]", "% {{ layer.ring_rows - 1 }}]"),
+    "ring written one on": ("layers", "plus(following.above)", "plus(following.above + 1)"),
+    "ring written left": ("layers", "plus(following.left)", "plus(following.left + 1)"),
     "kernel one row short": ("generic", "{{ layer.stage.kernel[0] }}; i", "1; i"),
     "kernel one value short": ("generic", "j < {{ layer.kernel", "j + 1 < {{ layer.kernel"),
     "dense one input short": ("generic", "k < {{ layer.inputs }}", "k + 1 < {{ layer.inputs }}"),
-    "bias left out": ("generic", "{{ layer.name }}_bias[o]", "0"),
+    "bias left out": ("generic", '(layer.name ~ "_bias[o]")', '"0"'),
     "channels swapped": ("pools", " + c] =", " + {{ layer.stage.features - 1 }} - c] ="),
-    "pool of wrong rows": ("pools", "row + i", "row + j"),
-    "maximum is minimum": ("pools", "value > most", "value < most"),
+    "pool of wrong rows": ("generic", "row + i", "row + j"),
+    "maximum is minimum": ("int8", "(is_less - 1)", "-is_less"),
     "float mean": ("float32", "sum / {{ layer | window }}.0f", "sum / 5.0f"),
     "float answers compared wrong": ("float32", "right && off <", "right && off >"),
     "exp squared too little": ("float32_activations", "square < 4", "square < 3"),
     "exp one term short": ("float32_activations", "1.0f / 6.0f", "0.0f"),
+    "float maximum is minimum": ("float32", "value > most", "value < most"),
     "float relu leaks": ("float32_activations", "z : 0.0f", "z : 0.1f * z"),
+}
+#: The same for the templates of tuned kernels, by the name of a CPU that they are printed for.
+TUNED = {
+    "block of another channel": (
+        "cortex-m3",
+        "blocked",
+        '"_bias[" ~ output.number',
+        '"_bias[" ~ 0',
+    ),
+    "block's place swapped": ("riscv32", "blocked", "plus(place.offset)", "plus(0)"),
+    "block's row swapped": ("cortex-m3", "blocked", "= in{{ place.row }}[", "= in0["),
+    "block's weights swapped": ("cortex-m3", "blocked", ' | plus(output.index)) ~ "]"', ') ~ "]"'),
+    "block's left lost": ("cortex-m3", "blocked", "+ left;", ";"),
+    "next block read": ("cortex-m3", "layers", "sums[i][c - first][j]", "sums[0][c - first][j]"),
+    "saturated to fewer bits": ("cortex-m3", "int8", "| bit_length }});", "| bit_length }} - 1);"),
+    "pair read one on": (
+        "cortex-m4",
+        "smlad",
+        "plus(place.offset) }})",
+        "plus(place.offset) }} + 1)",
+    ),
+    "pair's last value lost": (
+        "cortex-m4",
+        "smlad",
+        "{{ layer.kernel_values }}; j += 2",
+        "{{ layer.kernel_values }} - 1; j += 2",
+    ),
+    "even unit off": (
+        "cortex-m4",
+        "smlad_dense",
+        "(uint32_t)both - (uint32_t)odd",
+        "(uint32_t)both",
+    ),
+    "odd bytes of the quad lost": ("cortex-m4", "smlad_dense", "codes >> 8", "codes"),
+    "codes not shifted": ("cortex-m55", "mve", "0x80", "0x00"),
+    "vector's last values lost": ("cortex-m55", "mve", "j < {{ layer.kernel_values }}", "j < 1"),
+    "taps of another column": ("cortex-m55", "mve_taps", "{{ gather.base }}", "in"),
+    "shift by bytes off": ("avr", "int8", "(shift - 16)", "(shift - 15)"),
+    "last quad lost": (
+        "cortex-m4",
+        "smlad_dense",
+        "k < {{ layer.inputs }}",
+        "k + 4 < {{ layer.inputs }}",
+    ),
 }
 
 
-def is_found(dtype) -> bool:
+def is_found(dtype, cpu="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
-    return any(is_found_in(named_model(name), dtype) for name in ("deep", "lenet", "mlp"))
+    return any(is_found_in(named_model(name), dtype, cpu) for name in ("deep", "lenet", "mlp"))
 
 
-def is_found_in(model, dtype) -> bool:
-    plan = make_plan(model, dtype, max_error=0.01)
+def is_found_in(model, dtype, cpu) -> bool:
+    plan = lay_out(make_plan(model, dtype, max_error=0.01), cpu, "speed")
     printed = render.render_c(plan, render.Options())
     try:
         verify.verify(plan, printed)
@@ -118,8 +164,25 @@ def test_the_templates_as_they_are_pass(dtype):
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mutated_template_is_found(name, monkeypatch):
     template, old, new = MUTATIONS[name]
+    mutate(template, old, new, monkeypatch)
+    assert is_found("float32" if "float32" in template else "int8")
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_a_mutated_template_of_a_tuned_kernel_is_found(name, monkeypatch):
+    cpu, *mutation = TUNED[name]
+    mutate(*mutation, monkeypatch)
+    assert is_found("int8", cpu)
+
+
+@pytest.mark.parametrize("cpu", sorted({cpu for cpu, *_ in TUNED.values()}))
+def test_the_templates_of_tuned_kernels_as_they_are_pass(cpu):
+    assert not is_found("int8", cpu)
+
+
+def mutate(template, old, new, monkeypatch):
+    """Renders from templates with ``new`` in the place of ``old``."""
     file = {"lenet": "lenet.c.j2"}.get(template, f"{template}.c.j2")
     assert TEMPLATES[file].count(old) >= 1, "the template has changed: mend the mutation"
     mutated = TEMPLATES | {file: TEMPLATES[file].replace(old, new)}
     monkeypatch.setattr(jinja2, "PackageLoader", lambda *_: jinja2.DictLoader(mutated))
-    assert is_found("float32" if "float32" in template else "int8")

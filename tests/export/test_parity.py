@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+import lenet_export
 from lenet_export import flax_network, reference, verify
 from lenet_export.checkpoint import Model, Stage
-from lenet_export.compiled import CompiledNetwork, first_difference
+from lenet_export.compiled import CompiledNetwork, first_difference, runs_here
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
-from needs import require
+from lenet_export.targets import PROGRAM_MEMORY, TARGETS, choices, lay_out
+from needs import missing, require
 
-from .networks import CHAINS, named_model, random_model, run_program
+from .networks import CHAINS, named_model, random_model, run_program, write_files
 
 SANITIZE = ["-g", "-O1", "-fno-sanitize-recover=all"]
 COMPILERS = {
@@ -32,6 +36,17 @@ COMPILERS = {
     "clang UBSan": ["clang", *SANITIZE, "-fsanitize=undefined,integer"],
     "clang ASan": ["clang", *SANITIZE, "-fsanitize=address"],
 }
+
+
+#: Every CPU's kernels, each choice once; this machine imitates other CPUs' instructions.
+TUNED = [(cpu, optimize) for cpu in TARGETS for optimize in choices(cpu)]
+IMITATED = str(Path(lenet_export.__file__).parent / "imitated")
+
+
+def require_cpu(cpu):
+    """Skips the test where the machine cannot run the C for ``cpu``."""
+    if not runs_here(cpu):
+        missing(f"a CPU like {cpu}", "run the test on a machine with its instructions")
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +102,32 @@ def test_int8_accuracy_is_within_0_05_points_of_float(integers, floats, mnist):
     assert float32 >= 0.99
 
 
+@pytest.mark.parametrize("compiler", ["gcc -O3", "clang -O3", "gcc UBSan", "clang ASan"])
+@pytest.mark.parametrize(("cpu", "optimize"), TUNED[1:])
+def test_no_int8_logit_of_a_tuned_kernel_differs_from_the_jax_reference(
+    cpu, optimize, compiler, int8_plan, images, integers, tmp_path
+):
+    require_cpu(cpu)
+    plan = lay_out(int8_plan, cpu, optimize)
+    command = COMPILERS[compiler]
+    flags = ["-std=c99", *command[1:], *TARGETS[cpu].flags, "-I", IMITATED]
+    some = slice(-1444, None)
+    logits, self_test = run_program(plan, images[some], [require(command[0]), *flags], tmp_path)
+    assert (logits != integers[some]).sum() == 0
+    assert self_test == 0
+
+
+@pytest.mark.parametrize(("cpu", "optimize"), TUNED)
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 @pytest.mark.parametrize("name", CHAINS)
-def test_every_layer_of_each_chain_is_that_of_jax(name, dtype):
+def test_every_layer_of_each_chain_is_that_of_jax(name, dtype, cpu, optimize):
+    require_cpu(cpu)
     plan = make_plan(named_model(name), dtype)
+    if cpu == "avr" and plan.constant_bytes > PROGRAM_MEMORY:
+        with pytest.raises(UserError, match="the constants have"):
+            lay_out(plan, cpu, optimize)
+        return
+    plan = lay_out(plan, cpu, optimize)
     taps = assert_equals_jax(plan, count=60)
     assert not any(np.isnan(value).any() for value in taps.values())
 
@@ -131,7 +168,8 @@ def chains(draw):
         padding = draw(st.sampled_from(["SAME", "VALID"]))
         limit = (5, 5) if padding == "SAME" else (min(5, size[0]), min(5, size[1]))
         kernel = (draw(st.integers(1, limit[0])), draw(st.integers(1, limit[1])))
-        stage = Stage(f"conv{place}", "conv", draw(st.integers(1, 4)), kernel=kernel)
+        features = draw(st.sampled_from([1, 2, 3, 4, 8, 16]))
+        stage = Stage(f"conv{place}", "conv", features, kernel=kernel)
         stage = replace(stage, padding=padding, activation=draw(st.sampled_from(ACTIVATIONS)))
         rows, columns, _ = stage.conv_shape(size)
         pool_size = draw(st.integers(1, min(6, rows, columns)))
@@ -148,16 +186,49 @@ def chains(draw):
 ACTIVATIONS = ["sigmoid", "relu"]
 
 
+#: Once wrong: a block of 16 channels, of which one was called as the values are; a pool of 12.
+@pytest.mark.parametrize("tuned", TUNED)
+@pytest.mark.parametrize(("features", "pool_size"), [(16, 1), (2, 12)])
+def test_wide_blocks_and_pools_equal_jax(features, pool_size, tuned):
+    require_cpu(tuned[0])
+    pool = "none" if pool_size == 1 else "max"
+    conv = Stage("conv1", "conv", features, "relu", (3, 3), "SAME", pool, pool_size)
+    model = random_model((conv, Stage("last", "dense", 3)), (24, 24, 1))
+    assert_equals_jax(lay_out(make_plan(model, "int8"), *tuned), count=10)
+
+
 @settings(
-    max_examples=40,
+    max_examples=80,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(model=chains(), dtype=st.sampled_from(["int8", "int8", "float32"]))
-def test_any_chain_of_known_stages_equals_jax(model: Model, dtype):
+@given(
+    model=chains(),
+    dtype=st.sampled_from(["int8", "int8", "float32"]),
+    tuned=st.sampled_from(TUNED),
+)
+def test_any_chain_of_known_stages_equals_jax(model: Model, dtype, tuned):
+    assume(runs_here(tuned[0]))
     try:
-        plan = make_plan(model, dtype)
+        plan = lay_out(make_plan(model, dtype), *tuned)
     except UserError as error:
         assume("too much larger" not in str(error))
         raise
     assert_equals_jax(plan, count=10)
+
+
+def test_a_machine_without_the_instructions_says_so_and_names_the_remedy(int8_plan, monkeypatch):
+    target = replace(TARGETS["x86-64-v3"], features=("avx2", "no-such-feature"))
+    monkeypatch.setitem(TARGETS, "x86-64-v3", target)
+    plan = lay_out(int8_plan, "x86-64-v3", "speed")
+    with pytest.raises(UserError, match=r"(?s)lacks its instructions.*--no-verify"):
+        CompiledNetwork(plan, render_c(plan, Options()))
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
+def test_c_that_is_compiled_without_its_flags_says_which(cpu, int8_plan, tmp_path):
+    write_files(lay_out(int8_plan, cpu, "speed"), tmp_path)
+    command = [require("gcc"), "-march=x86-64", "-c", "-o", tmp_path / "x.o", tmp_path / "lenet.c"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"compile it with {' '.join(TARGETS[cpu].flags)}" in done.stderr

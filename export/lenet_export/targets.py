@@ -1,0 +1,510 @@
+"""The CPUs that the C can be printed for: the kernels of each, and how its numbers lie in memory.
+
+All kernels answer to the same plan and the same reference. A kernel changes the order of weights
+and loops and the width of a code in RAM, never a number. Each is a template of its name; its class
+here says which layers it suits, and lays them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lenet_export.errors import UserError
+from lenet_export.plan import F32, S32, U8, U16, Array, Constant, DType, Layer, Layout, Plan
+
+S8, S16 = np.dtype(np.int8), np.dtype(np.int16)
+MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One way to compute a layer: here, any layer in plain C99.
+
+    Attributes:
+        template: the name of its template.
+        codes: the type in which it reads codes from a ring of rows.
+        aligned: whether it needs each row and buffer to begin at a whole word.
+    """
+
+    template: str = "generic"
+    codes: DType = field(default=U8, kw_only=True)
+    aligned: bool = field(default=False, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:  # noqa: ARG002 - this one suits any
+        """Whether it can compute ``layer``."""
+        return True
+
+    def layout(self, layer: Layer) -> Layout:  # noqa: ARG002 - the plain one
+        """How ``layer`` lies in memory for it."""
+        return Layout(self.template)
+
+
+def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...]:
+    """The tables of ``layer`` with other weights in front."""
+    weight, *others = layer.plain_constants
+    return replace(weight, values=np.ascontiguousarray(values), about=about), *others
+
+
+def _parts(table: Constant, most: int) -> list[Constant]:
+    """``table`` in parts of at most ``most`` bytes each, along its first axis."""
+    values = table.values
+    blocks = most // values[0].nbytes
+    if values.nbytes <= most or not blocks:
+        return [table]
+    return [
+        replace(
+            table,
+            name=f"{table.name}_{place}",
+            values=values[start : start + blocks],
+            about=f"{table.about}, from block {start} on",
+        )
+        for place, start in enumerate(range(0, len(values), blocks))
+    ]
+
+
+def divisor(number: int, most: int) -> int:
+    """The largest divisor of ``number`` that is at most ``most``."""
+    return max(size for size in range(1, max(1, most) + 1) if number % size == 0)
+
+
+@dataclass(frozen=True)
+class Blocked(Kernel):
+    """Several sums at a time, in plain C99: a value or weight that is loaded serves all of them.
+
+    Attributes:
+        sums: how many sums the CPU has registers for.
+        dense_sums: the same in dense layers, whose weights need more registers; 0: as many.
+        rows: how many rows of a pool window at most are computed at once.
+        unroll: how many turns of a convolution's inner loop are written out at most; of a dense
+            layer's, which gains less by it, a quarter of them. 0: as the compiler likes.
+        table_max: bytes that a table of weights may have; 0: any number.
+        reload: whether a convolution loads values again rather than keeps them in registers.
+    """
+
+    template: str = "blocked"
+    sums: int = 8
+    dense_sums: int = 0
+    rows: int = 2
+    unroll: int = 32
+    table_max: int = 0
+    reload: bool = False
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether the sums of a row of its pool window are a block of sensible size."""
+        return layer.row_step <= 4
+
+    def layout(self, layer: Layer) -> Layout:
+        """The block, and the weights that meet one value side by side."""
+        if not layer.is_conv:
+            units = divisor(layer.outputs, self.dense_sums or self.sums)
+            return self._layout(layer, (units,))
+        rows, columns = divisor(layer.row_step, self.rows), layer.row_step
+        channels = divisor(layer.stage.features, self.sums // (rows * columns))
+        return self._layout(layer, (channels, rows, columns))
+
+    def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
+        """The weights that meet one value side by side."""
+        features = layer.stage.features
+        shape = layer.plain_constants[0].values.shape[1:]
+        blocks = layer.weight.reshape(features // block[0], block[0], *shape)
+        values = np.moveaxis(blocks, 1, -1).reshape(len(blocks), *shape[:-1], -1)
+        what = "channel" if layer.is_conv else "unit"
+        each = "kernel row][kernel column, input channel" if layer.is_conv else "input"
+        about = f"{layer.name}: weights [{what} / {block[0]}][{each}, {what} % {block[0]}]"
+        tables = with_weights(layer, values, about)
+        if self.table_max:
+            tables = *_parts(tables[0], self.table_max), *tables[1:]
+        if layer.is_conv:
+            unroll = min(layer.kernel_values, self.unroll)
+        else:
+            unroll = self.unroll and divisor(layer.inputs, self.unroll // 4)
+        return Layout(self.template, block, tables, unroll, self.reload)
+
+
+@dataclass(frozen=True)
+class Pairs(Blocked):
+    """Convolutions by Arm's SMLAD: two codes and two weights of 16 bits at a time."""
+
+    template: str = "smlad"
+    codes: DType = field(default=U16, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it is a convolution of integers."""
+        return layer.is_conv and layer.integers is not None and super().suits(layer)
+
+    def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
+        """The channels' pairs side by side; an odd row's last pair has a weight of 0."""
+        channels, (features, rows, kernel) = block[0], layer.plain_constants[0].values.shape
+        pairs = -(-kernel // 2)
+        weight = np.zeros((features, rows, 2 * pairs), np.int16)
+        weight[..., :kernel] = layer.weight.reshape(features, rows, -1)
+        values = weight.reshape(-1, channels, rows, pairs, 2).transpose(0, 2, 3, 1, 4)
+        about = (
+            f"{layer.name}: weights [channel / {channels}][kernel row]"
+            f"[pair of values, channel % {channels}, place in the pair]"
+        )
+        tables = with_weights(layer, values.reshape(len(values), rows, -1), about)
+        unroll = min(pairs, self.unroll // 2)
+        return Layout(self.template, block, tables, unroll, slack=2 * pairs - kernel)
+
+
+@dataclass(frozen=True)
+class Quads(Kernel):
+    """Dense layers by SMLAD: four codes at a time, and two units in each halfword of weights.
+
+    Attributes:
+        units: how many are computed at once; an even number.
+    """
+
+    template: str = "smlad_dense"
+    units: int = 8
+    aligned: bool = field(default=True, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether its units come in pairs, and their sums without bias fit 24 bits."""
+        if layer.is_conv or layer.integers is None or layer.outputs % 2:
+            return False
+        sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
+        return bool(sums[0].min() >= -(2**23) and sums[1].max() < 2**23)
+
+    def layout(self, layer: Layer) -> Layout:
+        """The block, and two units in each halfword of weights."""
+        units = 2 * divisor(layer.outputs // 2, self.units // 2)
+        quads = -(-layer.inputs // 4)
+        weight = np.zeros((layer.outputs, 4 * quads), np.int16)
+        weight[:, : layer.inputs] = layer.weight
+        both = 256 * weight[0::2] + weight[1::2]
+        # Inputs 0 and 2 of a quad meet one word, inputs 1 and 3 the next.
+        values = both.reshape(-1, units // 2, quads, 2, 2).transpose(0, 2, 1, 4, 3)
+        about = (
+            f"{layer.name}: 256 * (weight of unit a) + weight of b "
+            f"[unit / {units}][4 inputs, 2 units, inputs 0 2 1 3]"
+        )
+        tables = with_weights(layer, values.reshape(len(values), -1), about)
+        return Layout(self.template, (units,), tables, slack=4 * quads - layer.inputs)
+
+
+@dataclass(frozen=True)
+class Vectors(Blocked):
+    """Layers by Arm's MVE: 16 codes, less 128 each, and 16 weights of 8 bits at a time."""
+
+    template: str = "mve"
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it is a layer of integers, and its bias still fits with the 128s in it."""
+        if layer.integers is None or not super().suits(layer):
+            return False
+        return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
+
+    def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
+        """16 weights of each channel or unit in turn, those beyond a row or the inputs 0."""
+        features, rows = layer.stage.features, layer.weight.shape[1] if layer.is_conv else 1
+        weight = _filled(layer.weight.reshape(features, rows, -1))
+        values = weight.reshape(features // block[0], block[0], rows, -1, VECTOR)
+        values = values.transpose(0, 2, 3, 1, 4)
+        what = "channel" if layer.is_conv else "unit"
+        each = "kernel row, 16 columns and inputs" if layer.is_conv else "16 inputs"
+        about = f"{layer.name}: weights [{what} / {block[0]}][{each}, {what} % {block[0]}, value]"
+        tables = with_weights(layer, values.reshape(len(values), -1), about)
+        slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % VECTOR
+        return Layout(self.template, block, _shifted(layer, tables), slack=slack)
+
+
+@dataclass(frozen=True)
+class Taps(Vectors):
+    """A convolution by MVE whose kernel's inputs are gathered once for all channels.
+
+    It needs a ring of rows so small that offsets of a byte reach all of it, and so small a kernel
+    that its vectors stay in registers.
+    """
+
+    template: str = "mve_taps"
+    sums: int = 16
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether the ring and the kernel are small, and gathering loads fewer vectors."""
+        if not layer.is_conv or not super().suits(layer):
+            return False
+        last = (layer.ring_rows - 1) * layer.ring_values + layer.kernel_values - 1
+        vectors = -(-layer.weight[0].size // VECTOR)
+        rows = layer.weight.shape[1] * -(-layer.kernel_values // VECTOR)
+        return last < 2**8 and vectors * layer.row_step <= 4 and vectors < rows
+
+    def layout(self, layer: Layer) -> Layout:
+        """All weights of a channel in a row, and the places of its inputs in the ring."""
+        channels = divisor(layer.stage.features, self.sums // layer.row_step)
+        weight = _filled(layer.weight.reshape(len(layer.weight), -1))
+        about = f"{layer.name}: weights [channel][kernel row, column, input]"
+        tables = with_weights(layer, weight, about)
+        block = (channels, 1, layer.row_step)
+        return Layout(self.template, block, (*_shifted(layer, tables), _taps(layer)))
+
+
+def _filled(values: Array) -> Array:
+    """``values`` with its last axis filled up to whole vectors by 0."""
+    fill = [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % VECTOR)]
+    return np.pad(values, fill)
+
+
+def _shifted(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]:
+    """``tables`` with the biases of codes that are less 128."""
+    weight, bias, *others = tables
+    about = f"{bias.about}; 128 * the sum of the weights is in it"
+    values = _bias_of_shifted(layer).astype(np.int32)
+    return weight, replace(bias, values=values, about=about), *others
+
+
+def _taps(layer: Layer) -> Constant:
+    """Where a kernel's inputs lie in the ring, uint8 ``(ring row, taps)``, by its first row."""
+    first = np.arange(layer.ring_rows)[:, None, None]
+    i = np.arange(layer.weight.shape[1])[:, None]
+    values = (first + i) % layer.ring_rows * layer.ring_values + np.arange(layer.kernel_values)
+    taps = _filled(values.reshape(layer.ring_rows, -1)).astype(np.uint8)
+    about = f"{layer.name}: where a kernel's inputs lie in the ring [ring row of the first]"
+    return Constant(f"{layer.name}_taps", taps, about)
+
+
+def _bias_of_shifted(layer: Layer) -> Array:
+    """The biases where each code is less 128, int64."""
+    bias: Array = layer.bias + 128 * layer.weight.reshape(len(layer.weight), -1).sum(1, np.int64)
+    return bias
+
+
+@dataclass(frozen=True)
+class Lanes(Kernel):
+    """Vectors of 32-bit sums by x86's intrinsics: each lane is a channel or unit.
+
+    Attributes:
+        lanes: of a vector.
+        taps: how many values and weights of one lane an instruction multiplies.
+        weights: the type of a weight in flash.
+    """
+
+    template: str = "lanes"
+    lanes: int = 16
+    taps: int = 4
+    weights: DType = field(default=S8, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether its weights are of the kind of number that this one multiplies."""
+        return (layer.integers is None) == (self.weights == F32)
+
+    def layout(self, layer: Layer) -> Layout:
+        """The weights that meet one group of values side by side, lane by lane.
+
+        If all columns of a pool window fit a vector, lane ``q * channels + c`` is channel c of
+        column q: its kernel lies q columns further to the right.
+        """
+        weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
+        weight = weight if layer.is_conv else layer.weight[:, None]
+        step, channels = layer.row_step, layer.input_shape[-1]
+        fold = step if step * layer.stage.features <= self.lanes else 1
+        features, rows, kernel = weight.shape
+        taps = kernel + (fold - 1) * channels
+        groups = -(-taps // self.taps)
+        blocks = -(-fold * features // self.lanes)
+        passes = blocks if layer.is_conv else -(-blocks // MOST_VECTORS)
+        vectors = -(-blocks // passes)
+        blocks = passes * vectors
+        full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
+        for q in range(fold):
+            lane, column = q * features, q * channels
+            full[lane : lane + features, :, column : column + kernel] = weight
+        split = full.reshape(blocks, self.lanes, rows, groups, self.taps)
+        values: Array
+        if layer.is_conv:
+            values = split.transpose(0, 2, 3, 1, 4).reshape(blocks, rows, -1)
+        else:
+            passed = split.reshape(-1, vectors, self.lanes, groups, self.taps)
+            values = passed.transpose(0, 3, 1, 2, 4).reshape(blocks // vectors, -1)
+        tables = self._tables(layer, values, blocks, fold)
+        block = (self.lanes, self.taps, vectors, fold)
+        return Layout(self.template, block, tables, slack=groups * self.taps - taps)
+
+    def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
+        """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
+        what = "channel" if layer.is_conv else "unit"
+        lane = f"column of the pool window, {what}" if fold > 1 else what
+        where = "[vector][kernel row][group of values" if layer.is_conv else "[vectors][input group"
+        about = f"{layer.name}: weights {where}, lane, value]; a lane is a {lane}"
+        weight, *others = with_weights(layer, values, about)
+        tables = [weight]
+        for table in others:
+            full = np.zeros(blocks * self.lanes, F32 if table.values.dtype == F32 else S32)
+            full[: fold * len(table.values)] = np.tile(table.values, fold)
+            tables.append(replace(table, values=full.reshape(blocks, self.lanes)))
+        return tuple(tables)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A CPU.
+
+    Attributes:
+        kernels: for ``speed``, ``ram`` and ``flash``: a layer gets the first that suits it, or the
+            generic one.
+        headers: the headers of its compiler's intrinsics; where another machine verifies the C, it
+            takes those in ``imitated/``.
+        in_order: whether gcc is told to keep the order of loads until it has chosen registers.
+        program_memory: whether tables lie in a memory of their own, which ``avr/pgmspace.h`` reads.
+        saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
+        flags: what its compiler must be told.
+        lanes: 32-bit numbers in a vector; 0: it has none.
+        requires: the macros by which its compiler says that it was told.
+        features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
+    """
+
+    kernels: dict[str, tuple[Kernel, ...]]
+    headers: tuple[str, ...] = ()
+    in_order: bool = False
+    program_memory: bool = False
+    saturates: bool = False
+    flags: tuple[str, ...] = ()
+    lanes: int = 0
+    requires: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+
+WORD = 4  # bytes
+VECTOR = 16  # bytes
+TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
+#: The lower 64 KB of an AVR's program memory, which LPM reads, less the interrupt vectors and the
+#: linker's trampolines.
+PROGRAM_MEMORY = 2**16 - 512
+OPTIMIZE = ("speed", "ram", "flash")
+GENERIC = Kernel()
+ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
+
+
+def _choices(small: Blocked, *fast: Kernel) -> dict[str, tuple[Kernel, ...]]:
+    """The kernels for each choice; a layer that no fast one suits gets the small one.
+
+    That needs the least RAM; with its loops hardly unrolled also the least flash.
+    """
+    return {
+        "speed": (*fast, small),
+        "ram": (small,),
+        "flash": (replace(small, unroll=min(small.unroll, 10)),),
+    }
+
+
+#: By name of the CPU. A Cortex-M7 or M33 runs the code for the M4, a Cortex-M0+ that for the M0.
+TARGETS = {
+    "generic": Target(dict.fromkeys(OPTIMIZE, ())),
+    "cortex-m0": Target(_choices(Blocked(sums=4, reload=True)), in_order=True),
+    "cortex-m3": Target(_choices(Blocked(reload=True)), **ARM),
+    "cortex-m4": Target(_choices(Blocked(reload=True), Pairs(), Quads()), **ARM),
+    "cortex-m55": Target(
+        _choices(Blocked(reload=True), Taps(), Vectors(dense_sums=6)),
+        headers=("arm_acle.h", "arm_mve.h"),
+        saturates=True,
+        in_order=True,
+    ),
+    "avr": Target(
+        _choices(Blocked(sums=4, reload=True, unroll=0, table_max=TABLE_MAX)),
+        headers=("avr/pgmspace.h",),
+        program_memory=True,
+    ),
+    "x86-64-v3": Target(
+        dict.fromkeys(
+            OPTIMIZE,
+            (
+                Lanes(lanes=8, taps=2, weights=S16, codes=U16),
+                Lanes(lanes=8, taps=1, weights=F32, codes=F32),
+            ),
+        ),
+        headers=("immintrin.h",),
+        flags=("-march=x86-64-v3",),
+        lanes=8,
+        requires=("__AVX2__", "__FMA__"),
+        features=("avx2", "bmi2", "fma"),
+    ),
+    "x86-64-v4": Target(
+        dict.fromkeys(OPTIMIZE, (Lanes(), Lanes(taps=1, weights=F32, codes=F32))),
+        headers=("immintrin.h",),
+        flags=("-march=x86-64-v4", "-mavx512vnni"),
+        lanes=16,
+        requires=("__AVX512F__", "__AVX512VNNI__"),
+        features=("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni"),
+    ),
+    "riscv32": Target(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
+}
+
+
+def choices(cpu: str) -> list[str]:
+    """What ``--optimize`` may be for ``cpu``, less those that print the same kernels as another."""
+    kernels = TARGETS[cpu].kernels
+    return [
+        optimize
+        for place, optimize in enumerate(OPTIMIZE)
+        if kernels[optimize] not in [kernels[other] for other in OPTIMIZE[:place]]
+    ]
+
+
+def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
+    """``plan`` with the layouts of a CPU's kernels.
+
+    Args:
+        plan: as made, with the generic layout.
+        cpu: a name in :data:`TARGETS`.
+        optimize: ``speed``, ``ram`` or ``flash``.
+
+    Raises:
+        UserError: the CPU cannot hold the tables.
+    """
+    kernels = *TARGETS[cpu].kernels[optimize], GENERIC
+    chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
+    layouts = [kernel.layout(layer) for kernel, layer in zip(chosen, plan.layers, strict=True)]
+    layers = [
+        replace(
+            layer,
+            layout=layout,
+            source_dtype=_codes(kernel, layer.source_dtype),
+            output_dtype=_codes(following, layer.output_dtype),
+        )
+        for kernel, following, layout, layer in zip(
+            chosen, [*chosen[1:], GENERIC], layouts, plan.layers, strict=True
+        )
+    ]
+    aligned = any(kernel.aligned for kernel in chosen)
+    if aligned:
+        layers = [_aligned(layer) for layer in layers]
+    laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize, aligned=aligned)
+    if TARGETS[cpu].program_memory:
+        _check_program_memory(laid_out)
+    return laid_out
+
+
+def _check_program_memory(plan: Plan) -> None:
+    """Checks that an AVR can hold and read the tables of ``plan``.
+
+    Raises:
+        UserError: a table is too large for avr-gcc, or all are for the program memory in reach.
+    """
+    remedy = "train a smaller network, or take another --cpu"
+    for constant in plan.constants:
+        if constant.values.nbytes > TABLE_MAX:
+            what = f"has {constant.values.nbytes:,} bytes; avr-gcc takes {TABLE_MAX:,} at most"
+            raise UserError(f"table {constant.name}", what, remedy)
+    if plan.constant_bytes > PROGRAM_MEMORY:
+        raise UserError(
+            f"--cpu {plan.cpu}",
+            f"the constants have {plan.constant_bytes:,} bytes; an AVR's program memory that is "
+            f"read by 16-bit addresses has room for {PROGRAM_MEMORY:,}",
+            remedy,
+        )
+
+
+def _codes(reader: Kernel, dtype: DType) -> DType:
+    """The type of values that ``reader`` reads; floats and logits stay what they are."""
+    return reader.codes if dtype == U8 else dtype
+
+
+def _aligned(layer: Layer) -> Layer:
+    """With slack, so that each row of its input, or all of it, is whole words."""
+    values = layer.ring_values if layer.is_conv else layer.inputs + layer.layout.slack
+    slack = layer.layout.slack + -values % (WORD // layer.source_dtype.itemsize)
+    return replace(layer, layout=replace(layer.layout, slack=slack))
