@@ -5,6 +5,8 @@
 #         [MODEL digits.safetensors]       # default: the MNIST model of lenet-export
 #         [PREFIX lenet]                   # of the header and of all public names
 #         [DTYPE int8]                     # or float32
+#         [CPU cortex-m4]                  # kernels of this CPU; default: generic
+#         [OPTIMIZE speed]                 # or ram, or flash
 #         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
@@ -29,7 +31,7 @@ function(lenet_find_export)
 endfunction()
 
 function(lenet_add_model)
-    set(values TARGET MODEL PREFIX DTYPE MAX_ERROR)
+    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE MAX_ERROR)
     cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY" "${values}" "")
     set(where "lenet_add_model(TARGET ${arg_TARGET})")
 
@@ -43,7 +45,7 @@ function(lenet_add_model)
         string(REPLACE ";" " " unknown "${arg_UNPARSED_ARGUMENTS}")
         message(FATAL_ERROR
             "${where}: unknown arguments: ${unknown}\n"
-            "  it takes TARGET, MODEL, PREFIX, DTYPE, MAX_ERROR and VERIFY")
+            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, MAX_ERROR and VERIFY")
     endif()
     if(NOT DEFINED arg_TARGET)
         message(FATAL_ERROR
@@ -77,6 +79,12 @@ function(lenet_add_model)
     endif()
     if(DEFINED arg_DTYPE)
         list(APPEND options --dtype "${arg_DTYPE}")
+    endif()
+    if(DEFINED arg_CPU)
+        list(APPEND options --cpu "${arg_CPU}")
+    endif()
+    if(DEFINED arg_OPTIMIZE)
+        list(APPEND options --optimize "${arg_OPTIMIZE}")
     endif()
     if(DEFINED arg_MAX_ERROR)
         list(APPEND options --max-error "${arg_MAX_ERROR}")

@@ -10,7 +10,20 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"gcc": "gcc", "clang": "clang", "g++": "g++", "clang++": "clang", "nm": "binutils"}
+#: The Debian package of each command whose name differs from it.
+PACKAGES = {
+    "arm-linux-gnueabi-gcc": "gcc-arm-linux-gnueabi",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "avr-gcc": "gcc-avr, and avr-libc",
+    "avr-nm": "binutils-avr",
+    "clang++": "clang",
+    "nm": "binutils",
+    "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu",
+    "qemu-arm": "qemu-user",
+    "qemu-ppc": "qemu-user",
+    "qemu-system-riscv32": "qemu-system-misc",
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
+}
 
 
 def missing(what: str, remedy: str) -> NoReturn:

@@ -162,7 +162,8 @@ def test_a_firmware_exports_its_checkpoint_beside_the_committed_model(tmp_path):
     shutil.copy(MODEL, tmp_path / "my model.safetensors")
     program(tmp_path, ["lenet", "digits"])
     text = f'''add_subdirectory("{ROOT}" lenet)
-lenet_add_model(TARGET model MODEL "my model.safetensors" PREFIX digits MAX_ERROR 0.002)
+lenet_add_model(
+    TARGET model MODEL "my model.safetensors" PREFIX digits CPU cortex-m0 MAX_ERROR 0.002)
 add_executable(firmware main.c)
 target_link_libraries(firmware PRIVATE model lenet::lenet)
 '''
@@ -172,7 +173,9 @@ target_link_libraries(firmware PRIVATE model lenet::lenet)
     assert lines["lenet"].startswith("0 ")
     assert re.fullmatch("0 [1-9][0-9]*", lines["digits"])
     manifest = json.loads((folder / "lenet-export/model/digits.json").read_text())
-    assert manifest["command"] == "lenet-export --target c --prefix digits --max-error 0.002"
+    assert manifest["command"] == (
+        "lenet-export --target c --cpu cortex-m0 --prefix digits --max-error 0.002"
+    )
 
 
 def test_a_model_is_exported_again_when_its_file_changes_and_only_then(tmp_path):
@@ -259,7 +262,7 @@ target_link_libraries(two PRIVATE lenet::lenet)
     configured(project(tmp_path, text))
 
 
-UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, MAX_ERROR and VERIFY"
+UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, MAX_ERROR and VERIFY"
 MISTAKES = {
     "no target": (
         "PREFIX digits",
@@ -333,6 +336,7 @@ def test_a_project_without_the_language_c_is_told_to_enable_it(tmp_path):
     ("arguments", "message"),
     [
         ("PREFIX Digits", "argument --prefix: 'Digits' cannot begin the names of C functions"),
+        ("CPU z80", "argument --cpu: invalid choice: 'z80'"),
         ("DTYPE int4", "argument --dtype: invalid choice: 'int4'"),
         ("MAX_ERROR 5", "argument --max-error: '5' is not a share between 0 and 1"),
         ("MODEL CMakeLists.txt", "lenet-export: error: "),

@@ -1,0 +1,1 @@
+include(cores/arm.cmake)

@@ -1,0 +1,290 @@
+"""The firmware on emulated cores: every logit, every count, the stack, and what a fault does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import firmware
+from export.networks import named_model
+from lenet_export import checkpoint, reference, verify
+from lenet_export.plan import make_plan
+from lenet_export.targets import choices
+from needs import ROOT, missing, require
+
+PRESETS = json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]
+#: --cpu by preset, of the cores that have one.
+CPUS = {
+    preset["name"]: preset["cacheVariables"]["LENET_CPU"]
+    for preset in PRESETS
+    if "LENET_CPU" in preset["cacheVariables"]
+}
+#: The commands that each core needs.
+ARM = ("arm-none-eabi-gcc", "qemu-system-arm")
+TOOLS = dict.fromkeys(CPUS, ARM) | {
+    "riscv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
+    "avr": ("avr-gcc",),
+}
+
+#: Each core with the plain C, and with its own kernels. avr-gcc takes no array as long as fc1's.
+VARIANTS = [(core, "generic", None) for core in CPUS if core != "avr"] + [
+    (core, cpu, optimize) for core, cpu in CPUS.items() for optimize in choices(cpu)
+]
+IMAGES = 1000
+
+
+@pytest.fixture(scope="session")
+def images(request, int8_plan):
+    """The first 1,000 MNIST test images; without MNIST those that are made to find differences."""
+    if os.environ.get("LENET_DATA") or os.environ.get("CI"):
+        return request.getfixturevalue("mnist")[0][:IMAGES]
+    return verify.stress_images(int8_plan)
+
+
+@pytest.fixture(scope="session")
+def expected(images, int8_plan):
+    """The logits of the JAX reference."""
+    return reference.run_integers(int8_plan, images)[int8_plan.layers[-1].name]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A function that builds a preset, each variant once."""
+    done = {}
+
+    def build(preset, cpu=None, optimize=None, model=None):
+        for tool in (*TOOLS.get(preset, ()), "cmake", "make", "cc"):
+            require(tool)
+        key = preset, cpu, optimize, model
+        if key not in done:
+            done[key] = firmware.build(
+                preset, tmp_path_factory.mktemp(preset), cpu, optimize, model
+            )
+        if not (done[key].folder / "emulate").exists():
+            missing("the emulator", "install the package libsimavr-dev")
+        return done[key]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A chain small enough for the plain C on an AVR: its file and its plan."""
+    model = named_model("deep")
+    path = tmp_path_factory.mktemp("model") / "deep.safetensors"
+    checkpoint.save(model, path)
+    return path, make_plan(model, "int8")
+
+
+# ---- Each core ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("core", "cpu", "optimize"), VARIANTS)
+def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
+    built, images, expected, core, cpu, optimize
+):
+    record = built(core, cpu, optimize).run(images, emulators=2 if core == "avr" else 1)
+    assert (record.logits != expected).sum() == 0
+    assert record.self_test == 0
+    assert 100_000 < record.counts[0] < 30_000_000
+    assert record.counts.min() == record.counts.max()
+    assert 0 < record.stack < 2048
+    assert 0 < record.self_test_stack < 2048
+
+
+def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
+    path, plan = small
+    images = verify.stress_images(plan)[:100]
+    record = built("avr", "generic", model=path).run(images, plan.classes, emulators=2)
+    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
+    assert (record.logits != expected).sum() == 0
+    assert record.self_test == 0
+    assert 0 < record.stack < 2048
+
+
+@pytest.mark.parametrize("core", CPUS)
+def test_the_counter_of_a_core_is_exact(built, small, core):
+    board = built(core, "generic", model=small[0])
+    done = board.emulate(board.folder / "check_count")
+    assert done.returncode == 0, done.stdout
+    counted = re.findall(r"^(\d+) loops of 8: counted (\d+)$", done.stdout, re.MULTILINE)
+    assert {"1000", "100000", "7000001"} <= {loops for loops, _ in counted}
+    assert all(int(count) == 8 * int(loops) for loops, count in counted)
+
+
+@pytest.mark.parametrize("core", CPUS)
+def test_the_tests_of_a_preset_pass(built, small, core):
+    """With the committed export where it fits, and so with the picture of a digit."""
+    folder = built(core, "generic", model=small[0] if core == "avr" else None).folder
+    done = subprocess.run(
+        ["ctest", "--test-dir", folder, "--output-on-failure"],
+        env=os.environ | {"CI": "true"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"100% tests passed, 0 tests failed out of {2 if core == 'avr' else 3}" in done.stdout
+
+
+def test_the_trace_of_an_avr_has_the_cycles_of_the_record(built, small, tmp_path):
+    """The count leaves out the return, as that of an empty function has it too: five cycles."""
+    path, plan = small
+    board = built("avr", "generic", model=path)
+    image = verify.stress_images(plan)[:1]
+    symbols = subprocess.check_output([require("avr-nm"), board.program], text=True)
+    (start,) = re.findall(r"^(\S+) T lenet_logits$", symbols, re.MULTILINE)
+    source, record, trace = (tmp_path / name for name in ("image", "record", "trace"))
+    source.write_bytes(image.tobytes())
+    assert board.emulate(board.program, source, record, start, trace).returncode == 0
+    addresses, cycles = np.fromfile(trace, np.uint32).reshape(-1, 2).T
+    assert (addresses[0], cycles[-1]) == (int(start, 16), 5)
+    assert cycles.sum() == board.run(image, plan.classes).counts[0] + 5
+
+
+# ---- Another byte order, another word -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("compiler", "emulator", "order"),
+    [
+        ("powerpc-linux-gnu-gcc", "qemu-ppc", "big"),
+        ("arm-linux-gnueabi-gcc", "qemu-arm", "little"),
+    ],
+)
+def test_a_host_of_32_bits_of_either_byte_order_gives_the_logits_of_jax(
+    tmp_path, images, expected, compiler, emulator, order
+):
+    require(emulator)
+    host = firmware.build(
+        "host",
+        tmp_path,
+        CMAKE_SYSTEM_NAME="Linux",
+        CMAKE_C_COMPILER=require(compiler),
+        CMAKE_CROSSCOMPILING_EMULATOR=emulator,
+        CMAKE_EXE_LINKER_FLAGS="-static",
+    )
+    head = host.program.read_bytes()[:6]
+    assert head == b"\x7fELF" + bytes([1, {"little": 1, "big": 2}[order]])
+    record = host.run(images)
+    assert (record.logits != expected).sum() == 0
+    assert record.self_test == 0
+
+
+def test_the_host_runs_it_as_an_ordinary_program(built, images, expected):
+    record = built("host").run(images)
+    assert (record.logits != expected).sum() == 0
+    assert (record.self_test, record.stack, record.counts.max()) == (0, 0, 0)
+
+
+# ---- What goes wrong -----------------------------------------------------------------------------
+
+
+def program_with_a_broken_weight(board, plan, folder):
+    """The firmware of the plain C with one bit of its largest table turned over."""
+    table = max((table.values.tobytes() for table in plan.constants), key=len)
+    data = bytearray(board.program.read_bytes())
+    assert data.count(table) == 1
+    data[data.index(table) + len(table) // 2] ^= 1
+    path = folder / "broken"
+    path.write_bytes(data)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("core", [*CPUS, "host"])
+def test_the_self_test_finds_one_broken_bit_of_the_weights(built, small, int8_plan, tmp_path, core):
+    path, plan = small if core == "avr" else (None, int8_plan)
+    board = built(core, "generic", model=path)
+    broken = program_with_a_broken_weight(board, plan, tmp_path)
+    whole, done = board.emulate(board.program), board.emulate(broken)
+    assert (whole.returncode, whole.stdout.strip()) == (0, "self-test passed")
+    assert done.returncode == 1
+    assert done.stdout.startswith("self-test failed: the constants are not those of the model")
+
+    source, record = tmp_path / "images", tmp_path / "record"
+    size = int(np.prod(plan.input_shape))
+    source.write_bytes(bytes(size))
+    assert board.emulate(broken, source, record).returncode == 1
+    assert record.read_bytes()[-4:] == b"\1\0\0\0"
+
+
+@pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", "host"])
+def test_an_input_that_ends_within_an_image_is_told(built, small, tmp_path, core):
+    path, plan = small
+    board = built(core, "generic", model=path)
+    size = int(np.prod(plan.input_shape))
+    for length, status in ((2 * size, 0), (2 * size - 1, 2), (2 * size + 1, 2), (0, 0)):
+        (tmp_path / "images").write_bytes(bytes(length))
+        done = board.emulate(board.program, tmp_path / "images", tmp_path / "record")
+        assert done.returncode == status, (length, done.stdout)
+        record = (tmp_path / "record").read_bytes()
+        assert len(record) == 4 * (length // size * (plan.classes + 1) + 3)
+
+
+@pytest.mark.parametrize("core", ["cortex-m3", "host"])
+def test_files_may_have_blanks_in_their_paths(built, small, tmp_path, core):
+    board = built(core, "generic", model=small[0])
+    source, record = tmp_path / "an image, or two", tmp_path / "a record"
+    source.write_bytes(b"")
+    assert board.emulate(board.program, source, record).returncode == 0
+    assert len(record.read_bytes()) == 12
+
+
+NOWHERE = [
+    f"-DCMAKE_FIND_USE_{place}=OFF"
+    for place in ("SYSTEM_ENVIRONMENT_PATH", "CMAKE_SYSTEM_PATH", "CMAKE_ENVIRONMENT_PATH")
+]
+
+
+def configure(preset, folder, *options):
+    """Configures a preset on a machine where nothing is found but what the options name."""
+    return subprocess.run(
+        [
+            *(require("cmake"), "--preset", preset, "-B", folder, *NOWHERE, *options),
+            f"-DCMAKE_MAKE_PROGRAM={require('make')}",
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("cortex-m0", "arm-none-eabi-gcc is not found in PATH install it; Debian's packages are "
+         "gcc-arm-none-eabi"),
+        ("riscv32", "riscv64-unknown-elf-gcc is not found in PATH install it; Debian's packages "
+         "are gcc-riscv64-unknown-elf"),
+        ("avr", "avr-gcc is not found in PATH install it; Debian's packages are gcc-avr and "
+         "avr-libc"),
+    ],
+)  # fmt: skip
+def test_a_missing_compiler_is_named_with_its_package(tmp_path, preset, words):
+    done = configure(preset, tmp_path)
+    assert done.returncode != 0
+    assert words in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", "***Skipped"), ("true", "***Failed")])
+def test_without_the_emulator_tests_are_skipped_but_in_ci_fail(tmp_path, ci, status):
+    export = Path(sys.executable).parent / "lenet-export"
+    compiler = f"-DLENET_CROSS_COMPILER={require('arm-none-eabi-gcc')}"
+    done = configure("cortex-m3", tmp_path, compiler, f"-DLENET_EXPORT_EXECUTABLE={export}")
+    assert done.returncode == 0, done.stdout
+    tests = subprocess.run(
+        ["ctest", "--test-dir", tmp_path, "-V"],
+        env=os.environ | {"CI": ci},
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert tests.count(status) == 2
+    assert "qemu-system-arm is not found in PATH: install Debian's qemu-system-arm" in tests
