@@ -69,8 +69,9 @@ def test_the_exporter_is_typed():
 
 
 def test_hand_written_c_is_formatted():
-    files = sorted((ROOT / "c_runtime/examples").rglob("*.c"))
-    assert len(files) >= 3
+    folders = (ROOT / "c_runtime/examples", ROOT / "c_runtime/firmware")
+    files = sorted(file for folder in folders for file in folder.rglob("*.[ch]"))
+    assert len(files) >= 10
     run(BIN / "clang-format", "--dry-run", "--Werror", *files)
 
 
@@ -114,6 +115,8 @@ def test_the_wheel_exports_and_verifies_from_an_empty_environment(installed, tmp
     programs, _ = installed
     out = run(programs / "lenet-export", "--target", "c", cwd=tmp_path)
     assert "0 of 4,440 logits differ" in out
+    chip = run(programs / "lenet-export", "--cpu", "cortex-m55", "--out", "chip", cwd=tmp_path)
+    assert "0 of 4,440 logits differ" in chip
     for name in ("lenet.c", "lenet.h", "lenet.json"):
         committed = (ROOT / "c_runtime/generated" / name).read_bytes()
         assert (tmp_path / name).read_bytes() == committed

@@ -1,0 +1,226 @@
+"""Instructions, flash, RAM and stack of the generated C on each emulated core.
+
+    python benchmarks/chips.py             prints the table
+    python benchmarks/chips.py --check     fails where a figure grew by more than 2 %
+    python benchmarks/chips.py --update    writes figures.json and docs/instructions.png, on purpose
+
+Each core runs the plain C and its own kernels, gcc -O3. Instructions (AVR: cycles) are those of one
+image; the count must be the same for every image, and every logit that of the integer reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import chart
+import firmware
+import stack
+import stages
+from lenet_export import checkpoint, reference, verify
+from lenet_export.plan import Plan, make_plan
+from lenet_export.targets import choices
+
+FOLDER = Path(__file__).parent
+FIGURES = FOLDER / "figures.json"
+LIMIT = 1.02
+FLAGS = "-O3 -gdwarf-4 -fstack-usage"
+#: The bytes by which the compiler's bound of the stack may exceed what is measured.
+STACK_SLACK = 128
+#: How far the firmware's own count, from a timer, may be from the traced one, which is exact.
+COUNT_SLACK = 4
+#: By core: its own --cpu, and the prefix of its tool chain.
+CORES = {
+    "cortex-m0": ("cortex-m0", "arm-none-eabi-"),
+    "cortex-m3": ("cortex-m3", "arm-none-eabi-"),
+    "cortex-m4": ("cortex-m4", "arm-none-eabi-"),
+    "cortex-m7": ("cortex-m4", "arm-none-eabi-"),
+    "cortex-m55": ("cortex-m55", "arm-none-eabi-"),
+    "riscv32": ("riscv32", "riscv64-unknown-elf-"),
+    "avr": ("avr", "avr-"),
+}
+CHECKED = ("instructions", "flash", "ram", "stack", "stack_bound")
+
+Figures = dict[str, dict[str, dict[str, Any]]]
+
+
+def variants(core: str) -> list[tuple[str, str | None]]:
+    """``--cpu`` and ``--optimize`` for a core; avr-gcc takes no array as long as generic's fc1."""
+    own = CORES[core][0]
+    plain: list[tuple[str, str | None]] = [] if core == "avr" else [("generic", None)]
+    return plain + [(own, optimize) for optimize in choices(own)]
+
+
+def output(*command: str | Path) -> str:
+    """What a command that must succeed prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def compilers() -> dict[str, str]:
+    """The version of each compiler."""
+    return {
+        f"{prefix}gcc": output(f"{prefix}gcc", "-dumpversion").strip()
+        for prefix in sorted({prefix for _, prefix in CORES.values()})
+    }
+
+
+def trace(built: firmware.Firmware, core: str, image: Any) -> Any:
+    """The addresses of one call of lenet_logits, and what each instruction took."""
+    prefix = CORES[core][1]
+    symbols = output(f"{prefix}nm", built.program).splitlines()
+    (start,) = (line.split()[0] for line in symbols if line.endswith(" lenet_logits"))
+    source, record, out = (built.folder / name for name in ("image", "record", "trace"))
+    source.write_bytes(image.tobytes())
+    if core == "avr":
+        done = built.emulate(built.program, source, record, start, str(out))
+    else:
+        plugin = built.folder / "trace.so"
+        flags = ["-std=c99", "-O2", "-shared", "-fPIC", "-DPLUGIN_VERSION=1"]
+        output("gcc", *flags, "-o", plugin, FOLDER / "trace.c")
+        options = f"-plugin {plugin},start=0x{start},out={out}"
+        done = built.emulate(built.program, source, record, QEMU_OPTIONS=options)
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout)
+    numbers = np.fromfile(out, np.uint32)
+    if core == "avr":
+        return numbers[::2], numbers[1::2]
+    return numbers, np.ones_like(numbers)
+
+
+def measure(
+    core: str, cpu: str, optimize: str | None, plan: Plan, images: Any, expected: Any, folder: Path
+) -> dict[str, Any]:
+    """The figures of one variant.
+
+    Raises:
+        SystemExit: a logit is wrong, images take unequal time, or two ways of counting disagree.
+    """
+    name, prefix = " ".join([core, cpu, optimize or ""]).strip(), CORES[core][1]
+    built = firmware.build(core, folder, cpu, optimize, CMAKE_C_FLAGS_RELEASE=FLAGS)
+    record = built.run(images, emulators=2 if core == "avr" else 1)
+    if record.self_test != 0 or (record.logits != expected).any():
+        sys.exit(f"{name}: logits differ from the reference: the figures mean nothing")
+    if record.counts.min() != record.counts.max():
+        sys.exit(f"{name}: {record.counts.min()} to {record.counts.max()} an image: not constant")
+    addresses, counts = trace(built, core, images[0])
+    # The return is the empty function's too, which the record leaves out.
+    parts = stages.attribute(
+        addresses[:-1], counts[:-1], built.program, f"{prefix}addr2line", plan.layers
+    )
+    if abs(sum(parts.values()) - record.counts[0]) > COUNT_SLACK:
+        sys.exit(f"{name}: traced {sum(parts.values())}, counted {record.counts[0]}")
+    (usage,) = folder.rglob("lenet.c.su")
+    edges = stack.calls(built.program, f"{prefix}objdump")
+    pushed = 3 if core == "avr" else 0
+    bound = stack.bound(stack.frames(usage), edges, "lenet_logits", pushed)
+    (compiled,) = folder.rglob("lenet.c.obj")
+    text, data, bss = map(int, output(f"{prefix}size", compiled).splitlines()[1].split()[:3])
+    if data or bss:
+        sys.exit(f"{name}: .data is {data} bytes and .bss {bss}; both must be 0")
+    header = (built.generated / "lenet.h").read_text()
+    ram = int(header.split("#define LENET_WORKSPACE_BYTES ")[1].split()[0])
+    if not record.stack <= bound <= record.stack + STACK_SLACK:
+        sys.exit(f"{name}: stack measured {record.stack}, bound {bound}: they disagree")
+    return {
+        "instructions": sum(parts.values()),
+        "stages": parts,
+        "flash": text,
+        "ram": ram,
+        "stack": record.stack,
+        "stack_bound": bound,
+    }
+
+
+def measure_all(cores: Iterable[str], count: int) -> Figures:
+    """The figures of every variant of ``cores`` over ``count`` made-up images."""
+    plan = make_plan(
+        checkpoint.load(FOLDER.parent / "export/lenet_export/models/mnist.safetensors"), "int8"
+    )
+    made = verify.stress_images(plan)
+    noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
+    images = np.concatenate([made, noise])[:count]
+    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
+    figures: Figures = {}
+    for core in cores:
+        few = slice(0, 16 if core == "avr" else count)
+        for cpu, optimize in variants(core):
+            with tempfile.TemporaryDirectory() as folder:
+                figures.setdefault(core, {})[f"{cpu} {optimize or ''}".strip()] = measure(
+                    core, cpu, optimize, plan, images[few], expected[few], Path(folder)
+                )
+    return figures
+
+
+def grown(old: Figures, new: Figures) -> list[str]:
+    """What grew by more than 2 %, or is not in the old figures, a line each."""
+    lines = []
+    for core, of_core in new.items():
+        for variant, figures in of_core.items():
+            before = old.get(core, {}).get(variant)
+            if before is None:
+                lines.append(f"{core}, {variant}: is not in {FIGURES.name}")
+                continue
+            lines += [
+                f"{core}, {variant}: {key} grew from {before[key]:,} to {figures[key]:,}"
+                f" ({figures[key] / before[key] - 1:+.1%})"
+                for key in CHECKED
+                if figures[key] > LIMIT * before[key]
+            ]
+    return lines
+
+
+def show(figures: Figures) -> None:
+    """Prints the table."""
+    if not figures:
+        sys.exit("lenet-export has no --cpu for these cores")
+    names = list(next(iter(next(iter(figures.values())).values()))["stages"])
+    table = Table(title="One image, -O3: instructions (AVR: cycles), thousands; bytes")
+    for head in ("core", "--cpu"):
+        table.add_column(head)
+    for head in ("total", *names, "flash", "RAM", "stack", "bound"):
+        table.add_column(head, justify="right")
+    for core, of_core in figures.items():
+        for variant, row in of_core.items():
+            counts = [row["instructions"], *row["stages"].values()]
+            sizes = [row["flash"], row["ram"], row["stack"], row["stack_bound"]]
+            table.add_row(
+                core, variant, *(f"{n / 1000:,.0f}" for n in counts), *(f"{n:,}" for n in sizes)
+            )
+    Console(width=160).print(table)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="fail where a figure grew")
+    parser.add_argument("--update", action="store_true", help=f"write {FIGURES.name}")
+    parser.add_argument("--images", type=int, default=1000, help="default: 1000")
+    parser.add_argument("--cores", nargs="+", choices=CORES, default=list(CORES))
+    options = parser.parse_args(arguments)
+    committed = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    if options.check and committed["compilers"] != compilers():
+        sys.exit(f"the figures are those of {committed['compilers']}, not of {compilers()}")
+    figures = measure_all(options.cores, options.images)
+    show(figures)
+    if options.check and (lines := grown(committed["figures"], figures)):
+        remedy = "if that is meant: python benchmarks/chips.py --update, and commit figures.json"
+        sys.exit("\n".join([*lines, remedy]))
+    if options.update:
+        merged = committed.get("figures", {}) | figures
+        whole = {"compilers": compilers(), "figures": merged}
+        FIGURES.write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
+        chart.main()
+
+
+if __name__ == "__main__":
+    main()
