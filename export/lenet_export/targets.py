@@ -425,10 +425,18 @@ TARGETS = {
     "x86-64-v4": Target(
         dict.fromkeys(OPTIMIZE, (Lanes(), Lanes(taps=1, weights=F32, codes=F32))),
         headers=("immintrin.h",),
-        flags=("-march=x86-64-v4", "-mavx512vnni"),
+        flags=("-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"),
         lanes=16,
-        requires=("__AVX512F__", "__AVX512VNNI__"),
-        features=("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni"),
+        requires=("__AVX512F__", "__AVX512VNNI__", "__AVX512VBMI__"),
+        features=(
+            "avx512f",
+            "avx512bw",
+            "avx512cd",
+            "avx512dq",
+            "avx512vl",
+            "avx512vnni",
+            "avx512vbmi",
+        ),
     ),
     "riscv32": Target(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
 }
