@@ -367,6 +367,11 @@ class Target:
     requires: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
 
+    @property
+    def vector_bits(self) -> int:
+        """Of a vector: x86's names of types and intrinsics have it."""
+        return 32 * self.lanes
+
 
 WORD = 4  # bytes
 VECTOR = 16  # bytes
