@@ -15,7 +15,10 @@ from lenet_export.reference import Images, Outputs, in_batches
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
     "sigmoid": nn.sigmoid,
+    "tanh": nn.tanh,
+    "scaled_tanh": lambda x: 1.7159 * nn.tanh(2 / 3 * x),
     "relu": nn.relu,
+    "gelu": nn.gelu,
 }
 POOLS: dict[str, Callable[..., jax.Array]] = {"avg": nn.avg_pool, "max": nn.max_pool}
 
@@ -31,7 +34,13 @@ class FlaxNetwork(nn.Module):
         outputs = {}
         for stage in self.stages:
             if stage.kernel is not None:
-                x = nn.Conv(stage.features, stage.kernel, padding=stage.padding, name=stage.name)(x)
+                x = nn.Conv(
+                    stage.features,
+                    stage.kernel,
+                    strides=stage.stride,
+                    padding=stage.padding,
+                    name=stage.name,
+                )(x)
             else:
                 x = nn.Dense(stage.features, name=stage.name)(x.reshape(len(x), -1))
             x = ACTIVATIONS[stage.activation](x)

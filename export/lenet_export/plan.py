@@ -6,6 +6,9 @@ The numerics are specified in DESIGN.md, "Numerics". In short, for a hidden laye
     index = clamp(floor(acc * gain / 2^shift), 0, top)   s32, the product too
     code  = table[index], or index itself                u8
 
+A code stands for ``(code - zero point) * scale``; the zero point is 0 unless the activation can be
+negative. What a layer's input codes stand for beyond their number is in its bias.
+
 and for the last layer the logits are its accumulators. Neither ``acc`` nor ``acc * gain`` overflows
 for any input: both are bounded here over all of them.
 
@@ -31,6 +34,9 @@ from lenet_export.errors import UserError
 
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
+TABLE_SIZE = 512  # entries of an activation's table; DESIGN.md tells other sizes
+TABLE_TOP = TABLE_SIZE - 1
+GELU_MIN = -0.17  # its smallest value, to 1e-4
 GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
 COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
@@ -53,11 +59,12 @@ class Activation:
     """How an activation function becomes integers.
 
     Attributes:
-        name: of the function.
-        steps: index steps for each unit of the function's argument.
+        name: of the function from index to code, which layers may share.
+        steps: index steps for each unit of the activation's argument.
         offset: the index, a real number, of argument 0. Half a step for rounding is in it.
         top: the largest index; the smallest is 0.
-        scale: the value of code 1.
+        scale: what one code more stands for.
+        zero_point: the code of value 0.
         table: uint8 ``(top + 1,)``, the code at each index; ``None``: the index is the code.
         about: what the table holds, in one line.
     """
@@ -67,8 +74,15 @@ class Activation:
     offset: float
     top: int
     scale: float
+    zero_point: int = 0
     table: Array | None = None
     about: str = ""
+
+
+def _codes(values: Callable[[float], float], steps: float, offset: float) -> Array:
+    """The table of the codes ``values(z)``, rounded, z in the middle of each index step."""
+    codes = [round(values((index + 0.5 - offset) / steps)) for index in range(TABLE_SIZE)]
+    return np.array(codes).clip(0, CODE_MAX).astype(np.uint8)
 
 
 @functools.cache
@@ -78,21 +92,63 @@ def _sigmoid() -> Activation:
     Beyond the ends, at |z| >= 6.4, the rounded sigmoid is 0 or 255, so that clamping the index
     is exact.
     """
-    size, steps = 512, 40
-    z = [(i + 0.5 - size / 2) / steps for i in range(size)]
-    table = np.array([round(CODE_MAX / (1 + math.exp(-v))) for v in z], np.uint8)
-    about = f"round(255 * sigmoid(z)), z = (index - {(size - 1) / 2}) / {steps}"
-    return Activation("sigmoid", steps, size / 2, size - 1, 1 / CODE_MAX, table, about)
+    steps, offset = 40, TABLE_SIZE / 2
+    table = _codes(lambda z: CODE_MAX / (1 + math.exp(-z)), steps, offset)
+    about = f"round(255 * sigmoid(z)), z = (index - {offset - 0.5}) / {steps}"
+    return Activation("sigmoid", steps, offset, TABLE_TOP, 1 / CODE_MAX, table=table, about=about)
+
+
+@functools.cache
+def _tanh(outer: float = 1.0, inner: float = 1.0) -> Activation:
+    """``outer * tanh(inner * z)``: 128 + 127 * tanh in the middle of each of 512 steps, rounded.
+
+    The table is that of sigmoid in steps twice as fine, and ends where the rounded tanh does. The
+    factors are in the scale and the steps, so that every tanh has the same table.
+    """
+    steps, offset, zero_point, levels = 80, TABLE_SIZE / 2, 128, 127
+    table = _codes(lambda z: zero_point + levels * math.tanh(z), steps, offset)
+    about = f"round(128 + 127 * tanh(z)), z = (index - {offset - 0.5}) / {steps}"
+    scale = outer / levels
+    return Activation("tanh", inner * steps, offset, TABLE_TOP, scale, zero_point, table, about)
 
 
 def _relu(largest: float) -> Activation:
     return Activation("relu", CODE_MAX / largest, 0.5, CODE_MAX, largest / CODE_MAX)
 
 
-#: The activations of hidden layers, by name; each is given the layer's calibrated range.
-ACTIVATIONS: dict[str, Callable[[float], Activation]] = {
-    "sigmoid": lambda _: _sigmoid(),
-    "relu": _relu,
+def _gelu(largest: float, layer: str) -> Activation:
+    """GELU from its minimum to ``largest`` in 255 steps, a table for each layer.
+
+    Left of z = -4 it is 0 to less than half a step; z exceeds it by 0.17 at most. GELU is Flax's:
+    with tanh.
+    """
+    scale = (largest - GELU_MIN) / CODE_MAX
+    zero_point = round(-GELU_MIN / scale)
+    left, right = 4.0, largest - GELU_MIN
+    steps = TABLE_SIZE / (left + right)
+    offset = left * steps
+    table = _codes(lambda z: zero_point + gelu(z) / scale, steps, offset)
+    formula = f"round({zero_point} + gelu(z) / {scale:.4g})"
+    about = f"{layer}: {formula}, z = (index - {offset - 0.5:.4g}) / {steps:.4g}"
+    return Activation(f"{layer}_gelu", steps, offset, TABLE_TOP, scale, zero_point, table, about)
+
+
+def gelu(z: float) -> float:
+    """The argument times the share of a normal distribution below it, in the form with tanh.
+
+    Source: Hendrycks, Gimpel, "Gaussian Error Linear Units", 2016, section 2; ``nn.gelu``.
+    """
+    return 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+
+#: The activations of hidden layers, by name; each is given the layer's calibrated range and name.
+#: ``scaled_tanh`` is that of LeNet-5 in 1998: A = 1.7159, S = 2/3 (LeCun et al., appendix A).
+ACTIVATIONS: dict[str, Callable[[float, str], Activation]] = {
+    "sigmoid": lambda _, __: _sigmoid(),
+    "tanh": lambda _, __: _tanh(),
+    "scaled_tanh": lambda _, __: _tanh(1.7159, 2 / 3),
+    "relu": lambda largest, _: _relu(largest),
+    "gelu": _gelu,
 }
 
 
@@ -118,15 +174,17 @@ class Integers:
     """The integer side of a layer.
 
     Attributes:
-        input_scale: the value of input code 1.
+        input_scale: what one input code more stands for.
+        input_zero: the input code of value 0, which a border of zeros has.
         weight_scale: float64 ``(channels,)``, the value of weight 1.
-        output_scale: the value of output code 1, or of logit 1.
+        output_scale: what one output code more stands for, or logit 1.
         acc_min: int64 ``(channels,)``, what the accumulator cannot be below for any input.
         acc_max: likewise above. Every partial sum stays between the two as well.
         requantize: ``None`` for the last layer.
     """
 
     input_scale: float
+    input_zero: int
     weight_scale: Floats
     output_scale: float
     acc_min: Array
@@ -227,11 +285,13 @@ class Layer:
 
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Zeros ``((above, below), (left, right))`` of the input, as XLA's SAME and VALID say."""
-        if self.stage.kernel is None or self.stage.padding == "VALID":
-            return (0, 0), (0, 0)
-        above, left = ((size - 1) // 2 for size in self.stage.kernel)
-        return (above, self.stage.kernel[0] - 1 - above), (left, self.stage.kernel[1] - 1 - left)
+        """Zeros ``((above, below), (left, right))`` of the input."""
+        return self.stage.border(self.input_shape)
+
+    @property
+    def border(self) -> int:
+        """What stands in the border of zeros: the code of 0."""
+        return self.integers.input_zero if self.integers else 0
 
     @property
     def is_padded(self) -> bool:
@@ -241,13 +301,13 @@ class Layer:
     @property
     def row_step(self) -> int:
         """Rows of input that one row of output moves on."""
-        return self.stage.pool_size
+        return self.stage.stride * self.stage.pool_size
 
     @property
     def ring_rows(self) -> int:
         """Rows of padded input that one row of output needs: what a ring buffer must hold."""
         assert self.stage.kernel is not None
-        return self.stage.kernel[0] - 1 + self.row_step
+        return self.stage.kernel[0] + self.stage.stride * (self.stage.pool_size - 1)
 
     @property
     def ring_values(self) -> int:
@@ -536,7 +596,7 @@ def make_plan(
     check_chain(where, model.input_shape, model.stages)
     _check_ends(model, where)
     layers: list[Layer] = []
-    source, scale = "image", 1 / CODE_MAX
+    source, scale, zero_point = "image", 1 / CODE_MAX, 0
     source_dtype: DType = U8
     for place, (stage, shape) in enumerate(zip(model.stages, model.shapes, strict=False)):
         at = label(where, model.stages, place)
@@ -547,8 +607,9 @@ def make_plan(
         integers: Integers | None = None
         if dtype == "int8":
             activation = None if last else _activation(stage, model, at)
-            weight, bias, integers = _quantize(weight, bias, scale, activation, at)
+            weight, bias, integers = _quantize(weight, bias, (scale, zero_point), activation, at)
             scale = integers.output_scale
+            zero_point = activation.zero_point if activation else 0
         elif place == 0:
             weight = weight * np.float32(1 / CODE_MAX)  # so that it reads bytes
         output = "logits" if last else _buffer_name(stage)
@@ -618,7 +679,7 @@ def _activation(stage: Stage, model: Model, at: str) -> Activation:
             f"its activation range is {largest}, expected a positive number",
             "train again: lenet-train measures the ranges on training images",
         )
-    return ACTIVATIONS[stage.activation](largest)
+    return ACTIVATIONS[stage.activation](largest, stage.name)
 
 
 @dataclass(frozen=True)
@@ -638,11 +699,15 @@ class _Rounded:
 def _quantize(
     weight: npt.NDArray[np.float32],
     bias: npt.NDArray[np.float32],
-    input_scale: float,
+    codes: tuple[float, int],
     activation: Activation | None,
     at: str,
 ) -> tuple[Array, Array, Integers]:
-    """The integers of one layer; the channel is the first axis of ``weight``."""
+    """The integers of one layer; the channel is the first axis of ``weight``.
+
+    Its input's ``codes`` have a scale and a zero point.
+    """
+    input_scale, input_zero = codes
     flat = weight.reshape(len(weight), -1).astype(np.float64)
     if not flat.any(axis=1).all():
         raise UserError(
@@ -653,17 +718,18 @@ def _quantize(
         )
     requantize: Requantize | None = None
     if activation is None:
-        scale, rounded = _logits(flat, bias.astype(np.float64), input_scale, at)
+        scale, rounded = _logits(flat, bias.astype(np.float64), codes, at)
         output_scale = float(scale[0] * input_scale)
     else:
         origin = bias.astype(np.float64) * activation.steps + activation.offset
         index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(flat, origin, index_scale, at)
+        scale, gain, shift, rounded = _fixed_point(flat, origin, (index_scale, input_zero), at)
         product_max = int((rounded.acc_max * gain).max())
         requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
         output_scale = activation.scale
     integers = Integers(
         input_scale,
+        input_zero,
         scale,
         output_scale,
         rounded.acc_min.astype(np.int64),
@@ -674,9 +740,13 @@ def _quantize(
     return rounded_weight, rounded.bias.astype(np.int32), integers
 
 
-def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
-    """Rounds the weights ``(channels, inputs)`` by their channel's scale, and the biases."""
-    weight, bias = np.rint(flat / scale[:, None]), np.rint(bias)
+def _round(flat: Floats, scale: Floats, bias: Floats, zero_point: int) -> _Rounded:
+    """Rounds the weights ``(channels, inputs)`` by their channel's scale, and the biases.
+
+    The biases take what the weights make of the input codes' zero point.
+    """
+    weight = np.rint(flat / scale[:, None])
+    bias = np.rint(bias) - zero_point * weight.sum(axis=1)
     return _Rounded(
         weight,
         bias,
@@ -685,10 +755,13 @@ def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
     )
 
 
-def _logits(flat: Floats, bias: Floats, input_scale: float, at: str) -> tuple[Floats, _Rounded]:
+def _logits(
+    flat: Floats, bias: Floats, codes: tuple[float, int], at: str
+) -> tuple[Floats, _Rounded]:
     """The last layer: one scale in all, so that logits compare as integers."""
+    input_scale, input_zero = codes
     scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
-    rounded = _round(flat, scale, bias / (scale * input_scale))
+    rounded = _round(flat, scale, bias / (scale * input_scale), input_zero)
     _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
@@ -702,14 +775,14 @@ def _logits(flat: Floats, bias: Floats, input_scale: float, at: str) -> tuple[Fl
 
 
 def _fixed_point(
-    flat: Floats, origin: Floats, index_scale: float, at: str
+    flat: Floats, origin: Floats, codes: tuple[float, int], at: str
 ) -> tuple[Floats, Floats, int, _Rounded]:
     """The finest weight scales whose gain and shift never overflow 32 bits.
 
     Args:
         flat: weights ``(channels, inputs)``.
         origin: the index of each channel where all inputs are 0.
-        index_scale: the weight that adds one index step for each input code.
+        codes: the weight that adds one index step for each input code, and the code of 0.
         at: the layer, for messages.
 
     Returns:
@@ -719,13 +792,14 @@ def _fixed_point(
     its rounding errors are not above the largest channel's, in index steps. Where these errors
     would be large themselves, because one channel is out of all proportion, the layer is refused.
     """
+    index_scale, input_zero = codes
     wanted = np.abs(flat).max(axis=1) / WEIGHT_MAX / index_scale
     for shift in range(30, -1, -1):
         gain = np.maximum(np.ceil(wanted * 2.0**shift), 1)
         if gain.max() > GAIN_MAX:
             continue
         scale = gain / 2.0**shift * index_scale
-        rounded = _round(flat, scale, origin / gain * 2.0**shift)
+        rounded = _round(flat, scale, origin / gain * 2.0**shift, input_zero)
         if (rounded.magnitude() * gain).max() <= INT32_MAX:
             # A weight of 1 moves the index by so much at full input; beyond a few steps it matters
             # that few such weights are left.

@@ -279,7 +279,7 @@ def with_gap_row(*row):
         (lambda c: {k: v for k, v in c.items() if k != "input"}, "metadata is damaged"),
         (changed_stage(kind="lstm"), 'layer 2 of 4, conv2: kind "lstm" is not supported'),
         (changed_stage(padding="FULL"), 'padding "FULL" is not supported'),
-        (changed_stage(activation="gelu"), 'activation "gelu" is not supported'),
+        (changed_stage(activation="swish"), 'activation "swish" is not supported'),
         (changed_stage(features=0), "metadata is damaged"),
         (changed_stage(kernel=None), "conv with kernel size None"),
         (changed_stage(kernel=[99, 99], padding="VALID"), "its output would have the shape"),
