@@ -48,7 +48,7 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
 
 def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made():
     jax = {file for file, module in imports(EXPORT) if module.split(".")[0] in ("jax", "flax")}
-    assert jax == {"reference.py", "flax_network.py"}
+    assert jax == {"reference.py", "flax_network.py", "sequential.py", "api.py"}
     assert {file for file, module in imports(EXPORT) if module == "jinja2"} == {"render.py"}
 
 

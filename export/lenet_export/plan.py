@@ -151,6 +151,9 @@ ACTIVATIONS: dict[str, Callable[[float, str], Activation]] = {
     "gelu": _gelu,
 }
 
+#: The largest value of those that have one.
+BOUNDS = {"sigmoid": 1.0, "tanh": 1.0, "scaled_tanh": 1.7159}
+
 
 @dataclass(frozen=True)
 class Requantize:
