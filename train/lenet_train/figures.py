@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lenet_export.checkpoint import Float32, Model, Stage
+from lenet_export.checkpoint import Float32, Model
 from lenet_export.flax_network import run_floats
+from lenet_train.architectures import Architecture
 from lenet_train.data import CLASSES, SIDE, Examples
 from lenet_train.loop import Epoch
 from lenet_train.summary import POOLS, Row, parameters, rows
@@ -242,12 +243,12 @@ def _side_by_side(maps: Float32) -> Any:
     return line.reshape(rows, -1)[:, :-gap]
 
 
-def network(arch: str, stages: tuple[Stage, ...]) -> bytes:
+def network(architecture: Architecture) -> bytes:
     """The shapes from image to logits: maps as stacks of squares, vectors as bars."""
     figure = Figure(figsize=(12, 4), layout="constrained")
     axes = figure.subplots()
     x = tallest = 0.0
-    for row in rows(stages):
+    for row in rows(architecture):
         width, height = _draw(axes, row, x)
         tallest = max(tallest, height)
         name = f"{row.layer}\n" if row.layer else ""
@@ -261,7 +262,8 @@ def network(arch: str, stages: tuple[Stage, ...]) -> bytes:
         )  # fmt: skip
         x += width + GAP
     axes.set(
-        title=f"{arch}: shape of each layer's output, {parameters(stages):,} parameters",
+        title=f"{architecture.title}: shape of each layer's output, "
+        f"{parameters(architecture):,} parameters",
         xlim=(-GAP, x), ylim=(-tallest / 2 - 4, tallest / 2 + 12), aspect="equal",
     )  # fmt: skip
     axes.set_axis_off()

@@ -17,11 +17,14 @@ import jax
 
 from lenet_export import __version__, checkpoint, files, idx
 from lenet_export.errors import UserError
+from lenet_export.flax_network import activation_ranges
 from lenet_train import data, devices, figures, loop, report
+from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted, Signals
-from lenet_train.model import ARCHITECTURES
+from lenet_train.model import Network, deployed
 from lenet_train.recipes import Recipe
 from lenet_train.resume import Checkpoints, Settings, everywhere, refuse_other
+from lenet_train.summary import parameters
 
 MODEL = "model.safetensors"
 TEST_IMAGES = f"{data.IMAGES.format('t10k')}.gz"
@@ -38,7 +41,7 @@ RANGE_IMAGES = 4000
 
 
 def run(
-    arch: str, recipe: Recipe, seed: int, dataset: str, out: Path,
+    architecture: Architecture, recipe: Recipe, seed: int, dataset: str, out: Path,
     *, anew: bool = False, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     """Trains a network, or goes on with it, until the folder ``out`` holds :data:`FILES`.
@@ -47,7 +50,7 @@ def run(
     settings, is left as it is.
 
     Args:
-        arch: a name in :data:`lenet_train.model.ARCHITECTURES`.
+        architecture: the network.
         recipe: how to train.
         seed: of all random numbers.
         dataset: a name or a folder, as :func:`lenet_train.data.load` takes it.
@@ -64,25 +67,25 @@ def run(
         report.check_tensorboard()
     images = data.load(dataset)
     settings = {
-        "arch": arch,
+        "arch": architecture.title,
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
         "dataset": images.name,
         "dataset_sha256": images.sha256,
         "tool": f"lenet-train {__version__}",
     }
-    title = f"{arch} on {images.name}, recipe {recipe.title}, seed {seed}"
+    title = f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
     with contextlib.ExitStack() as stack:
         model = devices.first_does(lambda: _open(stack, out, settings, anew))
         first_line = f"{title}: trained before; --anew trains it again"
         if not devices.largest(model is not None):
-            make, stages = ARCHITECTURES[arch]
+            network, stages = Network(architecture), architecture.stages
             training = loop.Training(
-                make(), stages, recipe, seed, images.training, images.validation
+                network, stages, recipe, seed, images.training, images.validation
             )
             progress = _train(training, settings, out, tensorboard)
             if devices.is_first():
-                model = _finish(training, progress, images, settings, title, out)
+                model = _finish(training, architecture, progress, images, settings, title, out)
             first_line = f"{title}: {recipe.epochs} epochs, {time.perf_counter() - began:.0f} s"
     if model:
         accuracy, count = model.info["test_accuracy"], model.info["test_images"]
@@ -150,23 +153,19 @@ def _train(
 
 
 def _finish(
-    training: loop.Training, progress: loop.Progress, images: data.Dataset, settings: Settings,
-    title: str, out: Path,
+    training: loop.Training, architecture: Architecture, progress: loop.Progress,
+    images: data.Dataset, settings: Settings, title: str, out: Path,
 ) -> checkpoint.Model:  # fmt: skip
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
-    network, stages = training.network, training.stages
+    network = training.network
     variables = jax.device_get(progress.state.mean)
-    params = loop.flat(variables["params"])
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
     right = test_logits.argmax(axis=1) == images.test.labels
     model = checkpoint.Model(
         input_shape=(data.SIDE, data.SIDE, 1),
-        stages=stages,
-        params=params,
-        activation_ranges=loop.activation_ranges(
-            network, stages, variables, images.training.images[:RANGE_IMAGES]
-        ),
+        stages=training.stages,
+        params=deployed(architecture, variables),
         gap_table=checkpoint.GapTable.measure(validation_logits, images.validation.labels),
         info=settings
         | {
@@ -175,9 +174,11 @@ def _finish(
             "test_images": len(right),
             "validation_accuracy": progress.epochs[-1].validation_accuracy,
             "validation_images": len(images.validation.labels),
-            "parameters": sum(value.size for value in params.values()),
+            "parameters": parameters(architecture),
         },
     )
+    ranges = activation_ranges(model, images.training.images[:RANGE_IMAGES, ..., None])
+    model = dataclasses.replace(model, activation_ranges=ranges)
     pictures = figures.of_run(model, progress.epochs, images.test, test_logits, title)
     files.write(
         {out / name: picture for name, picture in pictures.items()}
