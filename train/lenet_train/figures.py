@@ -198,6 +198,8 @@ def features(model: Model, image: Any, title: str) -> bytes:
     colours = colormaps["gray_r"].with_extremes(bad=BETWEEN_MAPS)
     for axes, line, (name, values) in zip(places, shown, layers, strict=True):
         shape = "x".join(map(str, values.shape))
+        if values.ndim == 3 and values.shape[-1] > MOST_MAPS:
+            shape += f", {MOST_MAPS} shown"
         axes.set_ylabel(
             f"{name}\n{shape}", rotation=0, ha="right", va="center", fontsize=9, labelpad=10
         )
