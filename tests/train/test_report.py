@@ -11,8 +11,9 @@ from tensorboardX.proto.event_pb2 import Event
 
 from conftest import write_idx_folder
 from lenet_train import cli, loop, report
+from lenet_train.architectures import MLP, MLP_STAGES
 from lenet_train.data import Examples
-from lenet_train.model import MLP, MLP_STAGES
+from lenet_train.model import Network
 from lenet_train.recipes import TEXTBOOK
 
 EPOCHS = [loop.Epoch(number, 2 / number, 0.5, 0.25 * number, 1.5) for number in (1, 2, 3)]
@@ -32,7 +33,7 @@ def events(folder):
 
 def tell(folder, epochs):
     nothing = Examples(None, [0] * 128)
-    training = loop.Training(MLP(), MLP_STAGES, TEXTBOOK, 0, nothing, nothing)
+    training = loop.Training(Network(MLP), MLP_STAGES, TEXTBOOK, 0, nothing, nothing)
     with report.Report(folder, training, tensorboard=True) as told:
         for count in range(len(epochs) + 1):
             told.show(loop.Progress(count, None, tuple(epochs[:count])))
