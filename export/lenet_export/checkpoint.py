@@ -1,7 +1,8 @@
 """The file between training and export: ``model.safetensors``.
 
 The tensors are ``<layer>/kernel`` and ``<layer>/bias``, float32, in Flax's layout: a convolution's
-kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``.
+kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``. A
+layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``.
 The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 
 ``format``
@@ -39,6 +40,8 @@ KEY = "lenet_export"
 KINDS = ("conv", "dense")
 PADDINGS = ("SAME", "VALID")
 POOLS = ("none", "avg", "max")
+NORMS = ("none", "layer")
+NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
 POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
@@ -56,6 +59,8 @@ class Stage:
         kernel: rows and columns of a convolution's kernel; ``None`` for dense.
         padding: ``SAME`` or ``VALID``, as XLA defines them.
         stride: rows and columns that a convolution moves on; 1 for dense.
+        norm: ``none``, or what stands in front of the activation: ``layer``, Flax's LayerNorm over
+            the channels of each place or the units.
         pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
         pool_size: side and stride of the square window; 1 without a pool.
     """
@@ -69,6 +74,12 @@ class Stage:
     pool: str = "none"
     pool_size: int = 1
     stride: int = 1
+    norm: str = "none"
+
+    @property
+    def norm_name(self) -> str:
+        """What Flax calls the norm, whose parameters are ``scale`` and ``bias``."""
+        return f"{self.name}_norm"
 
     def conv_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
@@ -167,7 +178,7 @@ class Model:
     Attributes:
         input_shape: rows, columns, channels of the image.
         stages: the chain.
-        params: ``<layer>/kernel`` and ``<layer>/bias`` to float32 arrays.
+        params: ``<layer>/kernel``, ``<layer>/bias`` and so on to float32 arrays.
         activation_ranges: hidden layer to its largest activation to represent.
         gap_table: for the reject option; ``None`` if it was not measured.
         info: what a model card tells.
@@ -307,7 +318,7 @@ def _stage(item: dict[str, Any]) -> Stage:
     if item.get("kernel") is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
-    texts = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool)
+    texts = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool, stage.norm)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{texts} are not all texts")
     _size((stage.features, stage.pool_size, stage.stride), 3)
@@ -334,6 +345,7 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
             ("kind", stage.kind, KINDS),
             ("padding", stage.padding, PADDINGS),
             ("pool", stage.pool, POOLS),
+            ("norm", stage.norm, NORMS),
         ]:
             if value not in known:
                 raise UserError(
@@ -378,6 +390,9 @@ def _check_tensors(path: Path, model: Model) -> None:
         )
         expected[f"{stage.name}/kernel"] = stage.kernel_shape(shape), says
         expected[f"{stage.name}/bias"] = (stage.features,), says
+        if stage.norm != "none":
+            expected[f"{stage.norm_name}/scale"] = (stage.features,), says
+            expected[f"{stage.norm_name}/bias"] = (stage.features,), says
     for name in sorted(model.params.keys() | expected.keys()):
         if name not in expected:
             raise UserError(path, f"{name} belongs to no layer of its architecture", repair)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from lenet_export.checkpoint import GapRow, GapTable, Model, Stage, check_chain, label
 from lenet_export.errors import UserError
+from lenet_export.layer_norm import LayerNorm
 
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
@@ -248,6 +249,7 @@ class Layer:
         bias: int32 or float32 ``(channels,)``; its type is the accumulator's.
         integers: what else an integer layer has; ``None`` for float32.
         layout: how it lies in memory, which changes no number.
+        norm: the numbers of its norm, if it has one.
     """
 
     stage: Stage
@@ -260,6 +262,7 @@ class Layer:
     bias: Array
     integers: Integers | None
     layout: Layout = Layout()
+    norm: LayerNorm | None = None
 
     @property
     def name(self) -> str:
@@ -368,6 +371,18 @@ class Layer:
             weight, about = self.weight, f"{name}: weights [unit][input]"
         found = [Constant(f"{name}_weight", weight, about)]
         requantize = integers.requantize if integers else None
+        if self.norm:
+            return [
+                *found,
+                Constant(f"{name}_bias", self.bias, f"{name}: bias"),
+                Constant(f"{name}_norm_gain", self.norm.gain, f"{name}: gain of the norm"),
+                Constant(
+                    f"{name}_norm_bias",
+                    self.norm.bias,
+                    f"{name}: bias of the norm"
+                    + (", with the offset of the index in it" if requantize else ""),
+                ),
+            ]
         about = f"{name}: bias" + (", with the offset of the index in it" if requantize else "")
         found.append(Constant(f"{name}_bias", self.bias, about))
         if requantize:
@@ -446,12 +461,7 @@ class Plan:
     @property
     def activations(self) -> list[Activation]:
         """The activations of an integer plan, each once."""
-        found = {}
-        for layer in self.layers:
-            if layer.integers and layer.integers.requantize:
-                activation = layer.integers.requantize.activation
-                found[activation.name] = activation
-        return list(found.values())
+        return activations_of(self.layers)
 
     @property
     def constants(self) -> list[Constant]:
@@ -562,6 +572,16 @@ class Plan:
         return digest.hexdigest()
 
 
+def activations_of(layers: Iterable[Layer]) -> list[Activation]:
+    """The activations of integer layers, each once."""
+    found = {}
+    for layer in layers:
+        if layer.integers and layer.integers.requantize:
+            activation = layer.integers.requantize.activation
+            found[activation.name] = activation
+    return list(found.values())
+
+
 def _input_of(dense: Layer, about: str = "") -> Buffer:
     """The buffer that a dense layer reads."""
     return Buffer(dense.source, dense.source_dtype, (dense.inputs + dense.layout.slack,), about)
@@ -608,9 +628,17 @@ def make_plan(
         weight = np.ascontiguousarray(np.moveaxis(model.params[f"{stage.name}/kernel"], -1, 0))
         bias = model.params[f"{stage.name}/bias"]
         integers: Integers | None = None
+        norm: LayerNorm | None = None
+        if stage.norm == "layer":
+            gain, shift = (model.params[f"{stage.norm_name}/{v}"] for v in ("scale", "bias"))
+            norm = LayerNorm(gain, shift)
         if dtype == "int8":
             activation = None if last else _activation(stage, model, at)
-            weight, bias, integers = _quantize(weight, bias, (scale, zero_point), activation, at)
+            codes = scale, zero_point
+            if norm and activation:
+                weight, bias, integers, norm = _normed(weight, bias, codes, activation, norm, at)
+            else:
+                weight, bias, integers = _quantize(weight, bias, codes, activation, at)
             scale = integers.output_scale
             zero_point = activation.zero_point if activation else 0
         elif place == 0:
@@ -618,7 +646,18 @@ def make_plan(
         output = "logits" if last else _buffer_name(stage)
         output_dtype = bias.dtype if last or dtype == "float32" else U8
         layers.append(
-            Layer(stage, shape, source, source_dtype, output, output_dtype, weight, bias, integers)
+            Layer(
+                stage,
+                shape,
+                source,
+                source_dtype,
+                output,
+                output_dtype,
+                weight,
+                bias,
+                integers,
+                norm=norm,
+            )
         )
         if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].ring_values) > SIZE_MAX:
             raise UserError(
@@ -666,6 +705,12 @@ def _check_ends(model: Model, where: str) -> None:
                 + ("the last layer" if last else "a hidden layer"),
                 f"supported there: {', '.join(allowed)}",
             )
+    if model.stages[-1].norm != "none":
+        raise UserError(
+            label(where, model.stages, len(model.stages) - 1),
+            f'norm "{model.stages[-1].norm}" is not supported in the last layer',
+            "supported there: none",
+        )
     if model.stages[-1].kind != "dense" or model.stages[-1].features < 2:
         raise UserError(
             label(where, model.stages, len(model.stages) - 1),
@@ -741,6 +786,48 @@ def _quantize(
     )
     rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
     return rounded_weight, rounded.bias.astype(np.int32), integers
+
+
+def _normed(
+    weight: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+    codes: tuple[float, int],
+    activation: Activation,
+    learned: LayerNorm,
+    at: str,
+) -> tuple[Array, Array, Integers, LayerNorm]:
+    """The integers of a layer with LayerNorm: one weight scale in all, so that channels compare.
+
+    Nothing changes when the same number is added to all accumulators: here so much that none is
+    negative.
+    """
+    input_scale, input_zero = codes
+    flat = weight.reshape(len(weight), -1).astype(np.float64)
+    scales = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
+    if not flat.any():
+        raise UserError(at, "has only zero weights", "train again")
+    rounded = _round(flat, scales, bias.astype(np.float64) / (scales * input_scale), input_zero)
+    added = -rounded.acc_min.min()
+    acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
+    unit = float(scales[0] * input_scale)
+    if max(acc_max.max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
+        raise UserError(
+            at,
+            "its weights or biases are too large for 32 bits",
+            "train with weight decay: the layer is saturated for every input",
+        )
+    norm, index_shift, largest = LayerNorm.of(
+        int(acc_max.max()),
+        unit,
+        learned.gain * activation.steps,
+        learned.bias * activation.steps + activation.offset,
+    )
+    requantize = Requantize(np.ones(len(flat), np.uint16), index_shift, activation, largest)
+    integers = Integers(
+        input_scale, input_zero, scales, activation.scale, acc_min, acc_max, requantize
+    )
+    rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
+    return rounded_weight, (rounded.bias + added).astype(np.int32), integers, norm
 
 
 def _round(flat: Floats, scale: Floats, bias: Floats, zero_point: int) -> _Rounded:

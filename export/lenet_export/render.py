@@ -17,9 +17,9 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, reference
+from lenet_export import __version__, layer_norm, reference
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan
+from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan, activations_of
 from lenet_export.targets import TARGETS
 
 KNOWN_IMAGES = 4
@@ -106,7 +106,10 @@ def check_names(plan: Plan, prefix: str) -> None:
             raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
         suffixed = {
             f"{name}_{kind}"
-            for kind in ("sum", "sums", "step", "layer", "weight", "bias", "gain", "taps")
+            for kind in (
+                *("sum", "sums", "step", "layer", "weight", "bias", "gain", "taps", "gelu"),
+                *("gelu_table", "normalize", "norm_gain", "norm_bias"),
+            )
         }
         for new in {output, f"{output}_row"} | suffixed:
             if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
@@ -386,6 +389,7 @@ def does(layer: Layer) -> str:
     stage, size = layer.stage, layer.stage.pool_size
     words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
     words += [f"stride {stage.stride}"] if stage.stride > 1 else []
+    words += [f"{stage.norm} norm"] if stage.norm != "none" else []
     words += [] if stage.activation == "none" else [stage.activation]
     words += [] if stage.pool == "none" else [f"{size}x{size} {stage.pool}"]
     return ", ".join(words)
@@ -432,9 +436,9 @@ def _function(activation: str) -> str:
 CALLS = {"tanh": ("sigmoid",), "scaled_tanh": ("sigmoid", "tanh"), "gelu": ("sigmoid",)}
 
 
-def _float_functions(plan: Plan) -> list[str]:
-    """The activations of ``plan`` and those that they call, callers last."""
-    found = {layer.stage.activation for layer in plan.layers} - {"none"}
+def _float_functions(layers: list[Layer]) -> list[str]:
+    """The activations of ``layers`` and those that they call, callers last."""
+    found = {layer.stage.activation for layer in layers} - {"none"}
     found |= {name for activation in found for name in CALLS.get(activation, ())}
     return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
 
@@ -495,19 +499,32 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "border_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.is_padded)
         ),
-        "float_activations": sorted({layer.stage.activation for layer in plan.layers} - {"none"}),
-        "float_functions": _float_functions(plan),
+        "layer_norm": layer_norm,
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
-        "has_table": any(activation.about for activation in plan.activations),
-        "has_mean": any(layer.stage.pool == "avg" for layer in plan.layers),
-        "has_maximum": any(layer.stage.pool == "max" for layer in plan.layers),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
         "constants_crc": _crc(constant.values for constant in plan.constants),
         "known_images": KNOWN_IMAGES,
     }
-    return context | _answers(plan) | _reject(plan)
+    in_lanes = [layer for layer in plan.layers if layer.layout.kernel == "lanes"]
+    scalar = [layer for layer in plan.layers if layer not in in_lanes]
+    return (
+        context | _functions("scalar", scalar) | _functions("lane", in_lanes)
+        | _answers(plan) | _reject(plan)
+    )  # fmt: skip
+
+
+def _functions(kind: str, layers: list[Layer]) -> dict[str, Any]:
+    """What ``layers`` call: only that is printed, for a compiler warns of the rest."""
+    activations = activations_of(layers)
+    return {
+        f"{kind}_activations": activations,
+        f"{kind}_functions": _float_functions(layers),
+        f"has_{kind}_table": any(activation.about for activation in activations),
+        f"has_{kind}_mean": any(layer.stage.pool == "avg" for layer in layers),
+        f"has_{kind}_maximum": any(layer.stage.pool == "max" for layer in layers),
+    }
 
 
 def _words(text: object) -> str:

@@ -42,6 +42,28 @@ class Kernel:
         return Layout(self.template)
 
 
+@dataclass(frozen=True)
+class Normed(Kernel):
+    """Layers with LayerNorm, which wants all sums of a place at once, in plain C99 on every CPU.
+
+    Attributes:
+        table_max: bytes that a table of weights may have; 0: any number.
+    """
+
+    template: str = "normed"
+    table_max: int = 0
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it has one."""
+        return layer.norm is not None
+
+    def layout(self, layer: Layer) -> Layout:
+        """The plain tables, the weights in parts if need be."""
+        weight, *others = layer.plain_constants
+        parts = _parts(weight, self.table_max) if self.table_max else [weight]
+        return Layout(self.template, tables=(*parts, *others))
+
+
 def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...]:
     """The tables of ``layer`` with other weights in front."""
     weight, *others = layer.plain_constants
@@ -469,7 +491,8 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     Raises:
         UserError: the CPU cannot hold the tables.
     """
-    kernels = *TARGETS[cpu].kernels[optimize], GENERIC
+    normed = Normed(table_max=TABLE_MAX if TARGETS[cpu].program_memory else 0)
+    kernels = normed, *TARGETS[cpu].kernels[optimize], GENERIC
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     layouts = [kernel.layout(layer) for kernel, layer in zip(chosen, plan.layers, strict=True)]
     layers = [

@@ -78,6 +78,21 @@ MUTATIONS = {
     "float tanh of half": ("float32_activations", "sigmoid(2.0f * z)", "sigmoid(z)"),
     "float gelu less its cube": ("float32_activations", "0.044715f", "0.0f"),
     "float scaled tanh not scaled": ("float32_activations", "1.7159f *", "1.0f *"),
+    "norm not of all channels": (
+        "int8",
+        "c < {{ layer.stage.features }}; c++) {\n        acc[c] -=",
+        "c < 1; c++) {\n        acc[c] -=",
+    ),
+    "norm's mean not rounded": ("int8", " + {{ layer.norm.half }}", ""),
+    "norm's drop lost": ("int8", ">> {{ layer.norm.drop }}", ">> 1"),
+    "norm without epsilon": ("int8", "squares = {{ layer.norm.least }}", "squares = 1"),
+    "norm's root one step short": ("int8", "step < {{ layer_norm.STEPS }}", "step < 1"),
+    "norm's gain of channel 0": ("int8", '"_norm_gain[c]"', '"_norm_gain[0]"'),
+    "norm's bias of channel 0": ("int8", '"_norm_bias[c]"', '"_norm_bias[0]"'),
+    "norm of one place": ("normed", "_normalize(sums[i][j])", "_normalize(sums[i][0])"),
+    "dense norm left out": ("normed", "    {{ layer.name }}_normalize(sums);\n", ""),
+    "float norm's gain of channel 0": ("float32", '"_norm_gain[c]"', '"_norm_gain[0]"'),
+    "float norm's root too coarse": ("float32", "step < 4", "step < 1"),
     "float relu leaks": ("float32_activations", "z : 0.0f", "z : 0.1f * z"),
 }
 #: The same for the templates of tuned kernels, by the name of a CPU that they are printed for.
@@ -131,7 +146,7 @@ TUNED = {
 
 def is_found(dtype, cpu="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
-    names = ("deep", "lenet", "mlp", "signed", "strided")
+    names = ("deep", "lenet", "mlp", "signed", "strided", "normed")
     return any(is_found_in(named_model(name), dtype, cpu) for name in names)
 
 
