@@ -155,12 +155,14 @@ class Layout:
     Attributes:
         kernel: the name of the kernel's template.
         block: how many outputs the kernel computes at once: ``(channels, rows, columns)`` of a
-            pool window, ``(units,)`` of a dense layer; empty if the kernel has no such choice.
+            pool window, ``(units,)`` of a dense layer; of vectors on x86-64 ``(lanes, taps of a
+            lane, vectors, columns in a vector, pool windows)``, or ``(channels, columns)`` where
+            lanes are columns; empty if the kernel has no such choice.
         tables: the tables in flash in place of the plain ones; empty: the plain ones.
         unroll: how many turns of its inner loop the kernel writes out at most, or 0.
         reload: whether values are loaded again rather than kept, where registers are few.
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
-            the input), and meets with weights of 0.
+            the input), and meets with weights of 0 or puts into lanes that are not used.
     """
 
     kernel: str = "generic"

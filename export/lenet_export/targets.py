@@ -280,12 +280,17 @@ class Lanes(Kernel):
     Attributes:
         lanes: of a vector.
         taps: how many values and weights of one lane an instruction multiplies.
+        sums: how many vectors of sums a convolution computes at once, at most: gcc 12 keeps two
+            copies of one that VPDPBUSD adds to, so that there half the registers must do.
+        vectors: how many vectors of channels share a value that is loaded, at most.
         weights: the type of a weight in flash.
     """
 
     template: str = "lanes"
     lanes: int = 16
     taps: int = 4
+    sums: int = 14
+    vectors: int = 1
     weights: DType = field(default=S8, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
@@ -296,7 +301,8 @@ class Lanes(Kernel):
         """The weights that meet one group of values side by side, lane by lane.
 
         If all columns of a pool window fit a vector, lane ``q * channels + c`` is channel c of
-        column q: its kernel lies q columns further to the right.
+        column q: its kernel lies q columns further to the right. As many pool windows beside each
+        other as there are registers for share a vector of weights.
         """
         weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
         weight = weight if layer.is_conv else layer.weight[:, None]
@@ -306,22 +312,23 @@ class Lanes(Kernel):
         taps = kernel + (fold - 1) * channels
         groups = -(-taps // self.taps)
         blocks = -(-fold * features // self.lanes)
-        passes = blocks if layer.is_conv else -(-blocks // MOST_VECTORS)
+        passes = -(-blocks // (self.vectors if layer.is_conv else MOST_VECTORS))
         vectors = -(-blocks // passes)
         blocks = passes * vectors
+        windows = 1
+        if layer.is_conv:
+            places = step * (1 if fold > 1 else step)
+            windows = divisor(layer.output_shape[1], self.sums // (places * vectors))
         full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
         for q in range(fold):
             lane, column = q * features, q * channels
             full[lane : lane + features, :, column : column + kernel] = weight
-        split = full.reshape(blocks, self.lanes, rows, groups, self.taps)
-        values: Array
-        if layer.is_conv:
-            values = split.transpose(0, 2, 3, 1, 4).reshape(blocks, rows, -1)
-        else:
-            passed = split.reshape(-1, vectors, self.lanes, groups, self.taps)
-            values = passed.transpose(0, 3, 1, 2, 4).reshape(blocks // vectors, -1)
+        split = full.reshape(passes, vectors, self.lanes, rows, groups, self.taps)
+        values = split.transpose(0, 3, 4, 1, 2, 5).reshape(passes, rows, -1)
+        if not layer.is_conv:
+            values = values[:, 0]
         tables = self._tables(layer, values, blocks, fold)
-        block = (self.lanes, self.taps, vectors, fold)
+        block = (self.lanes, self.taps, vectors, fold, windows)
         return Layout(self.template, block, tables, slack=groups * self.taps - taps)
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
@@ -337,6 +344,42 @@ class Lanes(Kernel):
             full[: fold * len(table.values)] = np.tile(table.values, fold)
             tables.append(replace(table, values=full.reshape(blocks, self.lanes)))
         return tuple(tables)
+
+
+@dataclass(frozen=True)
+class Columns(Kernel):
+    """A float32 convolution by x86's intrinsics: each lane is a column.
+
+    Attributes:
+        lanes: of a vector.
+        channels: how many are computed at once, at most, each in two vectors.
+    """
+
+    template: str = "columns"
+    lanes: int = 16
+    channels: int = 6
+    codes: DType = field(default=F32, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether the columns lie side by side, and whole pool windows in two vectors."""
+        if not layer.is_conv or layer.integers is not None or layer.input_shape[-1] != 1:
+            return False
+        return 2 * self.lanes % layer.row_step == 0
+
+    def layout(self, layer: Layer) -> Layout:
+        """The weights that meet one value side by side; rows up to whole pairs of vectors."""
+        channels = divisor(layer.stage.features, self.channels)
+        kernel = layer.weight.shape[1:3]
+        values = layer.weight.reshape(-1, channels, *kernel).transpose(0, 2, 3, 1)
+        about = (
+            f"{layer.name}: weights [channel / {channels}][kernel row]"
+            f"[kernel column, channel % {channels}]"
+        )
+        tables = with_weights(layer, values.reshape(len(values), kernel[0], -1), about)
+        columns = 2 * self.lanes
+        read = -(-layer.output_shape[1] * layer.row_step // columns) * columns + kernel[1] - 1
+        slack = max(0, read - layer.ring_values)
+        return Layout(self.template, (channels, columns), tables, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -371,6 +414,11 @@ class Target:
     def vector_bits(self) -> int:
         """Of a vector: x86's names of types and intrinsics have it."""
         return 32 * self.lanes
+
+    @property
+    def vector_bytes(self) -> int:
+        """Of a vector."""
+        return 4 * self.lanes
 
 
 WORD = 4  # bytes
@@ -417,8 +465,9 @@ TARGETS = {
         dict.fromkeys(
             OPTIMIZE,
             (
-                Lanes(lanes=8, taps=2, weights=S16, codes=U16),
-                Lanes(lanes=8, taps=1, weights=F32, codes=F32),
+                Lanes(lanes=8, sums=8, vectors=2, taps=2, weights=S16, codes=U16),
+                Columns(lanes=8),
+                Lanes(lanes=8, sums=12, vectors=2, taps=1, weights=F32, codes=F32),
             ),
         ),
         headers=("immintrin.h",),
@@ -428,7 +477,9 @@ TARGETS = {
         features=("avx2", "bmi2", "fma"),
     ),
     "x86-64-v4": Target(
-        dict.fromkeys(OPTIMIZE, (Lanes(), Lanes(taps=1, weights=F32, codes=F32))),
+        dict.fromkeys(
+            OPTIMIZE, (Lanes(), Columns(), Lanes(sums=24, taps=1, weights=F32, codes=F32))
+        ),
         headers=("immintrin.h",),
         flags=("-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"),
         lanes=16,

@@ -18,6 +18,7 @@ from lenet_export.plan import make_plan
 from lenet_export.targets import lay_out
 
 from .networks import named_model, rows_given
+from .test_parity import can_run
 
 TEMPLATES = {
     path.name: path.read_text()
@@ -118,6 +119,69 @@ TUNED = {
         "k + 4 < {{ layer.inputs }}",
     ),
 }
+#: The same for vectors on x86-64, by the kind of number and the CPU.
+VECTORS = {
+    "lanes beyond the last": ("int8", "x86-64-v4", "lanes", "(1 << count) - 1", "(1 << count) - 2"),
+    "columns not folded": ("int8", "x86-64-v4", "lanes", ", {{ lanes }}))", ", 0))"),
+    "codes of both windows": ("int8", "x86-64-v4", "lanes", "{{ part.weights }}", "0x01010101"),
+    "gain of another vector": ("int8", "x86-64-v4", "lanes", "_gain[{{ acc.vector }}]", "_gain[0]"),
+    "another half of the table": ("int8", "x86-64-v4", "lanes", "set1_epi8(1)", "set1_epi8(2)"),
+    "another quarter": ("int8", "x86-64-v4", "lanes", "movepi8_mask(low)", "movepi8_mask(high)"),
+    "no clamp below": (
+        "int8",
+        "x86-64-v4",
+        "lanes",
+        "_mm512_max_epi32(index, every(0))",
+        "index",
+    ),
+    "no clamp above": ("int8", "x86-64-v3", "lanes", "every(top)", "every(2 * top + 1)"),
+    "mean not rounded": ("int8", "x86-64-v3", "lanes", "plus(sum, every(half))", "sum"),
+    "last pixel lost": ("int8", "x86-64-v4", "lanes", "(count - k)) - 1 :", "(count - k)) / 2 :"),
+    "border not cleared": ("int8", "x86-64-v4", "lanes", "k += 32", "k += 64"),
+    "part of the table lost": ("int8", "x86-64-v3", "lanes", "part < 128", "part < 112"),
+    "parts not told apart": ("int8", "x86-64-v3", "lanes", "before = here", "before = every(0)"),
+    "half of the table twice": (
+        "int8",
+        "x86-64-v3",
+        "lanes",
+        "entries(upper + 128",
+        "entries(upper",
+    ),
+    "lower half as the upper": ("int8", "x86-64-v3", "lanes", "epi16(ab, 15)", "epi16(cd, 15)"),
+    "codes in other lanes": ("int8", "x86-64-v3", "lanes", "(0, 4, 8, 12", "(4, 0, 8, 12"),
+    "last code not stored": ("int8", "x86-64-v3", "lanes", "4; c < count", "4; c + 1 < count"),
+    "pixels after the eighths": ("int8", "x86-64-v3", "lanes", "row ? row[k]", "row ? row[0]"),
+    "value of another place": (
+        "float32",
+        "x86-64-v4",
+        "lanes",
+        "plus(place.offset) }}, w",
+        "plus(0) }}, w",
+    ),
+    "inputs one short": (
+        "float32",
+        "x86-64-v4",
+        "lanes",
+        "k < {{ layer | taps_read }}",
+        "k + 1 < {{ layer | taps_read }}",
+    ),
+    "a term of exp": ("float32", "x86-64-v4", "lanes", "0.24024745f", "0.25f"),
+    "exp not scaled": ("float32", "x86-64-v4", "lanes", "_mm512_scalef_ps(e, n)", "e"),
+    "exp scaled too little": ("float32", "x86-64-v3", "lanes", "(n), 23)", "(n), 22)"),
+    "sigmoid cut short": ("float32", "x86-64-v3", "lanes", "every(16.0f)", "every(1.0f)"),
+    "mean of too many": ("float32", "x86-64-v3", "lanes", "{{ layer | window }}.0f", "5.0f"),
+    "columns of the left": ("float32", "x86-64-v4", "columns", "plus(target.lanes)", "plus(0)"),
+    "row of the window lost": ("float32", "x86-64-v4", "columns", "p > 0 ?", "p > 1 ?"),
+    "row of another place": ("float32", "x86-64-v3", "columns", "row[p + i]", "row[i]"),
+    "column of the window twice": (
+        "float32",
+        "x86-64-v3",
+        "columns",
+        "window[{{ q }}]",
+        "window[0]",
+    ),
+    "columns from another x": ("float32", "x86-64-v3", "columns", "(x + place)", "place"),
+}
 
 
 def is_found(dtype, cpu="generic") -> bool:
@@ -173,6 +237,21 @@ def test_a_mutated_template_of_a_tuned_kernel_is_found(name, monkeypatch):
     cpu, *mutation = TUNED[name]
     mutate(*mutation, monkeypatch)
     assert is_found("int8", cpu)
+
+
+@pytest.mark.parametrize("name", [name for name in VECTORS if can_run(VECTORS[name][1])])
+def test_a_mutated_template_of_vectors_is_found(name, monkeypatch):
+    dtype, cpu, *mutation = VECTORS[name]
+    mutate(*mutation, monkeypatch)
+    assert is_found(dtype, cpu)
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_templates_of_vectors_as_they_are_pass(dtype, cpu):
+    if not can_run(cpu):
+        pytest.skip(f"this machine has not the instructions of {cpu}")
+    assert not is_found(dtype, cpu)
 
 
 @pytest.mark.parametrize("cpu", sorted({cpu for cpu, *_ in TUNED.values()}))
