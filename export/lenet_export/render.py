@@ -99,7 +99,12 @@ def check_names(plan: Plan, prefix: str) -> None:
         UserError: a name cannot be used, or two would be the same.
     """
     rename = "rename it: letters, digits and _, a letter first"
-    taken: dict[str, str] = {"image": "the image", "row": "the row counter", "shared": "a union"}
+    taken: dict[str, str] = {
+        "image": "the image",
+        "image_place": "a function",
+        "row": "the row counter",
+        "shared": "a union",
+    }
     for layer in plan.layers:
         name, output = layer.name, layer.output
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
@@ -108,7 +113,7 @@ def check_names(plan: Plan, prefix: str) -> None:
             f"{name}_{kind}"
             for kind in ("sum", "sums", "pool", "step", "layer", "weight", "bias", "gain", "taps")
         }
-        for new in {output, f"{output}_row"} | suffixed:
+        for new in {output, f"{output}_row", f"{output}_place"} | suffixed:
             if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
                 raise UserError(
                     f"layer {name!r}",
@@ -200,7 +205,6 @@ def _environment(plan: Plan) -> jinja2.Environment:
         by=lambda shape: "x".join(map(str, shape)),
         c_type=c_type,
         block=block,
-        block_rows=lambda layer: layer.ring_rows - layer.row_step + layer.layout.block[1],
         count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
         declared=_declared,
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
@@ -216,6 +220,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         parens=lambda text: f"({text})" if " " in text else text,
         plus=_plus,
         pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
+        place_in=_place_in,
         vectors=vectors,
         quads=quads,
         fold_lanes=lambda layer: [
@@ -239,6 +244,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         times16=lambda number: 16 * number,
         unit_pairs=unit_pairs,
         weights=_weights,
+        window_top=_window_top,
         window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
         window_left=lambda layer: _times(f"{layer.row_step} * x + j", layer.input_shape[2]),
     )
@@ -308,7 +314,7 @@ def gathers(layer: Layer) -> list[dict[str, Any]]:
             "value": f"value{column}{n}",
             "column": column,
             "base": _plus("in", column * layer.input_shape[2]),
-            "taps": _plus("taps", 16 * n),
+            "taps": _plus(f"{layer.name}_taps", 16 * n),
             "weight": _plus("weight", 16 * n),
         }
         for column in range(layer.row_step)
@@ -446,6 +452,22 @@ def taps_read(layer: Layer) -> int:
     return int(layer.constants[0].values.shape[-1]) // (lanes * vectors)
 
 
+def _place_in(row: str, layer: Layer) -> str:
+    """Where row ``row`` (in C) of the input of ``layer``, its border included, goes."""
+    if layer.rows_moved:
+        return f"{layer.source}_place(ws, {row})"
+    place = row
+    if not layer.strip_is_whole:
+        place = f"({row}) % {layer.strip_rows}" if layer.strip_rows > 1 else "0"
+    return f"ws->shared.rows.{layer.source}[{place}]"
+
+
+def _window_top(layer: Layer, row: str = "") -> str:
+    """The row of the strip, in C, that row ``row`` of the pool window of output ``y`` begins at."""
+    top = _times("y", layer.row_step) if layer.strip_is_whole else ""
+    return " + ".join(part for part in (top, row) if part) or "0"
+
+
 def vector_at(layer: Layer, name: str, vector: int) -> str:
     """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
     lanes, taps, vectors, *_ = layer.layout.block
@@ -558,11 +580,15 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "logit": c_type(plan.logit_dtype),
         "logit_scale": _float_literal(np.float32(plan.logit_scale)),
         "target": TARGETS[plan.cpu],
+        "is_small": TARGETS[plan.cpu].in_order and plan.optimize == "flash",
         "kernels": list(dict.fromkeys(layer.layout.kernel for layer in plan.layers)),
         "dtype_template": f"{plan.dtype}.c.j2",
-        "ring_width": max((len(_declared(ring)) for ring in plan.rings), default=0),
+        "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
+        "moved_types": list(
+            dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.rows_moved)
+        ),
         "is_padded": any(layer.is_padded for layer in plan.convs),
         "float_activations": sorted({layer.stage.activation for layer in plan.layers} - {"none"}),
         "has_mean": any(layer.stage.pool == "avg" for layer in plan.layers),

@@ -25,13 +25,11 @@ class Kernel:
 
     Attributes:
         template: the name of its template.
-        codes: the type in which it reads codes from a ring of rows.
-        aligned: whether it needs each row and buffer to begin at a whole word.
+        codes: the type in which it reads codes from a strip of rows.
     """
 
     template: str = "generic"
     codes: DType = field(default=U8, kw_only=True)
-    aligned: bool = field(default=False, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:  # noqa: ARG002 - this one suits any
         """Whether it can compute ``layer``."""
@@ -152,39 +150,47 @@ class Pairs(Blocked):
 
 
 @dataclass(frozen=True)
-class Quads(Kernel):
-    """Dense layers by SMLAD: four codes at a time, and two units in each halfword of weights.
+class Quads(Blocked):
+    """Layers by SMLAD on bytes: four codes at a time, two outputs in each halfword of weights.
 
     Attributes:
-        units: how many are computed at once; an even number.
+        units: how many units of a dense layer are computed at once; an even number.
     """
 
-    template: str = "smlad_dense"
+    template: str = "smlad_bytes"
+    sums: int = 4
+    rows: int = 1
+    unroll: int = 1
     units: int = 8
-    aligned: bool = field(default=True, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether its units come in pairs, and their sums without bias fit 24 bits."""
-        if layer.is_conv or layer.integers is None or layer.outputs % 2:
+        """Whether its outputs come in pairs, and their sums without bias fit 24 bits."""
+        if layer.integers is None or layer.stage.features % 2 or layer.row_step > 2:
             return False
+        if layer.is_conv and layer.kernel_values < 8:
+            return False  # nearly half of what it multiplies would be filled up
         sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
         return bool(sums[0].min() >= -(2**23) and sums[1].max() < 2**23)
 
     def layout(self, layer: Layer) -> Layout:
-        """The block, and two units in each halfword of weights."""
-        units = 2 * divisor(layer.outputs // 2, self.units // 2)
-        quads = -(-layer.inputs // 4)
-        weight = np.zeros((layer.outputs, 4 * quads), np.int16)
-        weight[:, : layer.inputs] = layer.weight
-        both = 256 * weight[0::2] + weight[1::2]
-        # Inputs 0 and 2 of a quad meet one word, inputs 1 and 3 the next.
-        values = both.reshape(-1, units // 2, quads, 2, 2).transpose(0, 2, 1, 4, 3)
-        about = (
-            f"{layer.name}: 256 * (weight of unit a) + weight of b "
-            f"[unit / {units}][4 inputs, 2 units, inputs 0 2 1 3]"
+        """The block, and two outputs in each halfword of weights."""
+        features, what = layer.stage.features, "channel" if layer.is_conv else "unit"
+        outputs = 2 if layer.is_conv else 2 * divisor(features // 2, self.units // 2)
+        weight = layer.plain_constants[0].values.astype(np.int16)
+        weight = np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, -weight.shape[-1] % 4)])
+        both = (256 * weight[0::2] + weight[1::2]).reshape(
+            features // outputs, outputs // 2, -1, 2, 2
         )
-        tables = with_weights(layer, values.reshape(len(values), -1), about)
-        return Layout(self.template, (units,), tables, slack=4 * quads - layer.inputs)
+        # Values 0 and 2 of four meet one word, values 1 and 3 the next.
+        values = both.transpose(0, 2, 1, 4, 3).reshape(len(both), -1)
+        about = (
+            f"{layer.name}: 256 * (weight of {what} a) + weight of b "
+            f"[{what} / {outputs}][4 values, 2 {what}s, values 0 2 1 3]"
+        )
+        block = (outputs, 1, layer.row_step) if layer.is_conv else (outputs,)
+        slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % 4
+        tables = with_weights(layer, values, about)
+        return Layout(self.template, block, tables, self.unroll, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -217,24 +223,24 @@ class Vectors(Blocked):
 class Taps(Vectors):
     """A convolution by MVE whose kernel's inputs are gathered once for all channels.
 
-    It needs a ring of rows so small that offsets of a byte reach all of it, and so small a kernel
-    that its vectors stay in registers.
+    It needs rows so short that offsets of a byte reach the whole kernel, and so small a kernel that
+    its vectors stay in registers.
     """
 
     template: str = "mve_taps"
     sums: int = 16
 
     def suits(self, layer: Layer) -> bool:
-        """Whether the ring and the kernel are small, and gathering loads fewer vectors."""
+        """Whether rows and kernel are small, and gathering loads fewer vectors."""
         if not layer.is_conv or not super().suits(layer):
             return False
-        last = (layer.ring_rows - 1) * layer.ring_values + layer.kernel_values - 1
+        last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
         vectors = -(-layer.weight[0].size // VECTOR)
         rows = layer.weight.shape[1] * -(-layer.kernel_values // VECTOR)
         return last < 2**8 and vectors * layer.row_step <= 4 and vectors < rows
 
     def layout(self, layer: Layer) -> Layout:
-        """All weights of a channel in a row, and the places of its inputs in the ring."""
+        """All weights of a channel in a row, and the places of its inputs in the strip."""
         channels = divisor(layer.stage.features, self.sums // layer.row_step)
         weight = _filled(layer.weight.reshape(len(layer.weight), -1))
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
@@ -258,12 +264,10 @@ def _shifted(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]
 
 
 def _taps(layer: Layer) -> Constant:
-    """Where a kernel's inputs lie in the ring, uint8 ``(ring row, taps)``, by its first row."""
-    first = np.arange(layer.ring_rows)[:, None, None]
-    i = np.arange(layer.weight.shape[1])[:, None]
-    values = (first + i) % layer.ring_rows * layer.ring_values + np.arange(layer.kernel_values)
-    taps = _filled(values.reshape(layer.ring_rows, -1)).astype(np.uint8)
-    about = f"{layer.name}: where a kernel's inputs lie in the ring [ring row of the first]"
+    """Where a kernel's inputs lie in the strip, uint8 ``(taps,)``, from the first of them."""
+    rows = np.arange(layer.weight.shape[1])[:, None] * layer.strip_values
+    taps = _filled((rows + np.arange(layer.kernel_values)).ravel()).astype(np.uint8)
+    about = f"{layer.name}: where a kernel's inputs lie in the strip"
     return Constant(f"{layer.name}_taps", taps, about)
 
 
@@ -329,7 +333,7 @@ class Lanes(Kernel):
             values = values[:, 0]
         tables = self._tables(layer, values, blocks, fold)
         block = (self.lanes, self.taps, vectors, fold, windows)
-        return Layout(self.template, block, tables, slack=groups * self.taps - taps)
+        return Layout(self.template, block, tables, whole=True, slack=groups * self.taps - taps)
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
         """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
@@ -378,8 +382,8 @@ class Columns(Kernel):
         tables = with_weights(layer, values.reshape(len(values), kernel[0], -1), about)
         columns = 2 * self.lanes
         read = -(-layer.output_shape[1] * layer.row_step // columns) * columns + kernel[1] - 1
-        slack = max(0, read - layer.ring_values)
-        return Layout(self.template, (channels, columns), tables, slack=slack)
+        slack = max(0, read - layer.strip_values)
+        return Layout(self.template, (channels, columns), tables, whole=True, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -395,6 +399,7 @@ class Target:
         program_memory: whether tables lie in a memory of their own, which ``avr/pgmspace.h`` reads.
         saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
         flags: what its compiler must be told.
+        moves_vectors: whether it has MVE, by which rows are moved.
         lanes: 32-bit numbers in a vector; 0: it has none.
         requires: the macros by which its compiler says that it was told.
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
@@ -406,6 +411,7 @@ class Target:
     program_memory: bool = False
     saturates: bool = False
     flags: tuple[str, ...] = ()
+    moves_vectors: bool = False
     lanes: int = 0
     requires: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
@@ -421,7 +427,6 @@ class Target:
         return 4 * self.lanes
 
 
-WORD = 4  # bytes
 VECTOR = 16  # bytes
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
 #: The lower 64 KB of an AVR's program memory, which LPM reads, less the interrupt vectors and the
@@ -432,16 +437,15 @@ GENERIC = Kernel()
 ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
 
 
-def _choices(small: Blocked, *fast: Kernel) -> dict[str, tuple[Kernel, ...]]:
+def _choices(
+    small: Blocked, *fast: Kernel, flash: tuple[Kernel, ...] = ()
+) -> dict[str, tuple[Kernel, ...]]:
     """The kernels for each choice; a layer that no fast one suits gets the small one.
 
-    That needs the least RAM; with its loops hardly unrolled also the least flash.
+    That needs the least RAM; with fewer sums and its loops hardly unrolled also the least flash.
     """
-    return {
-        "speed": (*fast, small),
-        "ram": (small,),
-        "flash": (replace(small, unroll=min(small.unroll, 10)),),
-    }
+    smallest = replace(small, sums=min(small.sums, 4), unroll=min(small.unroll, 5))
+    return {"speed": (*fast, small), "ram": (small,), "flash": (*flash, smallest)}
 
 
 #: By name of the CPU. A Cortex-M7 or M33 runs the code for the M4, a Cortex-M0+ that for the M0.
@@ -449,15 +453,18 @@ TARGETS = {
     "generic": Target(dict.fromkeys(OPTIMIZE, ())),
     "cortex-m0": Target(_choices(Blocked(sums=4, reload=True)), in_order=True),
     "cortex-m3": Target(_choices(Blocked(reload=True)), **ARM),
-    "cortex-m4": Target(_choices(Blocked(reload=True), Pairs(), Quads()), **ARM),
+    "cortex-m4": Target(
+        _choices(Blocked(reload=True), Pairs(), Quads(), flash=(Quads(units=2),)), **ARM
+    ),
     "cortex-m55": Target(
         _choices(Blocked(reload=True), Taps(), Vectors(dense_sums=6)),
         headers=("arm_acle.h", "arm_mve.h"),
+        moves_vectors=True,
         saturates=True,
         in_order=True,
     ),
     "avr": Target(
-        _choices(Blocked(sums=4, reload=True, unroll=0, table_max=TABLE_MAX)),
+        _choices(Blocked(sums=4, rows=1, unroll=0, table_max=TABLE_MAX)),
         headers=("avr/pgmspace.h",),
         program_memory=True,
     ),
@@ -533,10 +540,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
             chosen, [*chosen[1:], GENERIC], layouts, plan.layers, strict=True
         )
     ]
-    aligned = any(kernel.aligned for kernel in chosen)
-    if aligned:
-        layers = [_aligned(layer) for layer in layers]
-    laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize, aligned=aligned)
+    laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize)
     if TARGETS[cpu].program_memory:
         _check_program_memory(laid_out)
     return laid_out
@@ -565,10 +569,3 @@ def _check_program_memory(plan: Plan) -> None:
 def _codes(reader: Kernel, dtype: DType) -> DType:
     """The type of values that ``reader`` reads; floats and logits stay what they are."""
     return reader.codes if dtype == U8 else dtype
-
-
-def _aligned(layer: Layer) -> Layer:
-    """With slack, so that each row of its input, or all of it, is whole words."""
-    values = layer.ring_values if layer.is_conv else layer.inputs + layer.layout.slack
-    slack = layer.layout.slack + -values % (WORD // layer.source_dtype.itemsize)
-    return replace(layer, layout=replace(layer.layout, slack=slack))
