@@ -281,7 +281,12 @@ def test_the_model_id_changes_with_any_number_and_not_with_the_training_notes(bu
         assert make_plan(other, "int8").model_id != plan.model_id
 
 
-def test_the_lower_half_of_the_sigmoid_table_mirrors_the_upper_one():
+@pytest.mark.parametrize(
+    ("name", "both"), [("sigmoid", 255), ("tanh", 256), ("relu", 0), ("gelu", 0)]
+)
+def test_the_lower_half_of_a_table_mirrors_the_upper_one_or_says_that_it_does_not(name, both):
     """x86-64-v3 reads the upper half alone."""
-    table = ACTIVATIONS["sigmoid"](0).table
-    assert (255 - table[::-1] == table).all()
+    activation = ACTIVATIONS[name](1.0, "conv1")
+    assert activation.mirror == both
+    if both:
+        assert (both - activation.table[::-1].astype(int) == activation.table).all()
