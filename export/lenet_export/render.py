@@ -415,7 +415,7 @@ def vectors(layer: Layer) -> list[Vector]:
         for number in range(blocks):
             mark, vector = LETTERS[number] if blocks > 1 else "", _plus("block", number)
             sums = [
-                Sum(f"at{window}{mark}_{p}{q}", number, vector, p, (window * size + q) * step)
+                Sum(f"at{window}{mark}_{p}_{q}", number, vector, p, (window * size + q) * step)
                 for p in range(size)
                 for q in range(columns)
             ]
