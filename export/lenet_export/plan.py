@@ -11,7 +11,8 @@ for any input: both are bounded here over all of them.
 
 ``gain`` and ``shift`` are chosen first, and each channel's weight scale is then *defined* as the
 one that they stand for. So requantization has no scale error at all: its only rounding is the
-floor, and half a step for it is in the bias.
+floor, and half a step for it is in the bias. Weights of fewer than 8 bits were trained with their
+scale, which gain and shift then come as near as 32 bits allow.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.checkpoint import GapRow, GapTable, Model, Stage, check_chain, label
+from lenet_export.checkpoint import (
+    GapRow,
+    GapTable,
+    Model,
+    Stage,
+    check_chain,
+    grid_weights,
+    label,
+)
 from lenet_export.errors import UserError
 
 CODE_MAX = 255  # of an image's bytes and of every activation
@@ -35,6 +44,7 @@ GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
 COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
 COARSE_LOGIT = 2  # the same for the last layer, whose channels share one scale
+COARSE_GAIN = 1 / 64  # a gain that is farther from the learned step than this is coarse
 INT32_MAX = 2**31 - 1
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
@@ -542,12 +552,17 @@ def make_plan(
         at = label(where, model.stages, place)
         last = place == len(model.stages) - 1
         # (..., inputs, outputs) -> (outputs, ..., inputs): C walks each output's weights in order.
-        weight = np.ascontiguousarray(np.moveaxis(model.params[f"{stage.name}/kernel"], -1, 0))
+        kernel: Array = model.params[f"{stage.name}/kernel"]
+        weight = np.ascontiguousarray(np.moveaxis(kernel, -1, 0))
         bias = model.params[f"{stage.name}/bias"]
         integers: Integers | None = None
         if dtype == "int8":
             activation = None if last else _activation(stage, model, at)
-            weight, bias, integers = _quantize(weight, bias, scale, activation, at)
+            step = None
+            if stage.grid:
+                weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
+                step = model.params[f"{stage.name}/step"].astype(np.float64)
+            weight, bias, integers = _quantize(weight, step, bias, scale, activation, at)
             scale = integers.output_scale
         elif place == 0:
             weight = weight * np.float32(1 / CODE_MAX)  # so that it reads bytes
@@ -636,15 +651,19 @@ class _Rounded:
 
 
 def _quantize(
-    weight: npt.NDArray[np.float32],
+    weight: Array,
+    step: Floats | None,
     bias: npt.NDArray[np.float32],
     input_scale: float,
     activation: Activation | None,
     at: str,
 ) -> tuple[Array, Array, Integers]:
-    """The integers of one layer; the channel is the first axis of ``weight``."""
+    """The integers of one layer; the channel is the first axis of ``weight``.
+
+    Its weights are floats, or, with the ``step`` of each channel, integers already.
+    """
     flat = weight.reshape(len(weight), -1).astype(np.float64)
-    if not flat.any(axis=1).all():
+    if step is None and not flat.any(axis=1).all():
         raise UserError(
             at,
             f"output {int(np.argmin(flat.any(axis=1)))} has only zero weights: it is the same for "
@@ -653,12 +672,12 @@ def _quantize(
         )
     requantize: Requantize | None = None
     if activation is None:
-        scale, rounded = _logits(flat, bias.astype(np.float64), input_scale, at)
+        scale, rounded = _logits(flat, step, bias.astype(np.float64), input_scale, at)
         output_scale = float(scale[0] * input_scale)
     else:
         origin = bias.astype(np.float64) * activation.steps + activation.offset
         index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(flat, origin, index_scale, at)
+        scale, gain, shift, rounded = _fixed_point(flat, step, origin, index_scale, at)
         product_max = int((rounded.acc_max * gain).max())
         requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
         output_scale = activation.scale
@@ -670,13 +689,13 @@ def _quantize(
         rounded.acc_max.astype(np.int64),
         requantize,
     )
-    rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
+    rounded_weight = np.ascontiguousarray(rounded.weight.astype(np.int8).reshape(weight.shape))
     return rounded_weight, rounded.bias.astype(np.int32), integers
 
 
-def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
-    """Rounds the weights ``(channels, inputs)`` by their channel's scale, and the biases."""
-    weight, bias = np.rint(flat / scale[:, None]), np.rint(bias)
+def _bounded(weight: Floats, bias: Floats) -> _Rounded:
+    """Integer weights ``(channels, inputs)`` and rounded biases, with what their sums can be."""
+    bias = np.rint(bias)
     return _Rounded(
         weight,
         bias,
@@ -685,11 +704,15 @@ def _round(flat: Floats, scale: Floats, bias: Floats) -> _Rounded:
     )
 
 
-def _logits(flat: Floats, bias: Floats, input_scale: float, at: str) -> tuple[Floats, _Rounded]:
+def _logits(
+    flat: Floats, step: Floats | None, bias: Floats, input_scale: float, at: str
+) -> tuple[Floats, _Rounded]:
     """The last layer: one scale in all, so that logits compare as integers."""
-    scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
-    rounded = _round(flat, scale, bias / (scale * input_scale))
-    _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
+    scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX) if step is None else step
+    weight = np.rint(flat / scale[:, None]) if step is None else flat
+    rounded = _bounded(weight, bias / (scale * input_scale))
+    if step is None:
+        _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
     if max(gap, rounded.magnitude().max()) > INT32_MAX:
@@ -702,12 +725,13 @@ def _logits(flat: Floats, bias: Floats, input_scale: float, at: str) -> tuple[Fl
 
 
 def _fixed_point(
-    flat: Floats, origin: Floats, index_scale: float, at: str
+    flat: Floats, step: Floats | None, origin: Floats, index_scale: float, at: str
 ) -> tuple[Floats, Floats, int, _Rounded]:
     """The finest weight scales whose gain and shift never overflow 32 bits.
 
     Args:
         flat: weights ``(channels, inputs)``.
+        step: the value of weight 1 of each channel, where the weights are integers already.
         origin: the index of each channel where all inputs are 0.
         index_scale: the weight that adds one index step for each input code.
         at: the layer, for messages.
@@ -719,24 +743,45 @@ def _fixed_point(
     its rounding errors are not above the largest channel's, in index steps. Where these errors
     would be large themselves, because one channel is out of all proportion, the layer is refused.
     """
-    wanted = np.abs(flat).max(axis=1) / WEIGHT_MAX / index_scale
+    wanted = (np.abs(flat).max(axis=1) / WEIGHT_MAX if step is None else step) / index_scale
     for shift in range(30, -1, -1):
-        gain = np.maximum(np.ceil(wanted * 2.0**shift), 1)
+        exact = wanted * 2.0**shift
+        gain = np.maximum(np.ceil(exact) if step is None else np.rint(exact), 1)
         if gain.max() > GAIN_MAX:
             continue
         scale = gain / 2.0**shift * index_scale
-        rounded = _round(flat, scale, origin / gain * 2.0**shift)
+        weight = np.rint(flat / scale[:, None]) if step is None else flat
+        rounded = _bounded(weight, origin / gain * 2.0**shift)
         if (rounded.magnitude() * gain).max() <= INT32_MAX:
-            # A weight of 1 moves the index by so much at full input; beyond a few steps it matters
-            # that few such weights are left.
-            step = CODE_MAX * gain / 2.0**shift
-            _check_weights(rounded, (step > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT), at)
+            if step is None:
+                # A weight of 1 moves the index by so much at full input; beyond a few steps it
+                # matters that few such weights are left.
+                moved = CODE_MAX * gain / 2.0**shift
+                is_coarse = (moved > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT)
+                _check_weights(rounded, is_coarse, at)
+            else:
+                _check_gain(rounded, gain, exact, shift, at)
             return scale, gain, shift, rounded
     raise UserError(
         at,
         "its weights or biases are too large for 32 bits",
         "train with weight decay: the layer is saturated for every input",
     )
+
+
+def _check_gain(rounded: _Rounded, gain: Floats, exact: Floats, shift: int, at: str) -> None:
+    """Refuses channels that one far larger channel would leave far from their learned steps."""
+    off = np.abs(gain - exact)
+    most = rounded.magnitude() * off / 2.0**shift
+    too_coarse = (off > COARSE_GAIN * exact) & (most > COARSE_STEPS)
+    if too_coarse.any():
+        channel = int(np.argmax(too_coarse))
+        raise UserError(
+            at,
+            f"output {channel} would have a gain of {int(gain[channel])} in place of "
+            f"{exact[channel]:.3g}: another output is too much larger",
+            "train with weight decay, or export with --dtype float32",
+        )
 
 
 def _peak(rounded: _Rounded) -> Floats:

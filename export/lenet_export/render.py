@@ -445,7 +445,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "title": _words(" trained on ".join(str(info[k]) for k in ("arch", "dataset") if k in info))
         or "image classifier",
         "images": _words(info.get("images", "")),
-        "parameters": sum(value.size for value in plan.model.params.values()),
+        "parameters": sum(layer.weight.size + layer.bias.size for layer in plan.layers),
         "rows": rows,
         "columns": columns,
         "channels": channels,
