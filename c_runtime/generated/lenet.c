@@ -18,6 +18,7 @@
  * rounded down, which is the code itself (relu) or its place in a table (sigmoid). The bias holds
  * the offset of the index, so that acc = 0 is index 0. The accumulators of the last layer are the
  * logits.
+
  *
  * Rows, not maps: a convolution with its pool needs only the last few rows of its input. They are
  * kept in rings, where row r is at r % size. Each row that completes a row of the next layer makes
@@ -3818,7 +3819,7 @@ LENET_PROVE(fc1_product, 1254667158 <= INT32_MAX);
 LENET_PROVE(fc2_acc, -616034 >= INT32_MIN && 958348 <= INT32_MAX);
 LENET_PROVE(fc2_product, 1796902205 <= INT32_MAX);
 LENET_PROVE(fc3_acc, -399545 >= INT32_MIN && 232501 <= INT32_MAX);
-LENET_PROVE(gap, 232501 - (-399545) <= INT32_MAX);
+LENET_PROVE(gap, 232501 - (int32_t)(-399545) <= INT32_MAX);
 
 #undef LENET_PROVE
 

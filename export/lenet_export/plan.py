@@ -30,6 +30,7 @@ import numpy.typing as npt
 from lenet_export.checkpoint import (
     GapRow,
     GapTable,
+    Grid,
     Model,
     Stage,
     check_chain,
@@ -159,6 +160,30 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """How weights of few bits lie in flash, several in a word, the first in its lowest bits.
+
+    A field is ``(weight + grid.peak) / grid.spacing``: not negative, so that a mask reads it.
+
+    Attributes:
+        grid: the integers that a weight can be.
+        word: the type of a word.
+        values: how many values of the input, one after the other, a word has all weights for.
+    """
+
+    grid: Grid
+    word: DType
+    values: int
+
+    @property
+    def about(self) -> str:
+        """What a word holds, in a few words."""
+        fields = 8 * self.word.itemsize // self.grid.bits
+        spacing = f" / {self.grid.spacing}" if self.grid.spacing > 1 else ""
+        return f"{fields} in a word, lowest bits first: (weight + {self.grid.peak}){spacing}"
+
+
+@dataclass(frozen=True)
 class Layout:
     """How a kernel wants a layer in memory: all that a plan knows of a CPU.
 
@@ -171,6 +196,7 @@ class Layout:
         reload: whether values are loaded again rather than kept, where registers are few.
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
             the input), and meets with weights of 0.
+        packing: of the weights; ``None`` where each has a number of its own.
     """
 
     kernel: str = "generic"
@@ -179,6 +205,7 @@ class Layout:
     unroll: int = 1
     reload: bool = False
     slack: int = 0
+    packing: Packing | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +317,25 @@ class Layer:
         """Values in one row of a convolution's kernel: its columns and input channels."""
         assert self.stage.kernel is not None
         return self.stage.kernel[1] * self.input_shape[2]
+
+    def row_fits(self, bits: int) -> bool:
+        """Whether no sum over one row of a convolution's kernel ever needs more than ``bits``."""
+        rows = self.weight.reshape(*self.weight.shape[:2], -1).astype(np.int64)
+        most = CODE_MAX * np.abs(rows).sum(axis=-1).max()
+        return self.integers is not None and bool(most < 2 ** (bits - 1))
+
+    def fits(self, bits: int) -> bool:
+        """Whether neither an accumulator nor a sum over packed weights ever needs more bits."""
+        summed = 0 if self.is_conv else _largest_packed(self.stage, self.inputs)
+        return self.integers is not None and self.integers.fits(bits) and summed < 2 ** (bits - 1)
+
+    def packed_fits(self, bits: int) -> bool:
+        """Whether no sum of codes times packed weights ever needs more than ``bits``, unsigned."""
+        grid = self.stage.grid
+        if grid is None:
+            return False
+        fields = (self.weight.astype(np.int64) + grid.peak) // grid.spacing
+        return bool(CODE_MAX * fields.reshape(len(fields), -1).sum(axis=1).max() < 2**bits)
 
     @property
     def multiply_adds(self) -> int:
@@ -561,6 +607,13 @@ def make_plan(
             step = None
             if stage.grid:
                 weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
+                if _largest_packed(stage, weight[0].size) > INT32_MAX:
+                    raise UserError(
+                        at,
+                        f"with {weight[0].size:,} inputs and bits {stage.bits} a sum could exceed "
+                        "32 bits",
+                        "train a smaller layer, or one with bits 8",
+                    )
                 step = model.params[f"{stage.name}/step"].astype(np.float64)
             weight, bias, integers = _quantize(weight, step, bias, scale, activation, at)
             scale = integers.output_scale
@@ -594,6 +647,11 @@ def make_plan(
             f"the score-gap table of {where} is of other weights: train again",
         )
     return plan
+
+
+def _largest_packed(stage: Stage, inputs: int) -> int:
+    """No sum over packed weights exceeds this: of code * field * spacing, or of code * peak."""
+    return CODE_MAX * inputs * 2 * stage.grid.peak if stage.grid else 0
 
 
 def _buffer_name(stage: Stage) -> str:

@@ -18,8 +18,9 @@ import jinja2
 import numpy as np
 
 from lenet_export import __version__, reference
+from lenet_export.checkpoint import Grid
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan
+from lenet_export.plan import F32, Array, Buffer, DType, Layer, Packing, Plan
 from lenet_export.targets import TARGETS
 
 KNOWN_IMAGES = 4
@@ -178,7 +179,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         autoescape=False,
     )
     units = {unit.name for unit in plan.units}
-    program_memory = TARGETS[plan.cpu].program_memory
+    program_memory = bool(TARGETS[plan.cpu].program_memory)
 
     def member(name: str) -> str:
         """Where a dense layer's input or output is."""
@@ -187,13 +188,82 @@ def _environment(plan: Plan) -> jinja2.Environment:
         return f"ws->shared.units.{name}" if name in units else f"ws->{name}"
 
     def acc_type(layer: Layer) -> str:
-        """The type of a layer's accumulators: of 24 bits where that is enough and worth it."""
-        is_narrow = program_memory and layer.integers and layer.integers.fits(24)
-        return "int24" if is_narrow else c_type(layer.bias.dtype)
+        """The type of a layer's accumulators: the narrowest that holds them, where that pays."""
+        if program_memory and layer.integers:
+            for bits, name in ((16, "int16_t"), (24, "int24")):
+                if layer.fits(bits):
+                    return name
+        return c_type(layer.bias.dtype)
+
+    def row_type(layer: Layer) -> str:
+        """The type of a sum over one row of a convolution's kernel, likewise."""
+        return "int16_t" if layer.row_fits(16) else acc_type(layer)
+
+    def flash(value: str, dtype: DType, is_copy: object = None) -> str:
+        """``value``, an element of a table or of its copy in RAM, read from where it is."""
+        return _from_flash(value, dtype) if program_memory and not is_copy else value
+
+    def weight_at(layer: Layer, row: str, index: str) -> str:
+        """The weight for input ``index`` in ``row`` of a table in which each output has its own."""
+        packing = layer.layout.packing
+        if packing is None:
+            return flash(f"{row}[{index}]", layer.weight.dtype)
+        word = flash(f"{row}[{index} / {packing.values}]", packing.word)
+        shift = _times(f"({index} % {packing.values})", packing.grid.bits)
+        return f"({_unpacked(packing.grid, f'{word} >> {shift}')})"
+
+    def weight_of(layer: Layer, output: int, index: str) -> str:
+        """The weight of the ``output``-th of a block, whose value is ``index``."""
+        packing = layer.layout.packing
+        if packing is None:
+            place = _plus(_times(index, layer.layout.block[0]), output)
+            return flash(f"weight[{place}]", layer.weight.dtype)
+        return f"(int8_t)({_unpacked(packing.grid, _field(packing, output))})"
+
+    def factor_of(layer: Layer, output: int, index: str) -> str:
+        """What a value is multiplied by for the ``output``-th of a block: its weight or field."""
+        packing = layer.layout.packing
+        if packing is None:
+            return weight_of(layer, output, index)
+        return f"({_field(packing, output)} & {2**packing.grid.bits - 1}u)"
+
+    def sum_type(layer: Layer) -> str:
+        """The type of a dense layer's sums of values and factors."""
+        if layer.layout.packing is None:
+            return acc_type(layer)
+        if program_memory and layer.packed_fits(16):
+            return "uint16_t"
+        return f"u{acc_type(layer)}"
+
+    def selects(layer: Layer) -> bool:
+        """Whether a bit says that a value is added: cheaper where a CPU can skip an instruction."""
+        packing = layer.layout.packing
+        return program_memory and packing is not None and packing.grid.bits == 1
+
+    def first_of(layer: Layer, unit: str) -> str:
+        """What the sum of a dense layer's unit begins with."""
+        if layer.layout.packing:
+            return "0"
+        return narrowed(flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype), layer)
+
+    def acc_of(layer: Layer, sum_: str, unit: str) -> str:
+        """The accumulator of a unit whose sum of values and factors is ``sum_``."""
+        packing = layer.layout.packing
+        if packing is None:
+            return sum_
+        bias = flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype)
+        product = _times(f"({acc_type(layer)}){sum_}", packing.grid.spacing)
+        return narrowed(bias, layer) + f" + ({product} - {_times('total', packing.grid.peak)})"
+
+    def narrowed(value: str, layer: Layer) -> str:
+        """``value`` in the type of a layer's accumulators."""
+        acc = acc_type(layer)
+        return value if acc == c_type(layer.bias.dtype) else f"({acc}){value}"
 
     environment.filters.update(
         acc_type=acc_type,
-        narrowed=lambda value, layer: f"(int24){value}" if acc_type(layer) == "int24" else value,
+        acc_of=acc_of,
+        narrowed=narrowed,
         and_border=lambda layer: " and its border" if layer.is_padded else "",
         bit_length=int.bit_length,
         bits=lambda dtype: dtype.itemsize * 8,
@@ -206,14 +276,18 @@ def _environment(plan: Plan) -> jinja2.Environment:
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
         does=does,
         doubled=lambda number: 2 * number,
-        flash=lambda value, dtype: _from_flash(value, dtype) if program_memory else value,
+        factor=factor_of,
+        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block[0],
+        first_of=first_of,
+        flash=flash,
         gathers=gathers,
         half_window=lambda layer: layer.stage.pool_size**2 // 2,
+        kernel_size=lambda layer: layer.layout.block[0] * layer.weight[0].size,
         last_row=lambda layer: layer.output_shape[0] - 1,
         left=lambda text, width: str(text).ljust(width),
         member=member,
         over=lambda name, number: name if number == 1 else f"{name} / {number}",
-        parens=lambda text: f"({text})" if " " in text else text,
+        parens=_parens,
         plus=_plus,
         pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
         places=places,
@@ -224,7 +298,10 @@ def _environment(plan: Plan) -> jinja2.Environment:
         vector_at=vector_at,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
         right=lambda text, width: str(text).rjust(width),
+        row_type=row_type,
         row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
+        selected=lambda _, output: f"word & {1 << output}",
+        selects=selects,
         short=lambda dtype: (
             "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
         ),
@@ -234,6 +311,9 @@ def _environment(plan: Plan) -> jinja2.Environment:
         window=lambda layer: layer.stage.pool_size**2,
         times16=lambda number: 16 * number,
         unit_pairs=unit_pairs,
+        sum_type=sum_type,
+        weight=weight_of,
+        weight_at=weight_at,
         weights=_weights,
         window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
         window_left=lambda layer: _times(f"{layer.row_step} * x + j", layer.input_shape[2]),
@@ -331,6 +411,16 @@ def _from_flash(value: str, dtype: DType) -> str:
     return f"({c_type(dtype)})pgm_read_{reader}(&{value})"
 
 
+def _field(packing: Packing, output: int) -> str:
+    """What has the field of the ``output``-th of a block in its lowest bits, in C."""
+    return f"word >> {packing.grid.bits * output}" if output else "word"
+
+
+def _unpacked(grid: Grid, place: str) -> str:
+    """A weight, from a word in C whose lowest bits are its field."""
+    return f"{_times(f'({place} & {2**grid.bits - 1})', grid.spacing)} - {grid.peak}"
+
+
 def _weights(layer: Layer, index: str) -> str:
     """The weights of block ``index`` (in C) of a layer, which may lie in several tables."""
     parts = [c for c in layer.constants if c.name.startswith(f"{layer.name}_weight")]
@@ -386,7 +476,12 @@ def spaced(number: int) -> str:
 def _times(name: str, factor: int) -> str:
     if factor == 1:
         return name
-    return f"{factor} * ({name})" if " " in name else f"{factor} * {name}"
+    return f"{factor} * {_parens(name)}"
+
+
+def _parens(text: str) -> str:
+    """``text``, in parentheses if it is of several words and not in them already."""
+    return f"({text})" if " " in text and not text.startswith("(") else text
 
 
 def _plus(name: str, number: int) -> str:
@@ -463,6 +558,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "ring_width": max((len(_declared(ring)) for ring in plan.rings), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
+        "is_packed": any(layer.layout.packing for layer in plan.layers),
         "is_padded": any(layer.is_padded for layer in plan.convs),
         "float_activations": sorted({layer.stage.activation for layer in plan.layers} - {"none"}),
         "has_mean": any(layer.stage.pool == "avg" for layer in plan.layers),

@@ -15,10 +15,11 @@ import time
 import numpy as np
 import pytest
 
+from few_bits import on_grids
 from lenet_export import checkpoint, cli, idx
 from lenet_export.plan import make_plan
 
-from .networks import CHAINS, named_model, on_grids
+from .networks import CHAINS, named_model
 
 PROGRAM = [sys.executable, "-m", "lenet_export.cli"]
 THREE = ["lenet.c", "lenet.h", "lenet.json"]

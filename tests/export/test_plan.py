@@ -9,13 +9,14 @@ import re
 import numpy as np
 import pytest
 
+from few_bits import FEW_BITS, on_grids
 from lenet_export import reference, verify
 from lenet_export.checkpoint import GRIDS, GapRow, GapTable, Stage
 from lenet_export.errors import UserError
 from lenet_export.plan import ACTIVATIONS, GAIN_MAX, make_plan
 from lenet_export.render import Options, render_c
 
-from .networks import CHAINS, DEEP, FEW_BITS, MLP, named_model, on_grids, random_model
+from .networks import CHAINS, DEEP, MLP, named_model, random_model
 
 
 @pytest.fixture(params=[*CHAINS, *GRIDS])
