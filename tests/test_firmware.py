@@ -131,6 +131,29 @@ def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed):
     assert data + bss + max(record.stack, record.self_test_stack) + CALLERS <= 2_048
 
 
+def test_the_arduino_sketch_answers_each_image_with_its_digit(built, packed, tmp_path):
+    path, plan = packed
+    board = built("atmega328p", model=path)
+    images = verify.stress_images(plan)[:20]
+    compile_ = [require("avr-g++"), "-mmcu=atmega328p", "-Os", "-I", board.generated]
+    compile_ += ["-include", ROOT / "tests/arduino/Arduino.h", "-x", "c++"]
+    sketch, library = ROOT / "c_runtime/examples/uno/uno.ino", tmp_path / "lenet.o"
+    subprocess.run(
+        [
+            *(require("avr-gcc"), "-mmcu=atmega328p", "-Os", "-std=c99", "-c", "-o", library),
+            board.generated / "lenet.c",
+        ],
+        check=True,
+    )
+    program, source, answer = (tmp_path / name for name in ("sketch.elf", "images", "answer"))
+    subprocess.run([*compile_, sketch, "-x", "none", library, "-o", program], check=True)
+    source.write_bytes(images.tobytes())
+    assert board.emulate(program, source, answer).returncode == 0
+    logits = reference.run_integers(plan, images)[plan.layers[-1].name]
+    expected = "".join(">" * 28 + f"{digit}\n" for digit in logits.argmax(1))
+    assert answer.read_text() == expected + ">"
+
+
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4", "riscv32", "avr"])
 def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, core):
     path, plan = packed

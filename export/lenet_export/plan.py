@@ -190,12 +190,15 @@ class Layout:
     Attributes:
         kernel: the name of the kernel's template.
         block: how many outputs the kernel computes at once: ``(channels, rows, columns)`` of a
-            pool window, ``(units,)`` of a dense layer; empty if the kernel has no such choice.
+            pool window, ``(units,)`` of a dense layer; of vectors on x86-64 ``(lanes, taps of a
+            lane, vectors, columns in a vector, pool windows)``, or ``(channels, columns)`` where
+            lanes are columns; empty if the kernel has no such choice.
         tables: the tables in flash in place of the plain ones; empty: the plain ones.
         unroll: how many turns of its inner loop the kernel writes out at most, or 0.
         reload: whether values are loaded again rather than kept, where registers are few.
+        whole: whether all rows of the input are kept, so that none has to move.
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
-            the input), and meets with weights of 0.
+            the input), and meets with weights of 0 or puts into lanes that are not used.
         packing: of the weights; ``None`` where each has a number of its own.
     """
 
@@ -204,6 +207,7 @@ class Layout:
     tables: tuple[Constant, ...] = ()
     unroll: int = 1
     reload: bool = False
+    whole: bool = False
     slack: int = 0
     packing: Packing | None = None
 
@@ -281,13 +285,28 @@ class Layer:
         return self.stage.pool_size
 
     @property
-    def ring_rows(self) -> int:
-        """Rows of padded input that one row of output needs: what a ring buffer must hold."""
+    def rows_read(self) -> int:
+        """Rows of padded input that one row of output needs."""
         assert self.stage.kernel is not None
         return self.stage.kernel[0] - 1 + self.row_step
 
     @property
-    def ring_values(self) -> int:
+    def strip_rows(self) -> int:
+        """Rows of padded input that the strip holds: those that are read at once, or all."""
+        return self.rows_padded if self.layout.whole else min(self.rows_read, self.rows_padded)
+
+    @property
+    def strip_is_whole(self) -> bool:
+        """Whether the strip holds all rows, so that it never moves on."""
+        return self.strip_rows == self.rows_padded
+
+    @property
+    def rows_moved(self) -> int:
+        """Rows that stay, and so move up, when a full strip moves on by ``row_step``."""
+        return 0 if self.strip_is_whole else self.strip_rows - self.row_step
+
+    @property
+    def strip_values(self) -> int:
         """Values in one padded row of the input of a convolution, slack included."""
         padded = (sum(self.padding[1]) + self.input_shape[1]) * self.input_shape[2]
         return padded + self.layout.slack
@@ -376,7 +395,7 @@ class Buffer:
     Attributes:
         name: in C.
         dtype: of its values.
-        shape: ``(rows, values in a row)`` of a ring, ``(values,)`` of another.
+        shape: ``(rows, values in a row)`` of a strip, ``(values,)`` of another.
         about: what it holds, in one line; may be empty.
     """
 
@@ -399,7 +418,6 @@ class Plan:
         model: what it was made from.
         cpu: the name of the layers' layout.
         optimize: what that layout puts first: ``speed``, ``ram`` or ``flash``.
-        aligned: whether every row and buffer in RAM begins at a whole word.
     """
 
     dtype: str
@@ -409,7 +427,6 @@ class Plan:
     model: Model
     cpu: str = "generic"
     optimize: str = "speed"
-    aligned: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -428,7 +445,7 @@ class Plan:
 
     @property
     def convs(self) -> list[Layer]:
-        """The convolutions: the layers that read a ring of rows."""
+        """The convolutions: the layers that read a strip of rows."""
         return [layer for layer in self.layers if layer.is_conv]
 
     @property
@@ -466,14 +483,14 @@ class Plan:
         return sum(constant.values.nbytes for constant in self.constants)
 
     @property
-    def rings(self) -> list[Buffer]:
+    def strips(self) -> list[Buffer]:
         """The last rows of the input of each convolution, while rows come in."""
         return [
             Buffer(
                 layer.source,
                 layer.source_dtype,
-                (layer.ring_rows, layer.ring_values),
-                f"the last {layer.ring_rows} rows: {layer.input_shape[1]} "
+                (layer.strip_rows, layer.strip_values),
+                f"{_kept(layer)}: {layer.input_shape[1]} "
                 + (
                     f"pixels of {layer.input_shape[2]} channels"
                     if layer.input_shape[2] > 1
@@ -493,19 +510,19 @@ class Plan:
 
     @property
     def units(self) -> list[Buffer]:
-        """The outputs of the hidden dense layers, in the place of the rings."""
+        """The outputs of the hidden dense layers, in the place of the strips."""
         return [_input_of(layer) for layer in self.dense_layers[1:]]
 
     @property
     def counter(self) -> Buffer:
-        """How many rows have been given; a word where the workspace must begin at one."""
-        return Buffer("row", U32 if self.aligned else U16, (), "image rows given so far")
+        """How many rows have been given."""
+        return Buffer("row", U16, (), "image rows given so far")
 
     @property
     def workspace_bytes(self) -> int:
         """Size of the workspace, where types have their natural alignment."""
-        rings, units = (_struct([_size(b) for b in part]) for part in (self.rings, self.units))
-        shared = max(rings[0], units[0]), max(rings[1], units[1])
+        strips, units = (_struct([_size(b) for b in part]) for part in (self.strips, self.units))
+        shared = max(strips[0], units[0]), max(strips[1], units[1])
         return _struct([_size(self.kept), _struct([shared]), _size(self.counter)])[0]
 
     @property
@@ -553,6 +570,10 @@ class Plan:
             digest.update(f"{constant.name} {values.dtype.name} {values.shape}".encode())
             digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
+
+
+def _kept(conv: Layer) -> str:
+    return "all rows" if conv.strip_is_whole else f"the last {conv.strip_rows} rows"
 
 
 def _input_of(dense: Layer, about: str = "") -> Buffer:
@@ -624,10 +645,10 @@ def make_plan(
         layers.append(
             Layer(stage, shape, source, source_dtype, output, output_dtype, weight, bias, integers)
         )
-        if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].ring_values) > SIZE_MAX:
+        if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].strip_values) > SIZE_MAX:
             raise UserError(
                 at,
-                f"its input has {layers[-1].rows_padded} rows of {layers[-1].ring_values} values, "
+                f"its input has {layers[-1].rows_padded} rows of {layers[-1].strip_values} values, "
                 f"border included",
                 f"supported: up to {SIZE_MAX} rows of {SIZE_MAX} values",
             )

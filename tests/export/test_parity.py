@@ -54,8 +54,13 @@ def can_run(cpu):
 
 
 #: Every CPU's kernels, each choice once. A machine without AVX-512 has no such tests: no package
-#: would bring it.
-TUNED = [(cpu, optimize) for cpu in TARGETS if can_run(cpu) for optimize in choices(cpu)]
+#: would bring it. An Arduino Uno has an AVR's kernels, and no room for these networks.
+TUNED = [
+    (cpu, optimize)
+    for cpu in TARGETS
+    if cpu != "atmega328p" and can_run(cpu)
+    for optimize in choices(cpu)
+]
 IMITATED = str(Path(lenet_export.__file__).parent / "imitated")
 
 

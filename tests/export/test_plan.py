@@ -255,6 +255,12 @@ def test_the_model_id_changes_with_any_number_and_not_with_the_training_notes(bu
         assert make_plan(other, "int8").model_id != plan.model_id
 
 
+def test_the_lower_half_of_the_sigmoid_table_mirrors_the_upper_one():
+    """x86-64-v3 reads the upper half alone."""
+    table = ACTIVATIONS["sigmoid"](0).table
+    assert (255 - table[::-1] == table).all()
+
+
 # ---- Few bits --------------------------------------------------------------------------------
 
 
