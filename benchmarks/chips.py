@@ -4,8 +4,9 @@
     python benchmarks/chips.py --check     fails where a figure grew by more than 2 %
     python benchmarks/chips.py --update    writes figures.json and docs/instructions.png, on purpose
 
-Each core runs the plain C and its own kernels, gcc -O3. Instructions (AVR: cycles) are those of one
-image; the count must be the same for every image, and every logit that of the integer reference.
+Each core runs the plain C and its own kernels, gcc -O3; an Arduino Uno, -O2 and with weights of 2
+and 4 bits, which fit it. Instructions (AVR: cycles) are those of one image; the count must be the
+same for every image, and every logit that of the integer reference.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import chart
 import firmware
 import stack
 import stages
+from few_bits import FEW_BITS, on_grids
 from lenet_export import checkpoint, reference, verify
 from lenet_export.plan import Plan, make_plan
 from lenet_export.targets import choices
@@ -34,7 +36,7 @@ from lenet_export.targets import choices
 FOLDER = Path(__file__).parent
 FIGURES = FOLDER / "figures.json"
 LIMIT = 1.02
-FLAGS = "-O3 -gdwarf-4 -fstack-usage"
+FLAGS = "-gdwarf-4 -fstack-usage"
 #: The bytes by which the compiler's bound of the stack may exceed what is measured.
 STACK_SLACK = 128
 #: How far the firmware's own count, from a timer, may be from the traced one, which is exact.
@@ -48,7 +50,13 @@ CORES = {
     "cortex-m55": ("cortex-m55", "arm-none-eabi-"),
     "riscv32": ("riscv32", "riscv64-unknown-elf-"),
     "avr": ("avr", "avr-"),
+    "atmega328p": ("atmega328p", "avr-"),
 }
+#: How a core's code is compiled, where that is not -O3, and the bits of its layers' weights.
+LEVELS = {"atmega328p": "-O2"}
+BITS = {"atmega328p": FEW_BITS["fc1 of 2 bits, rest 4"]}
+#: What is called for an image, in this order, where that is not lenet_logits.
+FUNCTIONS = {"atmega328p": ("lenet_begin", "lenet_row", "lenet_finish")}
 CHECKED = ("instructions", "flash", "ram", "stack", "stack_bound")
 
 Figures = dict[str, dict[str, dict[str, Any]]]
@@ -57,7 +65,7 @@ Figures = dict[str, dict[str, dict[str, Any]]]
 def variants(core: str) -> list[tuple[str, str | None]]:
     """``--cpu`` and ``--optimize`` for a core; avr-gcc takes no array as long as generic's fc1."""
     own = CORES[core][0]
-    plain: list[tuple[str, str | None]] = [] if core == "avr" else [("generic", None)]
+    plain: list[tuple[str, str | None]] = [] if "avr-" in CORES[core] else [("generic", None)]
     return plain + [(own, optimize) for optimize in choices(own)]
 
 
@@ -77,28 +85,39 @@ def compilers() -> dict[str, str]:
 def trace(built: firmware.Firmware, core: str, image: Any) -> Any:
     """The addresses of one call of lenet_logits, and what each instruction took."""
     prefix = CORES[core][1]
-    symbols = output(f"{prefix}nm", built.program).splitlines()
-    (start,) = (line.split()[0] for line in symbols if line.endswith(" lenet_logits"))
+    symbols = dict(line.split()[::-2] for line in output(f"{prefix}nm", built.program).splitlines())
+    calls = FUNCTIONS.get(core, ("lenet_logits",))
+    starts = [int(symbols[function], 16) for function in calls]
     source, record, out = (built.folder / name for name in ("image", "record", "trace"))
     source.write_bytes(image.tobytes())
-    if core == "avr":
-        done = built.emulate(built.program, source, record, start, str(out))
+    if prefix == "avr-":
+        functions = ",".join(map(hex, starts))
+        done = built.emulate(built.program, source, record, functions, str(out))
     else:
         plugin = built.folder / "trace.so"
         flags = ["-std=c99", "-O2", "-shared", "-fPIC", "-DPLUGIN_VERSION=1"]
         output("gcc", *flags, "-o", plugin, FOLDER / "trace.c")
-        options = f"-plugin {plugin},start=0x{start},out={out}"
+        options = f"-plugin {plugin},start={starts[0]:#x},out={out}"
         done = built.emulate(built.program, source, record, QEMU_OPTIONS=options)
     if done.returncode != 0:
         raise RuntimeError(done.stdout)
     numbers = np.fromfile(out, np.uint32)
-    if core == "avr":
-        return numbers[::2], numbers[1::2]
-    return numbers, np.ones_like(numbers)
+    addresses, counts = (
+        numbers.reshape(-1, 2).T if prefix == "avr-" else (numbers, np.ones_like(numbers))
+    )
+    # The returns are the empty function's too, which the record leaves out.
+    is_return = np.append(np.isin(addresses[1:], starts), True)
+    return addresses[~is_return], counts[~is_return]
 
 
 def measure(
-    core: str, cpu: str, optimize: str | None, plan: Plan, images: Any, expected: Any, folder: Path
+    core: str,
+    cpu: str,
+    optimize: str | None,
+    plan: Plan,
+    images: Any,
+    expected: Any,
+    folder: Path,
 ) -> dict[str, Any]:
     """The figures of one variant.
 
@@ -106,23 +125,25 @@ def measure(
         SystemExit: a logit is wrong, images take unequal time, or two ways of counting disagree.
     """
     name, prefix = " ".join([core, cpu, optimize or ""]).strip(), CORES[core][1]
-    built = firmware.build(core, folder, cpu, optimize, CMAKE_C_FLAGS_RELEASE=FLAGS)
-    record = built.run(images, emulators=2 if core == "avr" else 1)
+    flags = f"{LEVELS.get(core, '-O3')} {FLAGS}"
+    model = folder / "model.safetensors"
+    checkpoint.save(plan.model, model)
+    built = firmware.build(core, folder, cpu, optimize, model, CMAKE_C_FLAGS_RELEASE=flags)
+    record = built.run(images, emulators=2 if prefix == "avr-" else 1)
     if record.self_test != 0 or (record.logits != expected).any():
         sys.exit(f"{name}: logits differ from the reference: the figures mean nothing")
     if record.counts.min() != record.counts.max():
         sys.exit(f"{name}: {record.counts.min()} to {record.counts.max()} an image: not constant")
     addresses, counts = trace(built, core, images[0])
-    # The return is the empty function's too, which the record leaves out.
-    parts = stages.attribute(
-        addresses[:-1], counts[:-1], built.program, f"{prefix}addr2line", plan.layers
-    )
+    parts = stages.attribute(addresses, counts, built.program, f"{prefix}addr2line", plan.layers)
     if abs(sum(parts.values()) - record.counts[0]) > COUNT_SLACK:
         sys.exit(f"{name}: traced {sum(parts.values())}, counted {record.counts[0]}")
     (usage,) = folder.rglob("lenet.c.su")
     edges = stack.calls(built.program, f"{prefix}objdump")
-    pushed = 3 if core == "avr" else 0
-    bound = stack.bound(stack.frames(usage), edges, "lenet_logits", pushed)
+    pushed = {"avr": 3, "atmega328p": 2}.get(core, 0)
+    frames = stack.frames(usage)
+    calls = FUNCTIONS.get(core, ("lenet_logits",))
+    bound = max(stack.bound(frames, edges, function, pushed) for function in calls)
     (compiled,) = folder.rglob("lenet.c.obj")
     text, data, bss = map(int, output(f"{prefix}size", compiled).splitlines()[1].split()[:3])
     if data or bss:
@@ -143,20 +164,19 @@ def measure(
 
 def measure_all(cores: Iterable[str], count: int) -> Figures:
     """The figures of every variant of ``cores`` over ``count`` made-up images."""
-    plan = make_plan(
-        checkpoint.load(FOLDER.parent / "export/lenet_export/models/mnist.safetensors"), "int8"
-    )
-    made = verify.stress_images(plan)
-    noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
-    images = np.concatenate([made, noise])[:count]
-    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
+    bundled = checkpoint.load(FOLDER.parent / "export/lenet_export/models/mnist.safetensors")
     figures: Figures = {}
     for core in cores:
-        few = slice(0, 16 if core == "avr" else count)
+        bits = BITS.get(core, ["8"] * len(bundled.stages))
+        plan = make_plan(on_grids(bundled, bits), "int8")
+        made = verify.stress_images(plan)
+        noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
+        images = np.concatenate([made, noise])[: 16 if "avr-" in CORES[core] else count]
+        expected = reference.run_integers(plan, images)[plan.layers[-1].name]
         for cpu, optimize in variants(core):
             with tempfile.TemporaryDirectory() as folder:
                 figures.setdefault(core, {})[f"{cpu} {optimize or ''}".strip()] = measure(
-                    core, cpu, optimize, plan, images[few], expected[few], Path(folder)
+                    core, cpu, optimize, plan, images, expected, Path(folder)
                 )
     return figures
 
@@ -184,7 +204,7 @@ def show(figures: Figures) -> None:
     if not figures:
         sys.exit("lenet-export has no --cpu for these cores")
     names = list(next(iter(next(iter(figures.values())).values()))["stages"])
-    table = Table(title="One image, -O3: instructions (AVR: cycles), thousands; bytes")
+    table = Table(title="One image: instructions (AVR: cycles), thousands; bytes")
     for head in ("core", "--cpu"):
         table.add_column(head)
     for head in ("total", *names, "flash", "RAM", "stack", "bound"):

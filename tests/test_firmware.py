@@ -14,6 +14,7 @@ import pytest
 
 import firmware
 from export.networks import named_model
+from few_bits import FEW_BITS, on_grids
 from lenet_export import checkpoint, reference, verify
 from lenet_export.plan import make_plan
 from lenet_export.targets import choices
@@ -31,13 +32,17 @@ ARM = ("arm-none-eabi-gcc", "qemu-system-arm")
 TOOLS = dict.fromkeys(CPUS, ARM) | {
     "riscv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
     "avr": ("avr-gcc",),
+    "atmega328p": ("avr-gcc",),
 }
+#: The cores that the bundled model does not fit as plain C; by which --cpu a small one does.
+SMALL = {"avr": "generic", "atmega328p": "atmega328p"}
 
 #: Each core with the plain C, and with its own kernels. avr-gcc takes no array as long as fc1's.
-VARIANTS = [(core, "generic", None) for core in CPUS if core != "avr"] + [
+VARIANTS = [(core, "generic", None) for core in CPUS if core not in SMALL] + [
     (core, cpu, optimize) for core, cpu in CPUS.items() for optimize in choices(cpu)
 ]
 IMAGES = 1000
+CALLERS = 128  # bytes of stack of the sketch's own functions, a row of pixels among them
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +57,15 @@ def images(request, int8_plan):
 def expected(images, int8_plan):
     """The logits of the JAX reference."""
     return reference.run_integers(int8_plan, images)[int8_plan.layers[-1].name]
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory, bundled):
+    """The bundled model with weights of 2 and 4 bits, which fits an Arduino Uno: file and plan."""
+    model = on_grids(bundled, FEW_BITS["fc1 of 2 bits, rest 4"])
+    path = tmp_path_factory.mktemp("model") / "packed.safetensors"
+    checkpoint.save(model, path)
+    return path, make_plan(model, "int8")
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +100,10 @@ def small(tmp_path_factory):
 # ---- Each core ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("core", "cpu", "optimize"), VARIANTS)
+VARIANTS_OF_BUNDLED = [variant for variant in VARIANTS if variant[0] != "atmega328p"]
+
+
+@pytest.mark.parametrize(("core", "cpu", "optimize"), VARIANTS_OF_BUNDLED)
 def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     built, images, expected, core, cpu, optimize
 ):
@@ -97,6 +114,55 @@ def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     assert record.counts.min() == record.counts.max()
     assert 0 < record.stack < 2048
     assert 0 < record.self_test_stack < 2048
+
+
+def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed):
+    """32,768 bytes of flash and 2,048 of RAM hold tables, code, sketch, start-up code and stack."""
+    path, plan = packed
+    board = built("atmega328p", model=path)
+    record = board.run(images, emulators=2)
+    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
+    assert (record.logits != expected).sum() == 0
+    assert record.self_test == 0
+    assert record.counts.min() == record.counts.max() < 8_000_000
+    sizes = subprocess.check_output([require("avr-size"), board.program], text=True)
+    text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
+    assert text + data <= 32_768
+    assert data + bss + max(record.stack, record.self_test_stack) + CALLERS <= 2_048
+
+
+def test_the_arduino_sketch_answers_each_image_with_its_digit(built, packed, tmp_path):
+    path, plan = packed
+    board = built("atmega328p", model=path)
+    images = verify.stress_images(plan)[:20]
+    compile_ = [require("avr-g++"), "-mmcu=atmega328p", "-Os", "-I", board.generated]
+    compile_ += ["-include", ROOT / "tests/arduino/Arduino.h", "-x", "c++"]
+    sketch, library = ROOT / "c_runtime/examples/uno/uno.ino", tmp_path / "lenet.o"
+    subprocess.run(
+        [
+            *(require("avr-gcc"), "-mmcu=atmega328p", "-Os", "-std=c99", "-c", "-o", library),
+            board.generated / "lenet.c",
+        ],
+        check=True,
+    )
+    program, source, answer = (tmp_path / name for name in ("sketch.elf", "images", "answer"))
+    subprocess.run([*compile_, sketch, "-x", "none", library, "-o", program], check=True)
+    source.write_bytes(images.tobytes())
+    assert board.emulate(program, source, answer).returncode == 0
+    logits = reference.run_integers(plan, images)[plan.layers[-1].name]
+    expected = "".join(">" * 28 + f"{digit}\n" for digit in logits.argmax(1))
+    assert answer.read_text() == expected + ">"
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4", "riscv32", "avr"])
+def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, core):
+    path, plan = packed
+    images = verify.stress_images(plan)[:60]
+    record = built(core, model=path).run(images, emulators=2)
+    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
+    assert (record.logits != expected).sum() == 0
+    assert record.self_test == 0
+    assert record.counts.min() == record.counts.max()
 
 
 def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
@@ -111,7 +177,7 @@ def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
 
 @pytest.mark.parametrize("core", CPUS)
 def test_the_counter_of_a_core_is_exact(built, small, core):
-    board = built(core, "generic", model=small[0])
+    board = built(core, SMALL.get(core, "generic"), model=small[0])
     done = board.emulate(board.folder / "check_count")
     assert done.returncode == 0, done.stdout
     counted = re.findall(r"^(\d+) loops of 8: counted (\d+)$", done.stdout, re.MULTILINE)
@@ -122,7 +188,9 @@ def test_the_counter_of_a_core_is_exact(built, small, core):
 @pytest.mark.parametrize("core", CPUS)
 def test_the_tests_of_a_preset_pass(built, small, core):
     """With the committed export where it fits, and so with the picture of a digit."""
-    folder = built(core, "generic", model=small[0] if core == "avr" else None).folder
+    folder = built(
+        core, SMALL.get(core, "generic"), model=small[0] if core in SMALL else None
+    ).folder
     done = subprocess.run(
         ["ctest", "--test-dir", folder, "--output-on-failure"],
         env=os.environ | {"CI": "true"},
@@ -130,7 +198,7 @@ def test_the_tests_of_a_preset_pass(built, small, core):
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert f"100% tests passed, 0 tests failed out of {2 if core == 'avr' else 3}" in done.stdout
+    assert f"100% tests passed, 0 tests failed out of {2 if core in SMALL else 3}" in done.stdout
 
 
 def test_the_trace_of_an_avr_has_the_cycles_of_the_record(built, small, tmp_path):
@@ -200,8 +268,8 @@ def program_with_a_broken_weight(board, plan, folder):
 
 @pytest.mark.parametrize("core", [*CPUS, "host"])
 def test_the_self_test_finds_one_broken_bit_of_the_weights(built, small, int8_plan, tmp_path, core):
-    path, plan = small if core == "avr" else (None, int8_plan)
-    board = built(core, "generic", model=path)
+    path, plan = small if core in SMALL else (None, int8_plan)
+    board = built(core, SMALL.get(core, "generic"), model=path)
     broken = program_with_a_broken_weight(board, plan, tmp_path)
     whole, done = board.emulate(board.program), board.emulate(broken)
     assert (whole.returncode, whole.stdout.strip()) == (0, "self-test passed")
@@ -215,10 +283,10 @@ def test_the_self_test_finds_one_broken_bit_of_the_weights(built, small, int8_pl
     assert record.read_bytes()[-4:] == b"\1\0\0\0"
 
 
-@pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", "host"])
+@pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", "atmega328p", "host"])
 def test_an_input_that_ends_within_an_image_is_told(built, small, tmp_path, core):
     path, plan = small
-    board = built(core, "generic", model=path)
+    board = built(core, SMALL.get(core, "generic"), model=path)
     size = int(np.prod(plan.input_shape))
     for length, status in ((2 * size, 0), (2 * size - 1, 2), (2 * size + 1, 2), (0, 0)):
         (tmp_path / "images").write_bytes(bytes(length))

@@ -17,6 +17,7 @@
  */
 #include "board.h"
 #include "lenet.h"
+#include "record.h"
 
 typedef void network(lenet_workspace *ws, const uint8_t *image, int32_t *logits);
 
@@ -42,25 +43,6 @@ static uint32_t count_of(network *function)
     return board_count();
 }
 
-/* Fills the stack with a colour, up to its own frame, which what is measured surely overwrites. */
-static void paint(uint8_t colour)
-{
-    volatile uint8_t *end = board_stack_pointer();
-    for (volatile uint8_t *byte = board_stack_limit(); byte < end; byte++) {
-        *byte = colour;
-    }
-}
-
-/* How far below the top the stack has lost its colour, in bytes. */
-static uint32_t depth(uint8_t colour, const volatile uint8_t *top)
-{
-    const volatile uint8_t *byte = board_stack_limit();
-    while (byte < top && *byte == colour) {
-        byte++;
-    }
-    return (uint32_t)(top - byte);
-}
-
 /* The bytes of stack that lenet_logits or lenet_self_test needs below the frame of this function.
  *
  * Two colours, since a byte that was written may have the colour by chance. */
@@ -79,30 +61,6 @@ static uint32_t stack_of(int is_self_test)
         most = bytes > most ? bytes : most;
     }
     return most;
-}
-
-static void write_number(uint32_t number)
-{
-    uint8_t bytes[4];
-    for (int i = 0; i < 4; i++) {
-        bytes[i] = (uint8_t)(number >> (8 * i) & 255);
-    }
-    board_write(bytes, sizeof bytes);
-}
-
-static const char *text_of(lenet_self_test_result result)
-{
-    switch (result) {
-    case LENET_SELF_TEST_PASSED:
-        return "self-test passed\n";
-    case LENET_SELF_TEST_CONSTANTS:
-        return "self-test failed: the constants are not those of the model (CRC-32)\n"
-               "  write the program to flash again\n";
-    case LENET_SELF_TEST_ANSWERS:
-        break;
-    }
-    return "self-test failed: the constants are right, but known images give wrong logits\n"
-           "  suspect the RAM, the code in flash, or the compiler and its flags\n";
 }
 
 int main(int argc, char **argv)

@@ -3,7 +3,7 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model 202c4b01aab028a9fe62bf762cb0c9d9965326b7f3f2dc99083efd3b2e658df4
+ * Model bfc3934fdfc4e80a4722515d7368e46e8aaea3cbbf2ec1e88af71fc9b7288cd7
  *
  * From the image to the logits:
  *
@@ -3818,7 +3818,7 @@ LENET_PROVE(fc1_product, 1254667158 <= INT32_MAX);
 LENET_PROVE(fc2_acc, -616034 >= INT32_MIN && 958348 <= INT32_MAX);
 LENET_PROVE(fc2_product, 1796902205 <= INT32_MAX);
 LENET_PROVE(fc3_acc, -399545 >= INT32_MIN && 232501 <= INT32_MAX);
-LENET_PROVE(gap, 232501 - (-399545) <= INT32_MAX);
+LENET_PROVE(gap, 232501 - (int32_t)(-399545) <= INT32_MAX);
 
 #undef LENET_PROVE
 
@@ -3850,8 +3850,8 @@ static void move_u8(volatile uint8_t *to, const uint8_t *from, uint32_t count)
     }
 }
 
-/* Where row r of image and its border goes, in a strip of 6 rows. When it is full, it moves on by
- * 2 rows, as a row of pool1 does. */
+/* Makes room for row r of image and its border; to be called once for each, in order. The strip holds
+ * 6 rows. When it is full, it moves on by 2 rows, as a row of pool1 does. */
 static uint8_t *image_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -3867,8 +3867,8 @@ static uint8_t *image_place(lenet_workspace *ws, int r)
     return ws->shared.rows.image[4];
 }
 
-/* Where row r of pool1 goes, in a strip of 6 rows. When it is full, it moves on by
- * 2 rows, as a row of pool2 does. */
+/* Makes room for row r of pool1; to be called once for each, in order. The strip holds
+ * 6 rows. When it is full, it moves on by 2 rows, as a row of pool2 does. */
 static uint8_t *pool1_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -4024,7 +4024,7 @@ static void conv1_step(lenet_workspace *ws, int rows)
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
     int y = (int)ws->row;
-    volatile  uint8_t *to = image_place(ws, y + 2) + 2;
+    volatile uint8_t *to = image_place(ws, y + 2) + 2;
     for (int k = 0; k < 28; k++) {
         to[k] = (uint8_t)(row ? row[k] : 0);
     }

@@ -2,7 +2,10 @@
 
 The tensors are ``<layer>/kernel`` and ``<layer>/bias``, float32, in Flax's layout: a convolution's
 kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``. A
-layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``.
+layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``. A
+layer whose weights were trained for fewer than 8 bits has ``<layer>/step`` too, float32
+``(features,)``: the value of integer weight 1 of each channel. Its kernel holds ``step * integer``,
+the integers are those of its :class:`Grid`, and the steps of the last layer are all equal.
 The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 
 ``format``
@@ -45,6 +48,27 @@ NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
 POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
+Int8 = npt.NDArray[np.int8]
+
+
+class Grid(NamedTuple):
+    """The integers that a weight of few bits can be: -peak, -peak + spacing, ... peak.
+
+    Attributes:
+        bits: that one takes in flash.
+        peak: the largest.
+        spacing: of two neighbours.
+    """
+
+    bits: int
+    peak: int
+    spacing: int
+
+
+#: By what :attr:`Stage.bits` says. Weights of 8 bits have none: the export chooses their scale.
+GRIDS = {"4": Grid(4, 7, 1), "2": Grid(2, 3, 2), "1": Grid(1, 1, 2), "ternary": Grid(2, 1, 1)}
+BITS = ("8", *GRIDS)
+OFF_GRID = 1e-3  # steps that a weight may be beside its integer: the rounding of float32, and more
 
 
 @dataclass(frozen=True)
@@ -63,6 +87,8 @@ class Stage:
             the channels of each place or the units.
         pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
         pool_size: side and stride of the square window; 1 without a pool.
+        bits: of a weight in int8: ``8``, or what it was trained for: ``4``, ``2``, ``1``,
+            ``ternary``.
     """
 
     name: str
@@ -75,11 +101,17 @@ class Stage:
     pool_size: int = 1
     stride: int = 1
     norm: str = "none"
+    bits: str = "8"
 
     @property
     def norm_name(self) -> str:
         """What Flax calls the norm, whose parameters are ``scale`` and ``bias``."""
         return f"{self.name}_norm"
+
+    @property
+    def grid(self) -> Grid | None:
+        """The integers that its weights can be; ``None`` for 8 bits."""
+        return GRIDS.get(self.bits)
 
     def conv_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
@@ -318,7 +350,10 @@ def _stage(item: dict[str, Any]) -> Stage:
     if item.get("kernel") is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
-    texts = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool, stage.norm)
+    texts = (
+        *(stage.name, stage.kind, stage.activation, stage.padding),
+        *(stage.pool, stage.norm, stage.bits),
+    )
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{texts} are not all texts")
     _size((stage.features, stage.pool_size, stage.stride), 3)
@@ -346,6 +381,7 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
             ("padding", stage.padding, PADDINGS),
             ("pool", stage.pool, POOLS),
             ("norm", stage.norm, NORMS),
+            ("bits", stage.bits, BITS),
         ]:
             if value not in known:
                 raise UserError(
@@ -393,6 +429,8 @@ def _check_tensors(path: Path, model: Model) -> None:
         if stage.norm != "none":
             expected[f"{stage.norm_name}/scale"] = (stage.features,), says
             expected[f"{stage.norm_name}/bias"] = (stage.features,), says
+        if stage.grid:
+            expected[f"{stage.name}/step"] = (stage.features,), says
     for name in sorted(model.params.keys() | expected.keys()):
         if name not in expected:
             raise UserError(path, f"{name} belongs to no layer of its architecture", repair)
@@ -412,3 +450,52 @@ def _check_tensors(path: Path, model: Model) -> None:
                 f"{name} has {value[at]} at {at}, expected finite numbers",
                 "the training diverged; train again with a lower learning rate",
             )
+    for place, stage in enumerate(model.stages):
+        if stage.grid:
+            grid_weights(label(path, model.stages, place), model, stage)
+
+
+def grid_weights(at: str, model: Model, stage: Stage) -> Int8:
+    """The integers that the kernel of ``stage`` stands for, int8, in the kernel's shape.
+
+    Args:
+        at: the layer, for messages.
+        model: which has the stage's kernel and steps.
+        stage: of fewer than 8 bits.
+
+    Raises:
+        UserError: the steps are missing, not positive, or not all equal in the last layer; or a
+            weight is not its step times an integer of the grid.
+    """
+    again = "train again with lenet-train: a kernel and its steps are written together"
+    assert stage.grid is not None
+    _, peak, spacing = stage.grid
+    kernel, step = (model.params.get(f"{stage.name}/{what}") for what in ("kernel", "step"))
+    if kernel is None or step is None or step.shape != (stage.features,):
+        raise UserError(
+            at, f"has bits {stage.bits} and no step for each of its {stage.features} outputs", again
+        )
+    if not (np.isfinite(step) & (step > 0)).all():
+        worst = int(np.argmin(np.isfinite(step) & (step > 0)))
+        raise UserError(
+            at, f"the step of output {worst} is {step[worst]}, expected a positive number", again
+        )
+    if stage.name == model.stages[-1].name and (step != step[0]).any():
+        raise UserError(
+            at,
+            f"its steps differ, {step.min()} to {step.max()}: logits would not compare as integers",
+            "train the last layer with one step for all outputs",
+        )
+    exact = kernel.astype(np.float64) / step
+    index = np.clip(np.rint((exact + peak) / spacing), 0, 2 * peak // spacing)
+    weight = index * spacing - peak
+    off = ~(np.abs(exact - weight) <= OFF_GRID)
+    if off.any():
+        worst_at = tuple(int(i) for i in np.argwhere(off)[0])
+        raise UserError(
+            at,
+            f"{stage.name}/kernel at {worst_at} is {exact[worst_at]:.4g} of its steps; bits "
+            f"{stage.bits} allows {', '.join(map(str, range(-peak, peak + 1, spacing)))}",
+            again,
+        )
+    return weight.astype(np.int8)

@@ -14,7 +14,8 @@ for any input: both are bounded here over all of them.
 
 ``gain`` and ``shift`` are chosen first, and each channel's weight scale is then *defined* as the
 one that they stand for. So requantization has no scale error at all: its only rounding is the
-floor, and half a step for it is in the bias.
+floor, and half a step for it is in the bias. Weights of fewer than 8 bits were trained with their
+scale, which gain and shift then come as near as 32 bits allow.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.checkpoint import GapRow, GapTable, Model, Stage, check_chain, label
+from lenet_export.checkpoint import (
+    GapRow,
+    GapTable,
+    Grid,
+    Model,
+    Stage,
+    check_chain,
+    grid_weights,
+    label,
+)
 from lenet_export.errors import UserError
 from lenet_export.layer_norm import LayerNorm
 
@@ -42,6 +52,7 @@ GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
 COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
 COARSE_LOGIT = 2  # the same for the last layer, whose channels share one scale
+COARSE_GAIN = 1 / 64  # a gain that is farther from the learned step than this is coarse
 INT32_MAX = 2**31 - 1
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
@@ -219,6 +230,30 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """How weights of few bits lie in flash, several in a word, the first in its lowest bits.
+
+    A field is ``(weight + grid.peak) / grid.spacing``: not negative, so that a mask reads it.
+
+    Attributes:
+        grid: the integers that a weight can be.
+        word: the type of a word.
+        values: how many values of the input, one after the other, a word has all weights for.
+    """
+
+    grid: Grid
+    word: DType
+    values: int
+
+    @property
+    def about(self) -> str:
+        """What a word holds, in a few words."""
+        fields = 8 * self.word.itemsize // self.grid.bits
+        spacing = f" / {self.grid.spacing}" if self.grid.spacing > 1 else ""
+        return f"{fields} in a word, lowest bits first: (weight + {self.grid.peak}){spacing}"
+
+
+@dataclass(frozen=True)
 class Layout:
     """How a kernel wants a layer in memory: all that a plan knows of a CPU.
 
@@ -234,6 +269,7 @@ class Layout:
         whole: whether all rows of the input are kept, so that none has to move.
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
             the input), and meets with weights of 0 or puts into lanes that are not used.
+        packing: of the weights; ``None`` where each has a number of its own.
     """
 
     kernel: str = "generic"
@@ -243,6 +279,7 @@ class Layout:
     reload: bool = False
     whole: bool = False
     slack: int = 0
+    packing: Packing | None = None
 
 
 @dataclass(frozen=True)
@@ -373,6 +410,25 @@ class Layer:
         """Values in one row of a convolution's kernel: its columns and input channels."""
         assert self.stage.kernel is not None
         return self.stage.kernel[1] * self.input_shape[2]
+
+    def row_fits(self, bits: int) -> bool:
+        """Whether no sum over one row of a convolution's kernel ever needs more than ``bits``."""
+        rows = self.weight.reshape(*self.weight.shape[:2], -1).astype(np.int64)
+        most = CODE_MAX * np.abs(rows).sum(axis=-1).max()
+        return self.integers is not None and bool(most < 2 ** (bits - 1))
+
+    def fits(self, bits: int) -> bool:
+        """Whether neither an accumulator nor a sum over packed weights ever needs more bits."""
+        summed = 0 if self.is_conv else _largest_packed(self.stage, self.inputs)
+        return self.integers is not None and self.integers.fits(bits) and summed < 2 ** (bits - 1)
+
+    def packed_fits(self, bits: int) -> bool:
+        """Whether no sum of codes times packed weights ever needs more than ``bits``, unsigned."""
+        grid = self.stage.grid
+        if grid is None:
+            return False
+        fields = (self.weight.astype(np.int64) + grid.peak) // grid.spacing
+        return bool(CODE_MAX * fields.reshape(len(fields), -1).sum(axis=1).max() < 2**bits)
 
     @property
     def multiply_adds(self) -> int:
@@ -654,7 +710,8 @@ def make_plan(
         at = label(where, model.stages, place)
         last = place == len(model.stages) - 1
         # (..., inputs, outputs) -> (outputs, ..., inputs): C walks each output's weights in order.
-        weight = np.ascontiguousarray(np.moveaxis(model.params[f"{stage.name}/kernel"], -1, 0))
+        kernel: Array = model.params[f"{stage.name}/kernel"]
+        weight = np.ascontiguousarray(np.moveaxis(kernel, -1, 0))
         bias = model.params[f"{stage.name}/bias"]
         integers: Integers | None = None
         norm: LayerNorm | None = None
@@ -664,10 +721,28 @@ def make_plan(
         if dtype == "int8":
             activation = None if last else _activation(stage, model, at)
             codes = scale, zero_point
+            step = None
+            if stage.grid and norm:
+                raise UserError(
+                    at,
+                    f"has LayerNorm and weights of bits {stage.bits}: each channel has its own "
+                    "step, and LayerNorm compares channels",
+                    "train it with bits 8, or without the norm",
+                )
+            if stage.grid:
+                weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
+                if _largest_packed(stage, weight[0].size) > INT32_MAX:
+                    raise UserError(
+                        at,
+                        f"with {weight[0].size:,} inputs and bits {stage.bits} a sum could exceed "
+                        "32 bits",
+                        "train a smaller layer, or one with bits 8",
+                    )
+                step = model.params[f"{stage.name}/step"].astype(np.float64)
             if norm and activation:
                 weight, bias, integers, norm = _normed(weight, bias, codes, activation, norm, at)
             else:
-                weight, bias, integers = _quantize(weight, bias, codes, activation, at)
+                weight, bias, integers = _quantize(weight, step, bias, codes, activation, at)
             scale = integers.output_scale
             zero_point = activation.zero_point if activation else 0
         elif place == 0:
@@ -711,6 +786,11 @@ def make_plan(
             f"the score-gap table of {where} is of other weights: train again",
         )
     return plan
+
+
+def _largest_packed(stage: Stage, inputs: int) -> int:
+    """No sum over packed weights exceeds this: of code * field * spacing, or of code * peak."""
+    return CODE_MAX * inputs * 2 * stage.grid.peak if stage.grid else 0
 
 
 def _buffer_name(stage: Stage) -> str:
@@ -774,7 +854,8 @@ class _Rounded:
 
 
 def _quantize(
-    weight: npt.NDArray[np.float32],
+    weight: Array,
+    step: Floats | None,
     bias: npt.NDArray[np.float32],
     codes: tuple[float, int],
     activation: Activation | None,
@@ -782,11 +863,12 @@ def _quantize(
 ) -> tuple[Array, Array, Integers]:
     """The integers of one layer; the channel is the first axis of ``weight``.
 
+    Its weights are floats, or, with the ``step`` of each channel, integers already.
     Its input's ``codes`` have a scale and a zero point.
     """
     input_scale, input_zero = codes
     flat = weight.reshape(len(weight), -1).astype(np.float64)
-    if not flat.any(axis=1).all():
+    if step is None and not flat.any(axis=1).all():
         raise UserError(
             at,
             f"output {int(np.argmin(flat.any(axis=1)))} has only zero weights: it is the same for "
@@ -795,12 +877,13 @@ def _quantize(
         )
     requantize: Requantize | None = None
     if activation is None:
-        scale, rounded = _logits(flat, bias.astype(np.float64), codes, at)
+        scale, rounded = _logits(flat, step, bias.astype(np.float64), codes, at)
         output_scale = float(scale[0] * input_scale)
     else:
         origin = bias.astype(np.float64) * activation.steps + activation.offset
         index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(flat, origin, (index_scale, input_zero), at)
+        at_codes = index_scale, input_zero
+        scale, gain, shift, rounded = _fixed_point(flat, step, origin, at_codes, at)
         product_max = int((rounded.acc_max * gain).max())
         requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
         output_scale = activation.scale
@@ -813,7 +896,7 @@ def _quantize(
         rounded.acc_max.astype(np.int64),
         requantize,
     )
-    rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
+    rounded_weight = np.ascontiguousarray(rounded.weight.astype(np.int8).reshape(weight.shape))
     return rounded_weight, rounded.bias.astype(np.int32), integers
 
 
@@ -835,7 +918,8 @@ def _normed(
     scales = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
     if not flat.any():
         raise UserError(at, "has only zero weights", "train again")
-    rounded = _round(flat, scales, bias.astype(np.float64) / (scales * input_scale), input_zero)
+    integers_of = np.rint(flat / scales[:, None])
+    rounded = _bounded(integers_of, bias.astype(np.float64) / (scales * input_scale), input_zero)
     added = -rounded.acc_min.min()
     acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
     unit = float(scales[0] * input_scale)
@@ -859,12 +943,11 @@ def _normed(
     return rounded_weight, (rounded.bias + added).astype(np.int32), integers, norm
 
 
-def _round(flat: Floats, scale: Floats, bias: Floats, zero_point: int) -> _Rounded:
-    """Rounds the weights ``(channels, inputs)`` by their channel's scale, and the biases.
+def _bounded(weight: Floats, bias: Floats, zero_point: int) -> _Rounded:
+    """Integer weights ``(channels, inputs)`` and rounded biases, with what their sums can be.
 
     The biases take what the weights make of the input codes' zero point.
     """
-    weight = np.rint(flat / scale[:, None])
     bias = np.rint(bias) - zero_point * weight.sum(axis=1)
     return _Rounded(
         weight,
@@ -875,13 +958,15 @@ def _round(flat: Floats, scale: Floats, bias: Floats, zero_point: int) -> _Round
 
 
 def _logits(
-    flat: Floats, bias: Floats, codes: tuple[float, int], at: str
+    flat: Floats, step: Floats | None, bias: Floats, codes: tuple[float, int], at: str
 ) -> tuple[Floats, _Rounded]:
     """The last layer: one scale in all, so that logits compare as integers."""
     input_scale, input_zero = codes
-    scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
-    rounded = _round(flat, scale, bias / (scale * input_scale), input_zero)
-    _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
+    scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX) if step is None else step
+    weight = np.rint(flat / scale[:, None]) if step is None else flat
+    rounded = _bounded(weight, bias / (scale * input_scale), input_zero)
+    if step is None:
+        _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
     if max(gap, rounded.magnitude().max()) > INT32_MAX:
@@ -894,12 +979,13 @@ def _logits(
 
 
 def _fixed_point(
-    flat: Floats, origin: Floats, codes: tuple[float, int], at: str
+    flat: Floats, step: Floats | None, origin: Floats, codes: tuple[float, int], at: str
 ) -> tuple[Floats, Floats, int, _Rounded]:
     """The finest weight scales whose gain and shift never overflow 32 bits.
 
     Args:
         flat: weights ``(channels, inputs)``.
+        step: the value of weight 1 of each channel, where the weights are integers already.
         origin: the index of each channel where all inputs are 0.
         codes: the weight that adds one index step for each input code, and the code of 0.
         at: the layer, for messages.
@@ -912,24 +998,45 @@ def _fixed_point(
     would be large themselves, because one channel is out of all proportion, the layer is refused.
     """
     index_scale, input_zero = codes
-    wanted = np.abs(flat).max(axis=1) / WEIGHT_MAX / index_scale
+    wanted = (np.abs(flat).max(axis=1) / WEIGHT_MAX if step is None else step) / index_scale
     for shift in range(30, -1, -1):
-        gain = np.maximum(np.ceil(wanted * 2.0**shift), 1)
+        exact = wanted * 2.0**shift
+        gain = np.maximum(np.ceil(exact) if step is None else np.rint(exact), 1)
         if gain.max() > GAIN_MAX:
             continue
         scale = gain / 2.0**shift * index_scale
-        rounded = _round(flat, scale, origin / gain * 2.0**shift, input_zero)
+        weight = np.rint(flat / scale[:, None]) if step is None else flat
+        rounded = _bounded(weight, origin / gain * 2.0**shift, input_zero)
         if (rounded.magnitude() * gain).max() <= INT32_MAX:
-            # A weight of 1 moves the index by so much at full input; beyond a few steps it matters
-            # that few such weights are left.
-            step = CODE_MAX * gain / 2.0**shift
-            _check_weights(rounded, (step > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT), at)
+            if step is None:
+                # A weight of 1 moves the index by so much at full input; beyond a few steps it
+                # matters that few such weights are left.
+                moved = CODE_MAX * gain / 2.0**shift
+                is_coarse = (moved > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT)
+                _check_weights(rounded, is_coarse, at)
+            else:
+                _check_gain(rounded, gain, exact, shift, at)
             return scale, gain, shift, rounded
     raise UserError(
         at,
         "its weights or biases are too large for 32 bits",
         "train with weight decay: the layer is saturated for every input",
     )
+
+
+def _check_gain(rounded: _Rounded, gain: Floats, exact: Floats, shift: int, at: str) -> None:
+    """Refuses channels that one far larger channel would leave far from their learned steps."""
+    off = np.abs(gain - exact)
+    most = rounded.magnitude() * off / 2.0**shift
+    too_coarse = (off > COARSE_GAIN * exact) & (most > COARSE_STEPS)
+    if too_coarse.any():
+        channel = int(np.argmax(too_coarse))
+        raise UserError(
+            at,
+            f"output {channel} would have a gain of {int(gain[channel])} in place of "
+            f"{exact[channel]:.3g}: another output is too much larger",
+            "train with weight decay, or export with --dtype float32",
+        )
 
 
 def _peak(rounded: _Rounded) -> Floats:

@@ -18,9 +18,10 @@ import jinja2
 import numpy as np
 
 from lenet_export import __version__, layer_norm, reference
+from lenet_export.checkpoint import Grid
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan, activations_of
-from lenet_export.targets import TARGETS
+from lenet_export.plan import F32, Array, Buffer, DType, Layer, Packing, Plan, activations_of
+from lenet_export.targets import GENERIC, TARGETS
 
 KNOWN_IMAGES = 4
 #: Names of outputs: what is no variable of a loop, no value v, and no l.
@@ -112,8 +113,8 @@ def check_names(plan: Plan, prefix: str) -> None:
         suffixed = {
             f"{name}_{kind}"
             for kind in (
-                *("sum", "sums", "pool", "step", "layer", "weight", "bias", "gain", "taps", "gelu"),
-                *("gelu_table", "normalize", "norm_gain", "norm_bias"),
+                *("sum", "sums", "copy", "pool", "step", "layer", "weight", "bias", "gain", "taps"),
+                *("gelu", "gelu_table", "normalize", "norm_gain", "norm_bias"),
             )
         }
         for new in {output, f"{output}_row", f"{output}_place"} | suffixed:
@@ -186,7 +187,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         autoescape=False,
     )
     units = {unit.name for unit in plan.units}
-    program_memory = TARGETS[plan.cpu].program_memory
+    program_memory = bool(TARGETS[plan.cpu].program_memory)
 
     def member(name: str) -> str:
         """Where a dense layer's input or output is."""
@@ -195,13 +196,93 @@ def _environment(plan: Plan) -> jinja2.Environment:
         return f"ws->shared.units.{name}" if name in units else f"ws->{name}"
 
     def acc_type(layer: Layer) -> str:
-        """The type of a layer's accumulators: of 24 bits where that is enough and worth it."""
-        is_narrow = program_memory and layer.integers and layer.integers.fits(24)
-        return "int24" if is_narrow else c_type(layer.bias.dtype)
+        """The type of a layer's accumulators: the narrowest that holds them, where that pays."""
+        if program_memory and layer.integers:
+            for bits, name in ((16, "int16_t"), (24, "int24")):
+                if layer.fits(bits):
+                    return name
+        return c_type(layer.bias.dtype)
+
+    def narrow_sums(layer: Layer) -> list[dict[str, int]]:
+        """The bits and bounds of sums that a kernel keeps in fewer than 32; none or one."""
+        assert layer.integers is not None
+        offset = layer.bias if layer.layout.kernel == "smlad_bytes" else 0
+        narrow = {"int16_t": 16, "int24": 24}
+        bits = 24 if layer.layout.kernel == "smlad_bytes" else narrow.get(acc_type(layer), 32)
+        low, high = layer.integers.acc_min - offset, layer.integers.acc_max - offset
+        bounds = {"min": int(low.min()), "max": int(high.max())}
+        limits = {"bits": bits, "least": -(2 ** (bits - 1)), "most": 2 ** (bits - 1) - 1}
+        return [bounds | limits] if bits < 32 else []
+
+    def row_type(layer: Layer) -> str:
+        """The type of a sum over one row of a convolution's kernel, likewise."""
+        return "int16_t" if layer.row_fits(16) else acc_type(layer)
+
+    def flash(value: str, dtype: DType, is_copy: object = None) -> str:
+        """``value``, an element of a table or of its copy in RAM, read from where it is."""
+        return _from_flash(value, dtype) if program_memory and not is_copy else value
+
+    def weight_at(layer: Layer, row: str, index: str) -> str:
+        """The weight for input ``index`` in ``row`` of a table in which each output has its own."""
+        packing = layer.layout.packing
+        if packing is None:
+            return flash(f"{row}[{index}]", layer.weight.dtype)
+        word = flash(f"{row}[{index} / {packing.values}]", packing.word)
+        shift = _times(f"({index} % {packing.values})", packing.grid.bits)
+        return f"({_unpacked(packing.grid, f'{word} >> {shift}')})"
+
+    def weight_of(layer: Layer, output: int, index: str) -> str:
+        """The weight of the ``output``-th of a block, whose value is ``index``."""
+        packing = layer.layout.packing
+        if packing is None:
+            place = _plus(_times(index, layer.layout.block[0]), output)
+            return flash(f"weight[{place}]", layer.weight.dtype)
+        return f"(int8_t)({_unpacked(packing.grid, _field(packing, output))})"
+
+    def factor_of(layer: Layer, output: int, index: str) -> str:
+        """What a value is multiplied by for the ``output``-th of a block: its weight or field."""
+        packing = layer.layout.packing
+        if packing is None:
+            return weight_of(layer, output, index)
+        return f"({_field(packing, output)} & {2**packing.grid.bits - 1}u)"
+
+    def sum_type(layer: Layer) -> str:
+        """The type of a dense layer's sums of values and factors."""
+        if layer.layout.packing is None:
+            return acc_type(layer)
+        if program_memory and layer.packed_fits(16):
+            return "uint16_t"
+        return f"u{acc_type(layer)}"
+
+    def selects(layer: Layer) -> bool:
+        """Whether a bit says that a value is added: cheaper where a CPU can skip an instruction."""
+        packing = layer.layout.packing
+        return program_memory and packing is not None and packing.grid.bits == 1
+
+    def first_of(layer: Layer, unit: str) -> str:
+        """What the sum of a dense layer's unit begins with."""
+        if layer.layout.packing:
+            return "0"
+        return narrowed(flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype), layer)
+
+    def acc_of(layer: Layer, sum_: str, unit: str) -> str:
+        """The accumulator of a unit whose sum of values and factors is ``sum_``."""
+        packing = layer.layout.packing
+        if packing is None:
+            return sum_
+        bias = flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype)
+        product = _times(f"({acc_type(layer)}){sum_}", packing.grid.spacing)
+        return narrowed(bias, layer) + f" + ({product} - {_times('total', packing.grid.peak)})"
+
+    def narrowed(value: str, layer: Layer) -> str:
+        """``value`` in the type of a layer's accumulators."""
+        acc = acc_type(layer)
+        return value if acc == c_type(layer.bias.dtype) else f"({acc}){value}"
 
     environment.filters.update(
         acc_type=acc_type,
-        narrowed=lambda value, layer: f"(int24){value}" if acc_type(layer) == "int24" else value,
+        acc_of=acc_of,
+        narrowed=narrowed,
         and_border=lambda layer: " and its border" if layer.is_padded else "",
         bit_length=int.bit_length,
         bits=lambda dtype: dtype.itemsize * 8,
@@ -214,14 +295,20 @@ def _environment(plan: Plan) -> jinja2.Environment:
         does=does,
         doubled=lambda number: 2 * number,
         function=_function,
-        flash=lambda value, dtype: _from_flash(value, dtype) if program_memory else value,
+        factor=factor_of,
+        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block[0],
+        first_of=first_of,
+        flash=flash,
         gathers=gathers,
+        narrow_sums=narrow_sums,
+        inputs_read=lambda layer: layer.inputs + layer.layout.slack,
         half_window=lambda layer: layer.stage.pool_size**2 // 2,
+        kernel_size=lambda layer: layer.layout.block[0] * layer.weight[0].size,
         last_row=lambda layer: layer.output_shape[0] - 1,
         left=lambda text, width: str(text).ljust(width),
         member=member,
         over=lambda name, number: name if number == 1 else f"{name} / {number}",
-        parens=lambda text: f"({text})" if " " in text else text,
+        parens=_parens,
         plus=_plus,
         pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
         place_in=_place_in,
@@ -238,7 +325,10 @@ def _environment(plan: Plan) -> jinja2.Environment:
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
         product=lambda number, other: number * other,
         right=lambda text, width: str(text).rjust(width),
+        row_type=row_type,
         row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
+        selected=lambda _, output: f"word & {1 << output}",
+        selects=selects,
         short=lambda dtype: (
             "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
         ),
@@ -248,6 +338,9 @@ def _environment(plan: Plan) -> jinja2.Environment:
         window=lambda layer: layer.stage.pool_size**2,
         times16=lambda number: 16 * number,
         unit_pairs=unit_pairs,
+        sum_type=sum_type,
+        weight=weight_of,
+        weight_at=weight_at,
         weights=_weights,
         window_top=_window_top,
         window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
@@ -352,6 +445,16 @@ def _from_flash(value: str, dtype: DType) -> str:
         return f"pgm_read_float(&{value})"
     reader = {1: "byte", 2: "word", 4: "dword"}[dtype.itemsize]
     return f"({c_type(dtype)})pgm_read_{reader}(&{value})"
+
+
+def _field(packing: Packing, output: int) -> str:
+    """What has the field of the ``output``-th of a block in its lowest bits, in C."""
+    return f"word >> {packing.grid.bits * output}" if output else "word"
+
+
+def _unpacked(grid: Grid, place: str) -> str:
+    """A weight, from a word in C whose lowest bits are its field."""
+    return f"{_times(f'({place} & {2**grid.bits - 1})', grid.spacing)} - {grid.peak}"
 
 
 def _weights(layer: Layer, index: str) -> str:
@@ -524,7 +627,12 @@ def spaced(number: int) -> str:
 def _times(name: str, factor: int) -> str:
     if factor == 1:
         return name
-    return f"{factor} * ({name})" if " " in name else f"{factor} * {name}"
+    return f"{factor} * {_parens(name)}"
+
+
+def _parens(text: str) -> str:
+    """``text``, in parentheses if it is of several words and not in them already."""
+    return f"({text})" if " " in text and not text.startswith("(") else text
 
 
 def _plus(name: str, number: int) -> str:
@@ -599,7 +707,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "title": _words(" trained on ".join(str(info[k]) for k in ("arch", "dataset") if k in info))
         or "image classifier",
         "images": _words(info.get("images", "")),
-        "parameters": sum(value.size for value in plan.model.params.values()),
+        "parameters": sum(layer.weight.size + layer.bias.size for layer in plan.layers),
         "rows": rows,
         "columns": columns,
         "channels": channels,
@@ -625,6 +733,14 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
         "moved_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.rows_moved)
+        ),
+        "is_packed": any(layer.layout.packing for layer in plan.layers),
+        "sums_fields": any(
+            layer.layout.packing and layer.layout.kernel != GENERIC.template
+            for layer in plan.layers
+        ),
+        "scales_lanes": any(
+            layer.layout.kernel == "lanes" and layer.stage.pool == "avg" for layer in plan.layers
         ),
         "has_fold": any(layer.layout.block[3:4] > (1,) for layer in plan.layers),
         "name_width": max(len(layer.name) for layer in plan.layers),

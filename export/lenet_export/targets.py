@@ -13,9 +13,23 @@ from typing import Any
 import numpy as np
 
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, S32, U8, U16, Array, Constant, DType, Layer, Layout, Plan
+from lenet_export.plan import (
+    F32,
+    S32,
+    U8,
+    U16,
+    U32,
+    Array,
+    Constant,
+    DType,
+    Layer,
+    Layout,
+    Packing,
+    Plan,
+)
 
 S8, S16 = np.dtype(np.int8), np.dtype(np.int16)
+COPY_MAX = 512  # bytes of weights that are copied to the stack
 MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
 
@@ -35,9 +49,15 @@ class Kernel:
         """Whether it can compute ``layer``."""
         return True
 
-    def layout(self, layer: Layer) -> Layout:  # noqa: ARG002 - the plain one
+    def layout(self, layer: Layer) -> Layout:
         """How ``layer`` lies in memory for it."""
-        return Layout(self.template)
+        packing = packing_of(layer, outputs=1, most=U8)
+        if packing is None:
+            return Layout(self.template)
+        weight = layer.plain_constants[0]
+        values = packed(packing, weight.values[..., None])
+        about = f"{weight.about}, {packing.about}"
+        return Layout(self.template, tables=with_weights(layer, values, about), packing=packing)
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,37 @@ def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...
     """The tables of ``layer`` with other weights in front."""
     weight, *others = layer.plain_constants
     return replace(weight, values=np.ascontiguousarray(values), about=about), *others
+
+
+def packing_of(layer: Layer, outputs: int, most: DType) -> Packing | None:
+    """How weights that meet the same value lie in words.
+
+    Args:
+        layer: of any number of bits; ``None`` for 8 and for floats.
+        outputs: how many weights meet a value; a power of two.
+        most: the widest word that the CPU reads well.
+
+    The word is the widest that a row of weights fills exactly; if there is none, the narrowest.
+    """
+    grid = layer.stage.grid
+    if grid is None or layer.integers is None:
+        return None
+    row = layer.kernel_values if layer.is_conv else layer.inputs
+    each = outputs * grid.bits
+    words = [w for w in (U32, U16, U8) if each <= 8 * w.itemsize <= 8 * most.itemsize]
+    full = [w for w in words if row * each % (8 * w.itemsize) == 0] or words[-1:]
+    return Packing(grid, full[0], 8 * full[0].itemsize // each)
+
+
+def packed(packing: Packing, weight: Array) -> Array:
+    """Weights ``(..., values, outputs)`` in words ``(..., words)``; the last is filled up by 0."""
+    fields = (weight.astype(np.int64) + packing.grid.peak) // packing.grid.spacing
+    fill = [(0, 0)] * (fields.ndim - 2) + [(0, -fields.shape[-2] % packing.values), (0, 0)]
+    filled = np.pad(fields, fill)
+    shape = *filled.shape[:-2], -1, packing.values * filled.shape[-1]
+    words = filled.reshape(shape) << packing.grid.bits * np.arange(shape[-1])
+    values: Array = words.sum(axis=-1).astype(packing.word)
+    return values
 
 
 def _parts(table: Constant, most: int) -> list[Constant]:
@@ -97,52 +148,108 @@ class Blocked(Kernel):
     Attributes:
         sums: how many sums the CPU has registers for.
         dense_sums: the same in dense layers, whose weights need more registers; 0: as many.
+        short_sums: likewise, where sums fit 16 bits; 0: as many.
         rows: how many rows of a pool window at most are computed at once.
         unroll: how many turns of a convolution's inner loop are written out at most; of a dense
             layer's, which gains less by it, a quarter of them. 0: as the compiler likes.
         table_max: bytes that a table of weights may have; 0: any number.
         reload: whether a convolution loads values again rather than keeps them in registers.
+        word: the widest word of packed weights that the CPU reads well.
+        packs: whether it reads weights of few bits from words of several.
     """
 
     template: str = "blocked"
     sums: int = 8
     dense_sums: int = 0
+    short_sums: int = 0
     rows: int = 2
     unroll: int = 32
     table_max: int = 0
     reload: bool = False
+    word: DType = field(default=U32, kw_only=True)
+    packs: bool = field(default=True, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether the sums of a row of its pool window are a block of sensible size."""
-        return layer.stage.pool_size <= 4
+        """Whether the sums of a row of its pool window are a block of sensible size.
+
+        And whether there is room for a copy of a channel's weights, where they are packed.
+        """
+        is_copied = layer.is_conv and self.packs and layer.stage.grid is not None
+        return layer.stage.pool_size <= 4 and not (is_copied and layer.weight[0].size > COPY_MAX)
 
     def layout(self, layer: Layer) -> Layout:
         """The block, and the weights that meet one value side by side."""
         if not layer.is_conv:
-            units = divisor(layer.outputs, self.dense_sums or self.sums)
+            is_short = self.short_sums and layer.packed_fits(16)
+            units = self._outputs(
+                layer, self.short_sums if is_short else self.dense_sums or self.sums
+            )
             return self._layout(layer, (units,))
         size = layer.stage.pool_size
         rows, columns = divisor(size, self.rows), size
-        channels = divisor(layer.stage.features, self.sums // (rows * columns))
+        most = self.sums // (rows * columns)
+        if layer.stage.grid:
+            most = min(most, COPY_MAX // layer.weight[0].size)
+        channels = self._outputs(layer, most)
         return self._layout(layer, (channels, rows, columns))
+
+    def _outputs(self, layer: Layer, most: int) -> int:
+        """How many outputs a block of at most ``most`` has: blocks share them evenly.
+
+        Where weights are packed it is a power of two, as their bits are, so that a word holds all
+        that meet a value.
+        """
+        grid = layer.stage.grid
+        if grid is None or layer.integers is None or not self.packs:
+            return divisor(layer.stage.features, most)
+        power_of_two = layer.stage.features & -layer.stage.features
+        return divisor(power_of_two, min(most, 8 * self.word.itemsize // grid.bits))
 
     def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
         """The weights that meet one value side by side."""
         features = layer.stage.features
         shape = layer.plain_constants[0].values.shape[1:]
         blocks = layer.weight.reshape(features // block[0], block[0], *shape)
-        values = np.moveaxis(blocks, 1, -1).reshape(len(blocks), *shape[:-1], -1)
+        values = np.moveaxis(blocks, 1, -1)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row][kernel column, input channel" if layer.is_conv else "input"
         about = f"{layer.name}: weights [{what} / {block[0]}][{each}, {what} % {block[0]}]"
+        packing = packing_of(layer, block[0], self.word)
+        turn = packing.values if packing and not layer.is_conv else 1
+        if packing:
+            values, about = packed(packing, values), f"{about}, {packing.about}"
+        else:
+            values = values.reshape(len(blocks), *shape[:-1], -1)
         tables = with_weights(layer, values, about)
         if self.table_max:
             tables = *_parts(tables[0], self.table_max), *tables[1:]
         if layer.is_conv:
             unroll = min(layer.kernel_values, self.unroll)
         else:
-            unroll = self.unroll and divisor(layer.inputs, self.unroll // 4)
-        return Layout(self.template, block, tables, unroll, self.reload)
+            unroll = self.unroll and divisor(-(-layer.inputs // turn), self.unroll // 4 // turn)
+        return Layout(self.template, block, tables, unroll, self.reload, packing=packing)
+
+
+@dataclass(frozen=True)
+class Copied(Blocked):
+    """Convolutions of few bits, for CPUs that walk pointers better than they index them.
+
+    A channel's weights are unpacked to RAM once for each row of outputs.
+    """
+
+    template: str = "copied"
+    sums: int = 1
+    rows: int = 1
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it is a convolution whose weights are packed."""
+        is_packed = layer.stage.grid is not None and layer.integers is not None
+        return layer.is_conv and is_packed and super().suits(layer)
+
+    def layout(self, layer: Layer) -> Layout:
+        """A channel's weights in a row, at the places of one row of a pool window."""
+        layout = GENERIC.layout(layer)
+        return replace(layout, kernel=self.template, block=(1, 1, layer.stage.pool_size), unroll=0)
 
 
 @dataclass(frozen=True)
@@ -151,6 +258,7 @@ class Pairs(Blocked):
 
     template: str = "smlad"
     codes: DType = field(default=U16, kw_only=True)
+    packs: bool = field(default=False, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
         """Whether it is a convolution of integers."""
@@ -173,7 +281,7 @@ class Pairs(Blocked):
 
 
 @dataclass(frozen=True)
-class Quads(Blocked):
+class Quads(Kernel):
     """Layers by SMLAD on bytes: four codes at a time, two outputs in each halfword of weights.
 
     Attributes:
@@ -181,17 +289,16 @@ class Quads(Blocked):
     """
 
     template: str = "smlad_bytes"
-    sums: int = 4
-    rows: int = 1
-    unroll: int = 1
     units: int = 8
 
     def suits(self, layer: Layer) -> bool:
         """Whether its outputs come in pairs, and their sums without bias fit 24 bits."""
         if layer.integers is None or layer.stage.features % 2 or layer.stage.pool_size > 2:
             return False
-        if layer.is_conv and layer.kernel_values < 8:
-            return False  # nearly half of what it multiplies would be filled up
+        if layer.stage.grid:
+            return False  # bytes would be what few bits are to save
+        if layer.is_conv and 2 * (-layer.kernel_values % 4) > layer.kernel_values:
+            return False  # more than a third of what it multiplies would be filled up
         sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
         return bool(sums[0].min() >= -(2**23) and sums[1].max() < 2**23)
 
@@ -213,7 +320,7 @@ class Quads(Blocked):
         block = (outputs, 1, layer.stage.pool_size) if layer.is_conv else (outputs,)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % 4
         tables = with_weights(layer, values, about)
-        return Layout(self.template, block, tables, self.unroll, slack=slack)
+        return Layout(self.template, block, tables, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -221,10 +328,15 @@ class Vectors(Blocked):
     """Layers by Arm's MVE: 16 codes, less 128 each, and 16 weights of 8 bits at a time."""
 
     template: str = "mve"
+    packs: bool = field(default=False, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether it is a layer of integers, and its bias still fits with the 128s in it."""
-        if layer.integers is None or not super().suits(layer):
+        """Whether it is a layer of integers, and its bias still fits with the 128s in it.
+
+        A dense layer of few bits would lose what they are for: it has most of the weights.
+        """
+        is_packed = layer.stage.grid is not None and not layer.is_conv
+        if layer.integers is None or is_packed or not super().suits(layer):
             return False
         return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
 
@@ -423,7 +535,9 @@ class Target:
         headers: the headers of its compiler's intrinsics; where another machine verifies the C, it
             takes those in ``imitated/``.
         in_order: whether gcc is told to keep the order of loads until it has chosen registers.
-        program_memory: whether tables lie in a memory of their own, which ``avr/pgmspace.h`` reads.
+        program_memory: the bytes of tables for which there is room in a memory of their own, which
+            ``avr/pgmspace.h`` reads; 0: there is no such memory.
+        ram: the bytes that the workspace may have; 0: any number.
         saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
         flags: what its compiler must be told.
         moves_vectors: whether it has MVE, by which rows are moved.
@@ -435,7 +549,8 @@ class Target:
     kernels: dict[str, tuple[Kernel, ...]]
     headers: tuple[str, ...] = ()
     in_order: bool = False
-    program_memory: bool = False
+    program_memory: int = 0
+    ram: int = 0
     saturates: bool = False
     flags: tuple[str, ...] = ()
     moves_vectors: bool = False
@@ -456,12 +571,19 @@ class Target:
 
 VECTOR = 16  # bytes
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
-#: The lower 64 KB of an AVR's program memory, which LPM reads, less the interrupt vectors and the
-#: linker's trampolines.
-PROGRAM_MEMORY = 2**16 - 512
 OPTIMIZE = ("speed", "ram", "flash")
 GENERIC = Kernel()
 ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
+AVR: Any = {
+    "kernels": dict.fromkeys(
+        OPTIMIZE,
+        (
+            Copied(),
+            Blocked(sums=4, short_sums=8, rows=1, unroll=0, table_max=TABLE_MAX, word=U8),
+        ),
+    ),
+    "headers": ("avr/pgmspace.h",),
+}
 
 
 def _choices(
@@ -476,6 +598,8 @@ def _choices(
 
 
 #: By name of the CPU. A Cortex-M7 or M33 runs the code for the M4, a Cortex-M0+ that for the M0.
+#: LPM reads the lower 64 KB of an AVR, of which vectors and trampolines take a little; an Arduino
+#: Uno has 32 KB for tables and code, and 2 KB of RAM for workspace and stack.
 TARGETS = {
     "generic": Target(dict.fromkeys(OPTIMIZE, ())),
     "cortex-m0": Target(_choices(Blocked(sums=4, reload=True)), in_order=True),
@@ -490,11 +614,8 @@ TARGETS = {
         saturates=True,
         in_order=True,
     ),
-    "avr": Target(
-        _choices(Blocked(sums=4, rows=1, unroll=0, table_max=TABLE_MAX)),
-        headers=("avr/pgmspace.h",),
-        program_memory=True,
-    ),
+    "avr": Target(program_memory=2**16 - 512, **AVR),
+    "atmega328p": Target(program_memory=2**15 - 2**12, ram=2**11 - 2**8, **AVR),
     "x86-64-v3": Target(
         dict.fromkeys(
             OPTIMIZE,
@@ -579,23 +700,30 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
 
 
 def _check_program_memory(plan: Plan) -> None:
-    """Checks that an AVR can hold and read the tables of ``plan``.
+    """Checks that an AVR can hold and read the tables of ``plan``, and hold its workspace.
 
     Raises:
-        UserError: a table is too large for avr-gcc, or all are for the program memory in reach.
+        UserError: a table is too large for avr-gcc, or all are for the program memory in reach, or
+            the workspace is for the RAM.
     """
-    remedy = "train a smaller network, or take another --cpu"
+    remedy = (
+        "train with fewer bits (lenet-train --bits) or a smaller network, or take another --cpu"
+    )
+    target = TARGETS[plan.cpu]
     for constant in plan.constants:
         if constant.values.nbytes > TABLE_MAX:
             what = f"has {constant.values.nbytes:,} bytes; avr-gcc takes {TABLE_MAX:,} at most"
             raise UserError(f"table {constant.name}", what, remedy)
-    if plan.constant_bytes > PROGRAM_MEMORY:
-        raise UserError(
-            f"--cpu {plan.cpu}",
-            f"the constants have {plan.constant_bytes:,} bytes; an AVR's program memory that is "
-            f"read by 16-bit addresses has room for {PROGRAM_MEMORY:,}",
-            remedy,
-        )
+    for what, size, room in (
+        ("constants have", plan.constant_bytes, target.program_memory),
+        ("workspace has", plan.workspace_bytes, target.ram or plan.workspace_bytes),
+    ):
+        if size > room:
+            raise UserError(
+                f"--cpu {plan.cpu}",
+                f"the {what} {size:,} bytes; there is room for {room:,}",
+                remedy,
+            )
 
 
 def _codes(reader: Kernel, dtype: DType) -> DType:

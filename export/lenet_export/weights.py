@@ -26,7 +26,9 @@ min_gap          a reading is accepted if (largest logit - second largest) >= mi
 <layer>/kind     "conv" (cross-correlation) or "dense" (the input flattened in C order: row, column,
                  channel)
 <layer>/weight   conv: [output channel][kernel row][kernel column][input channel];
-                 dense: [unit][input]
+                 dense: [unit][input]. One number each, whatever bits it was trained for
+<layer>/bits     int8: what its weights were trained for: "8" (then the export rounded them), "4"
+                 (-7 to 7), "2" (-3, -1, 1, 3), "1" (-1, 1), "ternary" (-1, 0, 1)
 <layer>/bias     [output channel or unit]
 <layer>/stride   conv: rows and columns of input between two outputs
 <layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
@@ -116,6 +118,7 @@ def _arrays(layer: Layer) -> dict[str, Any]:
     if integers is None:
         return arrays
     arrays |= {
+        "bits": layer.stage.bits,
         "acc_min": integers.acc_min,
         "acc_max": integers.acc_max,
         "input_scale": integers.input_scale,

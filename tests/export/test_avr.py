@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lenet_export.checkpoint import Stage
+from few_bits import FEW_BITS, on_grids
+from lenet_export.checkpoint import GRIDS, Stage
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
@@ -21,9 +22,11 @@ from .networks import CHAINS, named_model, random_model
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
 
 
+@pytest.mark.parametrize("bits", ["8", *GRIDS])
 @pytest.mark.parametrize("chain", CHAINS)
-def test_avr_gcc_takes_a_chain_without_a_warning_and_puts_nothing_into_ram(chain, tmp_path):
-    plan = lay_out(make_plan(named_model(chain), "int8"), "avr", "speed")
+def test_avr_gcc_takes_a_chain_without_a_warning_and_puts_nothing_into_ram(chain, bits, tmp_path):
+    model = on_grids(named_model(chain), [bits] * len(CHAINS[chain]))
+    plan = lay_out(make_plan(model, "int8"), "avr", "speed")
     for name, data in render_c(plan, Options()).items():
         (tmp_path / name).write_bytes(data)
     library = tmp_path / "lenet.o"
@@ -64,6 +67,24 @@ def test_sums_that_need_more_than_24_bits_get_32(int8_plan):
 def test_constants_beyond_the_program_memory_are_refused():
     with pytest.raises(UserError, match=r"constants have 246,824 bytes.*room for 65,024"):
         lay_out(make_plan(named_model("lenet"), "float32"), "avr", "speed")
+
+
+def test_what_cannot_fit_an_arduino_uno_is_refused_with_a_remedy(bundled):
+    with pytest.raises(UserError, match=r"(?s)constants have 63,378 bytes.*28,672.*fewer bits"):
+        lay_out(make_plan(bundled, "int8"), "atmega328p", "speed")
+    wide = random_model((Stage("fc1", "dense", 4),), (60, 60, 1))
+    with pytest.raises(UserError, match=r"(?s)workspace has 3,602 bytes.*room for 1,792"):
+        lay_out(make_plan(wide, "int8"), "atmega328p", "speed")
+
+
+@pytest.mark.parametrize(("name", "size"), [*zip(FEW_BITS, (20_658, 21_378, 27_378), strict=True)])
+def test_the_tables_of_few_bits_are_as_small_as_their_bits(name, size, bundled):
+    plan = lay_out(make_plan(on_grids(bundled, FEW_BITS[name]), "int8"), "atmega328p", "speed")
+    assert plan.constant_bytes == size
+    bits = [GRIDS[b].bits if b in GRIDS else 8 for b in FEW_BITS[name]]
+    exact = sum(layer.weight.size * b for layer, b in zip(plan.layers, bits, strict=True)) / 8
+    tables = [c.values for c in plan.constants if "_weight" in c.name]
+    assert exact <= sum(table.nbytes for table in tables) <= exact + 16  # conv1's rows of 5 weights
 
 
 def test_a_table_beyond_what_avr_gcc_takes_is_refused():

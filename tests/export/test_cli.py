@@ -15,6 +15,7 @@ import time
 import numpy as np
 import pytest
 
+from few_bits import on_grids
 from lenet_export import checkpoint, cli, idx
 from lenet_export.plan import make_plan
 
@@ -227,6 +228,22 @@ def test_a_missing_a_surplus_and_a_half_tensor_are_told(model_file, capsys):
     assert "head/bias is float16, expected float32" in fails(capsys, "--model", model_file)
 
 
+def test_a_wrong_tensor_of_few_bits_is_told_whatever_is_printed(model_file, capsys):
+    model = on_grids(named_model("deep"), ["8", "2", "8", "8"])
+    for name, change, says in [
+        ("conv2/step", lambda step: step[:3], "conv2/step has shape (3,), expected (4,)"),
+        ("conv2/step", lambda step: -step, "conv2: the step of output 0 is -"),
+        ("conv2/kernel", lambda kernel: kernel * 1.1, "conv2/kernel at (0, 0, 0, 0) is"),
+        ("conv2/step", lambda _: None, "conv2/step is missing"),
+    ]:
+        params = model.params | {name: change(model.params[name])}
+        whole = {k: v.astype(np.float32) for k, v in params.items() if v is not None}
+        checkpoint.save(dataclasses.replace(model, params=whole), model_file)
+        for dtype in ("int8", "float32"):
+            message = fails(capsys, "--model", model_file, "--dtype", dtype)
+            assert says in message
+
+
 def with_metadata(model_file, change):
     """The file with a changed JSON object in its metadata."""
     data = model_file.read_bytes()
@@ -280,6 +297,9 @@ def with_gap_row(*row):
         (changed_stage(kind="lstm"), 'layer 2 of 4, conv2: kind "lstm" is not supported'),
         (changed_stage(padding="FULL"), 'padding "FULL" is not supported'),
         (changed_stage(activation="swish"), 'activation "swish" is not supported'),
+        (changed_stage(bits="3"), 'bits "3" is not supported'),
+        (changed_stage(bits=4), "metadata is damaged"),
+        (changed_stage(bits="2"), "conv2/step is missing"),
         (changed_stage(features=0), "metadata is damaged"),
         (changed_stage(kernel=None), "conv with kernel size None"),
         (changed_stage(kernel=[99, 99], padding="VALID"), "its output would have the shape"),
@@ -289,6 +309,16 @@ def with_gap_row(*row):
 def test_an_unknown_architecture_is_told(change, says, model_file, capsys):
     message = fails(capsys, "--model", with_metadata(model_file, change))
     assert says in message
+
+
+def test_a_checkpoint_without_the_field_bits_has_weights_of_8(model_file):
+    def without_bits(content):
+        for stage in content["stages"]:
+            del stage["bits"]
+        return content
+
+    model = checkpoint.load(with_metadata(model_file, without_bits))
+    assert [stage.bits for stage in model.stages] == ["8"] * 4
 
 
 def test_text_of_the_model_cannot_break_out_of_a_c_comment(model_file, tmp_path):

@@ -11,7 +11,9 @@ import jinja2
 import numpy as np
 import pytest
 
-from lenet_export import render, verify
+from few_bits import on_grids
+from lenet_export import render, targets, verify
+from lenet_export.checkpoint import GRIDS
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
@@ -244,12 +246,72 @@ VECTORS = {
     ),
     "columns from another x": ("float32", "x86-64-v3", "columns", "(x + place)", "place"),
 }
+#: The same where weights have few bits, and for an AVR's copies of weights.
+FEW = {
+    "word not moved on": ("cortex-m3", "weights", "word >>= {{ layer | field_bits }};", ""),
+    "word's last value lost": (
+        "cortex-m3",
+        "weights",
+        "n < {{ index | plus(layer.layout.packing.values) }}",
+        "n + 1 < {{ index | plus(layer.layout.packing.values) }}",
+    ),
+    "row's last value lost": ("cortex-m3", "weights", "n < {{ count }}", "n + 1 < {{ count }}"),
+    "row's words read one on": ("riscv32", "weights", 'weight[" ~ (', 'weight[1 + " ~ ('),
+    "total of nothing": ("cortex-m3", "weights", "total += in[k];", ""),
+    "total of all but one": (
+        "avr",
+        "weights",
+        "k < {{ layer.inputs }}",
+        "k + 1 < {{ layer.inputs }}",
+    ),
+    "bit says the contrary": ("avr", "blocked", "if ({{", "if (!({{ layer | selected(0) }}) && {{"),
+    "copy of another channel": (
+        "cortex-m3",
+        "weights",
+        'weights("first" | over(outputs | length))',
+        'weights("0")',
+    ),
+    "copy not moved on": ("cortex-m3", "weights", "*kernel++ =", "*kernel ="),
+    "kernel not moved on": ("avr", "copied", "kernel += {{ layer.kernel_values }};", ""),
+    "copied place swapped": ("avr", "copied", '"j" | plus(place.offset)', '"j"'),
+    "copied row swapped": ("avr", "layers", 'window_top("i")', "window_top"),
+    "input's row not moved on": ("avr", "copied", "in += {{ layer.strip_values }};", ""),
+    "sums without bias": ("avr", "copied", "= bias;", "= 0;"),
+    "row's sum lost": ("avr", "copied", "+= {{ place.sum }}", "= {{ place.sum }}"),
+}
+#: What prints how a weight is read: a CPU, and a function that is not in a template.
+READING = {
+    "field of another output": (
+        "cortex-m3",
+        render,
+        "_field",
+        lambda old: lambda packing, output: old(packing, output ^ 1),
+    ),
+    "weight off by one": (
+        "generic",
+        render,
+        "_unpacked",
+        lambda old: lambda grid, place: f"{old(grid, place)} + 1",
+    ),
+    "values of a word swapped": (
+        "avr",
+        targets,
+        "packed",
+        lambda old: lambda packing, weight: old(packing, weight[..., ::-1, :]),
+    ),
+}
 
 
 def is_found(dtype, target="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
     names = ("deep", "lenet", "mlp", "signed", "strided", "normed")
     return any(is_found_in(named_model(name), dtype, target) for name in names)
+
+
+def is_found_in_few_bits(cpu) -> bool:
+    """The same of networks with weights of few bits, of each width."""
+    models = [on_grids(named_model("lenet"), [bits] * 5) for bits in GRIDS]
+    return any(is_found_in(model, "int8", cpu) for model in models)
 
 
 def is_found_in(model, dtype, target) -> bool:
@@ -321,6 +383,25 @@ def test_the_templates_of_vectors_as_they_are_pass(dtype, cpu):
 @pytest.mark.parametrize("target", sorted({target for target, *_ in TUNED.values()}))
 def test_the_templates_of_tuned_kernels_as_they_are_pass(target):
     assert not is_found("int8", target)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_mutated_template_of_few_bits_is_found(name, monkeypatch):
+    cpu, *mutation = FEW[name]
+    mutate(*mutation, monkeypatch)
+    assert is_found_in_few_bits(cpu)
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_mutated_reading_of_few_bits_is_found(name, monkeypatch):
+    cpu, module, function, mutated = READING[name]
+    monkeypatch.setattr(module, function, mutated(getattr(module, function)))
+    assert is_found_in_few_bits(cpu)
+
+
+@pytest.mark.parametrize("cpu", ["generic", *sorted({cpu for cpu, *_ in FEW.values()})])
+def test_the_templates_of_few_bits_as_they_are_pass(cpu):
+    assert not is_found_in_few_bits(cpu)
 
 
 def mutate(template, old, new, monkeypatch):

@@ -7,7 +7,9 @@ import io
 import numpy as np
 import pytest
 
+from few_bits import on_grids
 from lenet_export import reference, verify
+from lenet_export.checkpoint import GRIDS
 from lenet_export.plan import make_plan
 from lenet_export.weights import render_npz
 
@@ -48,6 +50,17 @@ def compute(data, images):
                 acc = acc.mean((2, 4))
         x = acc
     return x
+
+
+@pytest.mark.parametrize("bits", GRIDS)
+def test_the_dump_of_few_bits_holds_their_integers(bits):
+    plan = make_plan(on_grids(named_model("deep"), [bits] * 4), "int8")
+    data = np.load(io.BytesIO(render_npz(plan)), allow_pickle=False)
+    images = verify.stress_images(plan, random=20)
+    assert (compute(data, images) == reference.network(plan, images)["head"]).all()
+    for layer in plan.layers:
+        assert str(data[f"{layer.name}/bits"]) == bits
+        assert set(data[f"{layer.name}/weight"].flat) <= {*range(-7, 8)}
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])

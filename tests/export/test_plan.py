@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from few_bits import FEW_BITS, on_grids
 from lenet_export import reference, verify
-from lenet_export.checkpoint import GapRow, GapTable, Stage
+from lenet_export.checkpoint import GRIDS, GapRow, GapTable, Stage
 from lenet_export.errors import UserError
 from lenet_export.plan import ACTIVATIONS, GAIN_MAX, make_plan
 from lenet_export.render import Options, render_c
@@ -19,8 +20,11 @@ from lenet_export.render import Options, render_c
 from .networks import CHAINS, DEEP, MLP, named_model, random_model
 
 
-@pytest.fixture(params=CHAINS)
+@pytest.fixture(params=[*CHAINS, *GRIDS])
 def any_plan(request):
+    """The plan of each chain, and of one with weights of fewer bits."""
+    if request.param in GRIDS:
+        return make_plan(on_grids(named_model("deep"), [request.param] * 4), "int8")
     return make_plan(named_model(request.param), "int8")
 
 
@@ -290,3 +294,104 @@ def test_the_lower_half_of_a_table_mirrors_the_upper_one_or_says_that_it_does_no
     assert activation.mirror == both
     if both:
         assert (both - activation.table[::-1].astype(int) == activation.table).all()
+
+
+# ---- Few bits --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", GRIDS)
+def test_weights_of_few_bits_are_the_integers_that_were_trained(bits):
+    model = on_grids(named_model("deep"), [bits] * 4)
+    plan = make_plan(model, "int8")
+    _, peak, spacing = GRIDS[bits]
+    for layer in plan.layers:
+        step = model.params[f"{layer.name}/step"]
+        exact = np.moveaxis(model.params[f"{layer.name}/kernel"] / step, -1, 0)
+        assert (layer.weight == np.rint(exact)).all()
+        assert layer.weight.dtype == np.int8
+        assert set(np.unique(layer.weight)) <= set(range(-peak, peak + 1, spacing))
+        assert layer.weight.max() == peak
+
+
+def test_gains_come_as_near_to_the_learned_steps_as_32_bits_allow(bundled):
+    for bits in FEW_BITS.values():
+        model = on_grids(bundled, bits)
+        plan = make_plan(model, "int8")
+        for layer in plan.layers:
+            if layer.stage.grid:
+                step = model.params[f"{layer.name}/step"]
+                half = 0.5 / layer.integers.requantize.gain if layer is not plan.layers[-1] else 0
+                assert (np.abs(step / layer.integers.weight_scale - 1) <= half + 1e-6).all()
+        integers = plan.layers[2].integers
+        assert (np.abs(integers.weight_scale / model.params["fc1/step"] - 1) < 1e-3).all()
+
+
+def test_the_logits_of_few_bits_are_near_those_of_the_same_weights_in_float(bundled):
+    model = on_grids(bundled, FEW_BITS["fc1 of 2 bits, rest 4"])
+    plan = make_plan(model, "int8")
+    images = verify.stress_images(plan, random=100)
+    integers = reference.network(plan, images)["fc3"] * plan.logit_scale
+    floats = reference.network(make_plan(model, "float32"), images)["fc3"]
+    assert np.abs(integers - floats).mean() < 0.03 * np.abs(floats).mean()
+
+
+def test_a_channel_of_zeros_has_a_scale_where_its_step_was_trained():
+    model = on_grids(named_model("mlp"), ["ternary", "8"])
+    model.params["fc1/kernel"][:, 3] = 0
+    plan = make_plan(model, "int8")
+    assert not plan.layers[0].weight[3].any()
+
+
+def with_steps(model, name, change):
+    """``model`` with other steps of a layer, and its kernel on their grid."""
+    step = model.params[f"{name}/step"]
+    new = change(step.copy())
+    kernel = np.rint(model.params[f"{name}/kernel"] / step) * new
+    params = model.params | {f"{name}/step": new, f"{name}/kernel": kernel.astype(np.float32)}
+    return dataclasses.replace(model, params=params)
+
+
+def test_a_step_out_of_all_proportion_is_refused():
+    model = on_grids(named_model("deep"), ["4"] * 4)
+
+    def grow(step):
+        step[1] *= np.float32(1e5)
+        return step
+
+    text = refused(with_steps(model, "conv2", grow))
+    assert "layer 2 of 4, conv2" in text
+    assert "gain of 1 in place of 0." in text
+
+
+def test_a_kernel_off_its_grid_is_refused_with_its_place_and_what_is_allowed():
+    model = on_grids(named_model("deep"), ["8", "2", "8", "8"])
+    step = model.params["conv2/step"]
+    for value in (0, 2, 5, 1.01):
+        kernel = model.params["conv2/kernel"].copy()
+        kernel[1, 0, 2, 3] = value * step[3]
+        changed = dataclasses.replace(model, params=model.params | {"conv2/kernel": kernel})
+        text = refused(changed)
+        assert f"conv2/kernel at (1, 0, 2, 3) is {value:g} of its steps" in text
+        assert "bits 2 allows -3, -1, 1, 3" in text
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
+def test_steps_that_are_not_positive_numbers_are_refused(value):
+    model = on_grids(named_model("deep"), ["8", "2", "8", "8"])
+    model.params["conv2/step"][2] = value
+    assert "the step of output 2 is" in refused(model)
+
+
+def test_a_last_layer_with_more_than_one_scale_is_refused():
+    model = on_grids(named_model("mlp"), ["8", "4"])
+    text = refused(with_steps(model, "fc2", lambda step: step * np.linspace(1, 2, 10, dtype="f4")))
+    assert "its steps differ" in text
+    assert "one step for all" in text
+
+
+def test_missing_steps_and_unknown_bits_are_refused():
+    stages = list(named_model("mlp").stages)
+    for bits, says in [("2", "no step for each of its 24"), ("3", 'bits "3" is not supported')]:
+        stages[0] = dataclasses.replace(stages[0], bits=bits)
+        model = dataclasses.replace(named_model("mlp"), stages=tuple(stages))
+        assert says in refused(model)

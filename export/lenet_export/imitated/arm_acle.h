@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 typedef int32_t int8x4_t;
-typedef int32_t uint8x4_t;
+typedef uint32_t uint8x4_t;
 typedef int32_t int16x2_t;
-typedef int32_t uint16x2_t;
+typedef uint32_t uint16x2_t;
 
 /* Clamps to 0 .. 2^bits - 1. */
 static inline uint32_t __usat(int32_t value, uint32_t bits)

@@ -1,98 +1,9 @@
-/* board.c - ATmega2560 at 16 MHz: UART 0 for input and output, timers 1 and 3 as the counter.
+/* board.c - ATmega2560: timers 1 and 3 are the counter; the rest is cores/avr.c.
  * SPDX-License-Identifier: 0BSD
- *
- * 2 Mbaud, 8 data bits, no parity, 1 stop bit. A line has no end, so the sender gives the number
- * of the input's bytes first, u32, lowest byte first; 0xFFFFFFFF stands for no input. The program
- * leaves its exit status in GPIOR0 and stops: it sleeps, with all interrupts off.
- *
- * The start-up code and the linker script are those of avr-libc.
  */
 #include "board.h"
 
-#include <avr/interrupt.h>
 #include <avr/io.h>
-#include <avr/sleep.h>
-
-extern uint8_t __heap_start[];
-
-static uint32_t input_left;
-
-static void stop(int status) __attribute__((noreturn));
-static void stop(int status)
-{
-    while (!(UCSR0A & _BV(UDRE0))) {
-    }
-    GPIOR0 = (uint8_t)status;
-    cli();
-    for (;;) {
-        sleep_mode();
-    }
-}
-
-/* main returns to avr-libc, which calls this; no destructor is ever registered. */
-void exit(int status)
-{
-    stop(status);
-}
-
-static uint8_t receive(void)
-{
-    uint8_t status;
-    do {
-        status = UCSR0A;
-    } while (!(status & _BV(RXC0)));
-    if (status & (_BV(DOR0) | _BV(FE0))) {
-        board_print("a byte of the input was lost\n");
-        stop(2);
-    }
-    return UDR0;
-}
-
-static void send(uint8_t byte)
-{
-    while (!(UCSR0A & _BV(UDRE0))) {
-    }
-    UDR0 = byte;
-}
-
-int board_open(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    UBRR0 = 0;
-    UCSR0A = _BV(U2X0);
-    UCSR0C = _BV(UCSZ01) | _BV(UCSZ00);
-    UCSR0B = _BV(RXEN0) | _BV(TXEN0);
-    for (uint8_t shift = 0; shift < 32; shift = (uint8_t)(shift + 8)) {
-        input_left |= (uint32_t)receive() << shift;
-    }
-    return input_left != 0xFFFFFFFF;
-}
-
-size_t board_read(uint8_t *bytes, size_t size)
-{
-    size_t done = 0;
-    while (done < size && input_left > 0) {
-        bytes[done] = receive();
-        done++;
-        input_left--;
-    }
-    return done;
-}
-
-void board_write(const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        send(bytes[i]);
-    }
-}
-
-void board_print(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        send((uint8_t)*text);
-    }
-}
 
 /* Timer 1 counts cycles, modulo 65,536; timer 3 counts 1,024 of them, roughly: it starts a few
  * cycles earlier and is read a few later. */
@@ -113,15 +24,4 @@ uint32_t board_count(void)
     /* The number next to coarse that is fine, modulo 65,536. */
     int16_t error = (int16_t)(fine - (uint16_t)coarse);
     return coarse + (uint32_t)(int32_t)error;
-}
-
-uint8_t *board_stack_limit(void)
-{
-    return __heap_start;
-}
-
-/* The stack pointer is one below the bytes in use; this call's return address is three of them. */
-uint8_t *board_stack_pointer(void)
-{
-    return (uint8_t *)(SP + 4);
 }

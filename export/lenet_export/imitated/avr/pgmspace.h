@@ -5,8 +5,9 @@
 
 #include <stdint.h>
 
-/* avr-gcc's own type; the accumulators that have it fit. */
+/* avr-gcc's own types; the accumulators that have them fit. */
 #define __int24 int32_t
+#define __uint24 uint32_t
 
 #define PROGMEM
 #define pgm_read_byte(address) (*(const volatile uint8_t *)(address))

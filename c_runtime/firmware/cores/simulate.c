@@ -1,13 +1,14 @@
-/* simulate.c - runs a program on a simulated ATmega2560 whose UART 0 reads and writes files.
+/* simulate.c - runs a program on a simulated AVR whose UART 0 reads and writes files.
  * SPDX-License-Identifier: 0BSD
  *
- *     simulate PROGRAM.elf [INPUT OUTPUT [FUNCTION TRACE]]
+ *     simulate CHIP PROGRAM.elf [INPUT OUTPUT [FUNCTIONS TRACE]]
  *
- * Without files, what the program sends is printed. FUNCTION is the address of a function, in hex:
- * the file TRACE gets, for each instruction of its first call, its address and its cycles, u32 each
- * in this machine's byte order. The exit status is the program's own, or 2 if it crashes.
+ * Without files, what the program sends is printed. FUNCTIONS are addresses of functions, in hex, with
+ * commas between: from the first call of the first of them to the end of a call of the last, the file
+ * TRACE gets, for each instruction of their calls, its address and its cycles, u32 each in this
+ * machine's byte order. The exit status is the program's own, or 2 if it crashes.
  *
- * See board.c for what goes over the line. This is a program of the host; it is linked with
+ * See avr.c for what goes over the line. This is a program of the host; it is linked with
  * libsimavr.
  */
 #include <errno.h>
@@ -33,10 +34,14 @@ typedef struct {
     FILE *output;
 } line;
 
+enum { FUNCTIONS_MAX = 8 };
+
 typedef struct {
     FILE *file; /* or null */
-    uint32_t function;
-    enum { BEFORE, INSIDE, AFTER } state;
+    uint32_t functions[FUNCTIONS_MAX];
+    int count;
+    enum { BEFORE, BETWEEN, INSIDE, AFTER } state;
+    int is_last;
     uint32_t return_to;
     unsigned return_sp;
 } call_trace;
@@ -134,20 +139,47 @@ static unsigned stack_pointer(const avr_t *avr)
     return (unsigned)avr->data[SPL] | (unsigned)avr->data[SPH] << 8;
 }
 
-/* Runs one instruction, and writes it down if it is within the call. */
+static void set_functions(call_trace *trace, const char *text)
+{
+    char *end;
+    do {
+        if (trace->count == FUNCTIONS_MAX) {
+            fail(text, "has too many functions");
+        }
+        trace->functions[trace->count] = (uint32_t)strtoul(text, &end, 16);
+        trace->count++;
+        text = end + 1;
+    } while (*end == ',');
+}
+
+/* Before an instruction: whether it begins one of the calls, or the one that was inside has ended. */
+static void follow(const avr_t *avr, call_trace *trace)
+{
+    const unsigned sp = stack_pointer(avr);
+    if (trace->state == INSIDE && avr->pc == trace->return_to && sp == trace->return_sp) {
+        trace->state = trace->is_last ? AFTER : BETWEEN;
+    }
+    const int known = trace->state == BEFORE ? 1 : trace->state == BETWEEN ? trace->count : 0;
+    for (int n = 0; n < known; n++) {
+        if (avr->pc == trace->functions[n]) {
+            uint32_t words = 0;
+            for (unsigned k = 1; k <= avr->address_size; k++) {
+                words = words << 8 | avr->data[sp + k];
+            }
+            trace->state = INSIDE;
+            trace->is_last = n == trace->count - 1;
+            trace->return_to = 2 * words;
+            trace->return_sp = sp + avr->address_size;
+        }
+    }
+}
+
+/* Runs one instruction, and writes it down if it is within a call. */
 static int run(avr_t *avr, call_trace *trace)
 {
     const uint32_t address = avr->pc;
-    const unsigned sp = stack_pointer(avr);
-    if (trace->state == BEFORE && address == trace->function) {
-        const uint8_t *top = avr->data + sp;
-        trace->state = INSIDE;
-        trace->return_to = 2 * ((uint32_t)top[1] << 16 | (uint32_t)top[2] << 8 | top[3]);
-        trace->return_sp = sp + 3;
-    } else if (trace->state == INSIDE && address == trace->return_to && sp == trace->return_sp) {
-        trace->state = AFTER;
-    }
     const avr_cycle_count_t before = avr->cycle;
+    follow(avr, trace);
     int state = avr_run(avr);
     if (trace->state == INSIDE) {
         const uint32_t entry[2] = {address, (uint32_t)(avr->cycle - before)};
@@ -158,31 +190,31 @@ static int run(avr_t *avr, call_trace *trace)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 && argc != 4 && argc != 6) {
-        fputs("usage: simulate PROGRAM.elf [INPUT OUTPUT [FUNCTION TRACE]]\n", stderr);
+    if (argc != 3 && argc != 5 && argc != 7) {
+        fputs("usage: simulate CHIP PROGRAM.elf [INPUT OUTPUT [FUNCTIONS TRACE]]\n", stderr);
         return 2;
     }
     line uart = {.output = stdout};
-    if (argc >= 4) {
-        uart.input = open(argv[2], "rb");
-        uart.output = open(argv[3], "wb");
+    if (argc >= 5) {
+        uart.input = open(argv[3], "rb");
+        uart.output = open(argv[4], "wb");
     }
     set_head(&uart);
     call_trace trace = {.state = AFTER};
-    if (argc == 6) {
-        trace.function = (uint32_t)strtoul(argv[4], NULL, 16);
-        trace.file = open(argv[5], "wb");
+    if (argc == 7) {
+        set_functions(&trace, argv[5]);
+        trace.file = open(argv[6], "wb");
         trace.state = BEFORE;
     }
 
     avr_global_logger_set(log_problem);
     elf_firmware_t program = {0};
-    if (elf_read_firmware(argv[1], &program) != 0) {
-        fail(argv[1], "is not a program for an AVR");
+    if (elf_read_firmware(argv[2], &program) != 0) {
+        fail(argv[2], "is not a program for an AVR");
     }
-    avr_t *avr = avr_make_mcu_by_name("atmega2560");
+    avr_t *avr = avr_make_mcu_by_name(argv[1]);
     if (avr == NULL) {
-        fail("atmega2560", "is not known to this simavr");
+        fail(argv[1], "is not known to this simavr");
     }
     avr_init(avr);
     avr->frequency = 16000000;

@@ -1,0 +1,47 @@
+/* record.c - see record.h.
+ * SPDX-License-Identifier: 0BSD
+ */
+#include "record.h"
+
+#include "board.h"
+
+void paint(uint8_t colour)
+{
+    volatile uint8_t *end = board_stack_pointer();
+    for (volatile uint8_t *byte = board_stack_limit(); byte < end; byte++) {
+        *byte = colour;
+    }
+}
+
+uint32_t depth(uint8_t colour, const volatile uint8_t *top)
+{
+    const volatile uint8_t *byte = board_stack_limit();
+    while (byte < top && *byte == colour) {
+        byte++;
+    }
+    return (uint32_t)(top - byte);
+}
+
+void write_number(uint32_t number)
+{
+    uint8_t bytes[4];
+    for (int i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(number >> (8 * i) & 255);
+    }
+    board_write(bytes, sizeof bytes);
+}
+
+const char *text_of(lenet_self_test_result result)
+{
+    switch (result) {
+    case LENET_SELF_TEST_PASSED:
+        return "self-test passed\n";
+    case LENET_SELF_TEST_CONSTANTS:
+        return "self-test failed: the constants are not those of the model (CRC-32)\n"
+               "  write the program to flash again\n";
+    case LENET_SELF_TEST_ANSWERS:
+        break;
+    }
+    return "self-test failed: the constants are right, but known images give wrong logits\n"
+           "  suspect the RAM, the code in flash, or the compiler and its flags\n";
+}

@@ -1,0 +1,23 @@
+/* record.h - what main.c and sketch.c share: the record's numbers, and the measuring of the stack.
+ * SPDX-License-Identifier: 0BSD
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include "lenet.h"
+
+#include <stdint.h>
+
+/* Appends a number to the output, lowest byte first. */
+void write_number(uint32_t number);
+
+/* What a result means, and what to do. */
+const char *text_of(lenet_self_test_result result);
+
+/* Fills the stack with a colour, up to its own frame, which what is measured surely overwrites. */
+void paint(uint8_t colour);
+
+/* How far below the top the stack has lost its colour, in bytes. */
+uint32_t depth(uint8_t colour, const volatile uint8_t *top);
+
+#endif
