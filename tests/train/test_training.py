@@ -90,8 +90,9 @@ def test_no_amount_of_change_leaves_the_images_alone():
         Augmentation(0, 0.1, 0, 0),
         Augmentation(0, 0, 0.1, 0),
         Augmentation(0, 0, 0, 2),
+        Augmentation(0, 0, 0, 0, 1),
     ],
-    ids=["rotation", "scale", "shear", "shift"],
+    ids=["rotation", "scale", "shear", "shift", "elastic"],
 )
 def test_each_change_moves_ink_a_little_and_each_image_its_own_way(most):
     x = jnp.zeros((4, 28, 28, 1)).at[:, 8:20, 8:20].set(1)

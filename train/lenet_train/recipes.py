@@ -10,17 +10,21 @@ from dataclasses import dataclass
 class Augmentation:
     """The largest random change of a training image; each is drawn evenly from -x to x.
 
+    The elastic one alone is drawn from a normal distribution.
+
     Attributes:
         rotation: degrees.
         scale: relative change of the height and, apart, of the width.
         shear: columns that the image leans a row.
         shift: pixels, up or down and, apart, left or right.
+        elastic: pixels, standard deviation of the displacement of each node of a coarse grid.
     """
 
     rotation: float
     scale: float
     shear: float
     shift: float
+    elastic: float = 0.0
 
 
 @dataclass(frozen=True)
