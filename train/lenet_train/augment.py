@@ -59,4 +59,5 @@ def _smoothing(side: int) -> jax.Array:
     """What each node of the grid weighs at each pixel of a side: ``(side, nodes)``, sums of 1."""
     nodes, pixels = jnp.linspace(0, 1, ELASTIC_GRID), jnp.linspace(0, 1, side)
     distance = (pixels[:, None] - nodes) * (ELASTIC_GRID - 1)
-    return jax.nn.softmax(-0.5 * (distance / 0.6) ** 2, axis=1)
+    weights: jax.Array = jax.nn.softmax(-0.5 * (distance / 0.6) ** 2, axis=1)
+    return weights
