@@ -156,8 +156,7 @@ def run_epoch(
 
         def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
             z = network.apply({"params": params}, x)
-            loss = optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
-            return loss, (z.argmax(axis=1) == y).mean()
+            return cross_entropy(z, y).mean(), is_right(z, y).mean()
 
         (loss, right), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
@@ -168,6 +167,18 @@ def run_epoch(
     keys = jax.random.split(augment_key, steps)
     state, (loss, right) = jax.lax.scan(step, state, (order, keys))
     return state, (loss.mean(), right.mean())
+
+
+def cross_entropy(z: jax.Array, labels: jax.Array) -> jax.Array:
+    """Of logits ``(n, classes)`` and labels ``(n,)``, or probabilities ``(n, classes)``: ``(n,)``."""
+    if labels.ndim == 2:
+        return optax.softmax_cross_entropy(z, labels)
+    return optax.softmax_cross_entropy_with_integer_labels(z, labels)
+
+
+def is_right(z: jax.Array, labels: jax.Array) -> jax.Array:
+    """Whether the largest logit is the label's, or that of the largest probability: ``(n,)``."""
+    return z.argmax(axis=1) == (labels.argmax(axis=1) if labels.ndim == 2 else labels)
 
 
 def to_input(images: jax.Array) -> jax.Array:

@@ -28,6 +28,22 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """How a student learns from teachers.
+
+    Attributes:
+        copies: of the training images, each changed by the recipe's augmentation, that the teachers
+            judge. An epoch passes over all of them.
+        weight: what the teachers say counts so much, and the label the rest.
+        temperature: the teachers' logits are divided by it.
+    """
+
+    copies: int = 8
+    weight: float = 0.9
+    temperature: float = 2.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that a training run depends on besides network, data and seed.
 
@@ -47,6 +63,7 @@ class Recipe:
         ema: the share that the running mean of the parameters keeps at each step; the network that
             is measured and saved is that mean. 0 takes the last parameters.
         augmentation: what happens to the training images; ``None`` leaves them alone.
+        distillation: how to learn from teachers, where there are any.
     """
 
     name: str
@@ -61,6 +78,7 @@ class Recipe:
     sigmoid_gain: float = 1.0
     ema: float = 0.0
     augmentation: Augmentation | None = None
+    distillation: Distillation = Distillation()
 
     def with_epochs(self, epochs: int | None) -> Recipe:
         """The recipe with another number of epochs; ``None`` changes nothing."""
