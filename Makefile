@@ -10,7 +10,7 @@ RUN := build/digits
 
 .PHONY: digits test clean
 digits: .venv/installed
-	@.venv/bin/lenet-train --dataset digits --out $(RUN)
+	@.venv/bin/lenet-train --dataset digits --anew --out $(RUN)
 	@.venv/bin/lenet-export --target c --model $(RUN)/model.safetensors --images $(RUN) --out $(RUN)
 
 test: .venv/installed-for-tests

@@ -42,7 +42,7 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
     used = {module for _, module in imports(TRAIN) if module.startswith("lenet_export")}
     assert used <= {
         "lenet_export", "lenet_export.checkpoint", "lenet_export.errors", "lenet_export.files",
-        "lenet_export.idx",
+        "lenet_export.flax_network", "lenet_export.idx",
     }  # fmt: skip
 
 

@@ -20,7 +20,8 @@ ACTIVATIONS = {"sigmoid": nn.sigmoid, "relu": nn.relu, "none": lambda x: x}
 
 def initial(arch):
     make, stages = model.ARCHITECTURES[arch]
-    return make(), stages, loop.start(make(), stages, TEXTBOOK, jax.random.key(1))
+    variables = loop.start(make(), stages, TEXTBOOK, jax.random.key(1))
+    return make(), stages, variables["params"]
 
 
 def plain(stages, params, x):
@@ -85,7 +86,7 @@ def test_kernels_start_as_xavier_says_and_biases_at_zero(arch):
 
 def test_best_starts_kernels_in_front_of_a_sigmoid_at_four_times_xavier():
     network, stages, params = initial("lenet")
-    best = loop.start(network, stages, BEST, jax.random.key(1))
+    best = loop.start(network, stages, BEST, jax.random.key(1))["params"]
     for stage in stages:
         gain = 1 if stage.name == "fc3" else 4
         expected = gain * params[stage.name]["kernel"]
@@ -103,8 +104,8 @@ def test_relu_ranges_come_from_the_images_and_sigmoid_ranges_are_one():
     network, stages, params = initial("mlp")
     x = images.reshape(300, -1).astype(np.float32) / 255
     hidden = np.maximum(x @ params["fc1"]["kernel"] + params["fc1"]["bias"], 0)
-    ranges = loop.activation_ranges(network, stages, params, images)
+    ranges = loop.activation_ranges(network, stages, {"params": params}, images)
     assert ranges == {"fc1": pytest.approx(np.percentile(hidden, 99.99), rel=1e-4)}
     network, stages, params = initial("lenet")
-    ranges = loop.activation_ranges(network, stages, params, images)
+    ranges = loop.activation_ranges(network, stages, {"params": params}, images)
     assert ranges == {"conv1": 1.0, "conv2": 1.0, "fc1": 1.0, "fc2": 1.0}

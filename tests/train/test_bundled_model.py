@@ -31,8 +31,8 @@ def test_it_is_what_the_plain_command_trains(bundled):
 @pytest.mark.usefixtures("mnist_folder")
 def test_it_classifies_as_its_metadata_says_and_99_percent_rightly(bundled):
     mnist = data.load("mnist")
-    params = unflatten_dict(bundled.params, sep="/")
-    right = loop.logits(model.LeNet(), params, mnist.test.images).argmax(1) == mnist.test.labels
+    variables = {"params": unflatten_dict(bundled.params, sep="/")}
+    right = loop.logits(model.LeNet(), variables, mnist.test.images).argmax(1) == mnist.test.labels
     assert right.mean() == pytest.approx(bundled.info["test_accuracy"], abs=2e-4)
     assert right.mean() >= 0.99
     assert mnist.sha256 == bundled.info["dataset_sha256"]

@@ -8,13 +8,12 @@ import sys
 import matplotlib.image
 import pytest
 
-from lenet_train import cli
+from lenet_train import cli, run
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--epochs", "0"], ["--epochs", "-1"], ["--epochs", "two"], ["--epochs", "1.5"],
         ["--seed", "-1"], ["--seed", str(2**32)], ["--seed", ""], ["--arch", "resnet"],
         ["--recipe", "worst"], ["--unknown"],
     ],
@@ -34,7 +33,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(
     place, tmp_path, capsys, monkeypatch
 ):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(cli, "_train", lambda *_: pytest.fail("the training started"))
+    monkeypatch.setattr(run, "_train", lambda *_: pytest.fail("the training started"))
     assert cli.main(["--dataset", "digits", "--out", str(tmp_path / place)]) == 1
     message = capsys.readouterr().err
     assert message.startswith(f"lenet-train: error: {tmp_path / place}: ")
@@ -42,10 +41,10 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(
 
 
 def test_a_folder_in_a_file_s_place_is_told_before_training(tmp_path, capsys, monkeypatch):
-    (tmp_path / cli.MODEL).mkdir()
-    monkeypatch.setattr(cli, "_train", lambda *_: pytest.fail("the training started"))
+    (tmp_path / run.MODEL).mkdir()
+    monkeypatch.setattr(run, "_train", lambda *_: pytest.fail("the training started"))
     assert cli.main(["--dataset", "digits", "--out", str(tmp_path)]) == 1
-    assert f"{cli.MODEL}: is a folder, expected a file" in capsys.readouterr().err
+    assert f"{run.MODEL}: is a folder, expected a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arch, total", [("lenet", "61,706"), ("mlp", "203,530")])

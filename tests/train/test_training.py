@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from lenet_train import loop
 from lenet_train.augment import augment
-from lenet_train.model import MLP
+from lenet_train.data import Examples
+from lenet_train.model import MLP, MLP_STAGES
 from lenet_train.recipes import BEST, RECIPES, TEXTBOOK, Augmentation, Recipe
 
 STILL = Augmentation(0, 0, 0, 0)
 
 
 def test_the_textbook_recipe_is_the_textbook_s():
-    assert Recipe("textbook", epochs=10, batch=128, optimizer="sgd", learning_rate=0.1) == TEXTBOOK
+    assert Recipe("textbook", epochs=10, batch=128, optimizer="sgd", lr=0.1) == TEXTBOOK
 
 
 @pytest.mark.parametrize("images, batch", [(55_000, 128), (1222, 30), (85, 2), (1, 1)])
@@ -25,25 +28,25 @@ def test_small_data_sets_take_small_batches(images, batch):
     assert BEST.batch_size(images) == batch
 
 
-def test_the_learning_rate_warms_up_for_an_epoch_and_falls_to_the_last():
+def test_the_lr_warms_up_for_an_epoch_and_falls_to_the_last():
     sizes = []
-    optimizer = loop.make_optimizer(BEST.with_epochs(4), steps=10)
+    optimizer = loop.make_optimizer(BEST.changed(["epochs=4"]), steps=10)
     params = {"fc": {"bias": jnp.zeros(1)}}
     state = optimizer.init(params)
     for _ in range(40):
         # Adam's step on a constant gradient is the learning rate.
         step, state = optimizer.update(jax.tree.map(jnp.ones_like, params), state, params)
         sizes.append(-float(step["fc"]["bias"][0]))
-    assert sizes[0] == pytest.approx(BEST.learning_rate / 10, rel=1e-3)
+    assert sizes[0] == pytest.approx(BEST.lr / 10, rel=1e-3)
     assert np.argmax(sizes) == 10
-    assert sizes[10] == pytest.approx(BEST.learning_rate, rel=1e-3)
+    assert sizes[10] == pytest.approx(BEST.lr, rel=1e-3)
     assert np.all(np.diff(sizes[10:]) < 0)
-    assert sizes[-1] < 0.02 * BEST.learning_rate
+    assert sizes[-1] < 0.02 * BEST.lr
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_one_epoch_is_possible(recipe):
-    rate = loop.make_optimizer(recipe.with_epochs(1), steps=1)
+    rate = loop.make_optimizer(recipe.changed(["epochs=1"]), steps=1)
     params = {"fc": {"kernel": jnp.ones(1), "bias": jnp.ones(1)}}
     gradient = jax.tree.map(jnp.ones_like, params)
     step, _ = rate.update(gradient, rate.init(params), params)
@@ -59,23 +62,76 @@ def test_only_kernels_decay():
     assert step["fc"]["bias"] == 0
 
 
-def test_an_epoch_shows_every_image_at_most_once_and_learns():
-    images = np.zeros((50, 28, 28), np.uint8)
-    images[np.arange(50), np.arange(50) % 10 * 2] = 255
-    labels = (np.arange(50) % 10).astype(np.uint8)
-    network, recipe, mean = MLP(), TEXTBOOK, optax.ema(0.0)
-    optimizer = loop.make_optimizer(recipe, 5)
-    params = network.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))["params"]
-    state = loop.State(params, params, optimizer.init(params), mean.init(params))
-    losses = []
-    for epoch in range(3):
-        state, (loss, _) = loop.run_epoch(
-            network, optimizer, mean, recipe, 10, state, jnp.asarray(images), jnp.asarray(labels),
-            jax.random.key(epoch),
-        )  # fmt: skip
-        losses.append(float(loss))
-    assert losses[0] > losses[1] > losses[2]
-    jax.tree.map(np.testing.assert_array_equal, state.params, state.mean)
+def lines_of_ink(count):
+    """Images whose class is the row with ink in it."""
+    images = np.zeros((count, 28, 28), np.uint8)
+    images[np.arange(count), np.arange(count) % 10 * 2] = 255
+    return Examples(images, (np.arange(count) % 10).astype(np.uint8))
+
+
+def training(network, recipe, count=50):
+    return loop.Training(network, MLP_STAGES, recipe, 0, lines_of_ink(count), lines_of_ink(10))
+
+
+def last(progress):
+    *_, progress = progress
+    return progress
+
+
+def test_an_epoch_learns_and_without_a_running_mean_saves_what_it_learned():
+    run = training(MLP(), TEXTBOOK.changed(["epochs=3", "batch=10"]))
+    end = last(run.run(run.begin()))
+    first, second, third = (epoch.loss for epoch in end.epochs)
+    assert first > second > third
+    assert end.step == 3 * run.steps == 15
+    jax.tree.map(np.testing.assert_array_equal, end.state.variables, end.state.mean)
+
+
+def test_an_epoch_shows_every_image_at_most_once_and_each_epoch_another_order():
+    run = training(MLP(), TEXTBOOK.changed(["batch=8"]))
+    orders = [run._shuffle(0, epoch)[0] for epoch in (1, 2)]
+    for order in orders:
+        assert order.shape == (6, 8)
+        assert len(set(np.asarray(order).flat)) == 48
+    assert not np.array_equal(*orders)
+
+
+def test_where_a_run_pauses_and_goes_on_changes_no_bit(monkeypatch):
+    run = training(MLP(), BEST.changed(["epochs=3", "min_steps=9", "augmentation=none"]))
+    monkeypatch.setattr(loop, "CALL_SECONDS", 1e9)
+    whole = last(run.run(run.begin()))
+    monkeypatch.setattr(loop, "CALL_SECONDS", 0)
+    seen = list(run.run(run.begin()))
+    assert [progress.step for progress in seen] == list(range(1, 3 * run.steps + 1))
+    for again in (seen[3], seen[run.steps - 1]):
+        end = last(run.run(again))
+        jax.tree.map(np.testing.assert_array_equal, end.state, whole.state)
+        for mine, its in zip(end.epochs, whole.epochs, strict=True):
+            assert dataclasses.replace(mine, seconds=0) == dataclasses.replace(its, seconds=0)
+
+
+class Normalized(nn.Module):
+    """A network with variables that are not trained."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.Dense(16, name="fc1")(x.reshape(len(x), -1))
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.5, name="norm")(x)
+        return nn.Dense(10, name="fc2")(nn.relu(x))
+
+
+def test_variables_that_are_not_trained_pass_from_step_to_step():
+    run = training(Normalized(), TEXTBOOK.changed(["epochs=5", "batch=25", "lr=1", "ema=0.5"]))
+    begin = run.begin()
+    end = last(run.run(begin))
+    before, after, mean = (
+        progress.state[kind]["batch_stats"]["norm"]["var"]
+        for progress, kind in ((begin, 0), (end, 0), (end, 1))
+    )
+    assert np.all(before == 1)
+    assert np.all(after != 1)
+    assert np.all(mean != after)
+    assert end.epochs[-1].validation_accuracy == 1
 
 
 def test_no_amount_of_change_leaves_the_images_alone():

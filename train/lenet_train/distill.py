@@ -1,10 +1,10 @@
 """Learning from teachers: what larger networks say of an image, beside its label.
 
 Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015. Teacher and
-student have to see the same pixels (Beyer et al., "Knowledge Distillation: A Good Teacher is Patient
-and Consistent", CVPR 2022). So the teachers look once at a few augmented copies of the training
-images, and the student learns from these copies alone: a teacher takes longer for an image than
-the student's whole step.
+student have to see the same pixels (Beyer et al., "Knowledge Distillation: A Good Teacher is
+Patient and Consistent", CVPR 2022). So the teachers look once at a few augmented copies of the
+training images, and the student learns from these copies alone: a wide teacher takes longer for an
+image than the student's whole step.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The training loop: one compiled scan an epoch, with data, shuffle and augmentation inside."""
+"""The training loop: many steps a call, with data, shuffle and augmentation inside."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, path_aware_map
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lenet_export.checkpoint import Float32, Stage
+from lenet_train import devices
 from lenet_train.augment import augment
 from lenet_train.data import Examples
 from lenet_train.model import INPUT_SHAPE
@@ -23,7 +25,14 @@ from lenet_train.recipes import Recipe
 
 Params = dict[str, Any]
 
+#: Flax's collections: ``params``, and where a network has some, others such as ``batch_stats``.
+Variables = dict[str, Any]
+
 EVALUATION_BATCH = 1000
+
+#: How long the steps of one call take: whoever waits for a step's end waits no longer. A call costs
+#: about 1 ms.
+CALL_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Epoch:
         loss: mean cross-entropy over the epoch's batches, each before its own step.
         train_accuracy: the same of the accuracy: on augmented images, of the network as it learns.
         validation_accuracy: of the network that would be saved now.
-        seconds: wall clock, the first one with compilation.
+        seconds: wall clock of the training, the first one with compilation.
     """
 
     epoch: int
@@ -46,67 +55,159 @@ class Epoch:
 
 
 class State(NamedTuple):
-    """What passes from step to step.
+    """What passes from step to step, all of it.
 
     Attributes:
-        params: the parameters that learn.
+        variables: of the network that learns.
         mean: their running mean, without bias to the start: the network that is measured and saved.
         optimizer: the optimizer's own state.
         running_mean: the running mean's own state.
+        loss: sum of the losses of this epoch's batches.
+        right: how many images of this epoch's batches were classified rightly.
     """
 
-    params: Params
-    mean: Params
+    variables: Variables
+    mean: Variables
     optimizer: optax.OptState
     running_mean: optax.OptState
+    loss: Any
+    right: Any
 
 
-def train(
-    network: nn.Module,
-    stages: tuple[Stage, ...],
-    recipe: Recipe,
-    seed: int,
-    training: Examples,
-    validation: Examples,
-    report: Callable[[Epoch], None],
-) -> Params:
-    """Trains ``network`` and returns its parameters; calls ``report`` after each epoch."""
-    start_key, epochs_key = jax.random.split(jax.random.key(seed))
-    params = start(network, stages, recipe, start_key)
-    batch = recipe.batch_size(len(training.labels))
-    optimizer = make_optimizer(recipe, len(training.labels) // batch)
-    mean = optax.ema(recipe.ema)
-    state = State(params, params, optimizer.init(params), mean.init(params))
-    run = jax.jit(functools.partial(run_epoch, network, optimizer, mean, recipe, batch))
-    images, labels = jnp.asarray(training.images), jnp.asarray(training.labels)
-    for epoch in range(1, recipe.epochs + 1):
-        began = time.perf_counter()
-        state, (loss, right) = run(state, images, labels, jax.random.fold_in(epochs_key, epoch))
-        guess = logits(network, state.mean, validation.images).argmax(axis=1)
-        report(
-            Epoch(
-                epoch,
-                float(loss),
-                float(right),
-                float((guess == validation.labels).mean()),
-                round(time.perf_counter() - began, 3),
-            )
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: enough to go on from here as if nothing had happened.
+
+    Attributes:
+        step: steps done since the start of the run.
+        state: after them.
+        epochs: that are over.
+        seconds: of training in the epoch that is not over.
+    """
+
+    step: int
+    state: State
+    epochs: tuple[Epoch, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run: what it depends on, and nothing else.
+
+    Attributes:
+        network: a Flax module: images to logits. One with variables that are not trained, such as
+            ``batch_stats``, takes ``train=True`` when it learns.
+        stages: the chain that it computes.
+        recipe: how to train.
+        seed: of all random numbers.
+        training: what to learn from.
+        validation: what each epoch is measured on.
+    """
+
+    network: nn.Module
+    stages: tuple[Stage, ...]
+    recipe: Recipe
+    seed: int
+    training: Examples
+    validation: Examples
+
+    @property
+    def batch(self) -> int:
+        """Images a step."""
+        return self.recipe.batch_size(len(self.training.labels))
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return len(self.training.labels) // self.batch
+
+    def begin(self) -> Progress:
+        """The run before its first step."""
+        return Progress(0, jax.jit(self._begin)())
+
+    def _begin(self) -> State:
+        start_key, _ = jax.random.split(jax.random.key(self.seed))
+        variables = start(self.network, self.stages, self.recipe, start_key)
+        return State(
+            variables=variables,
+            mean=variables,
+            optimizer=make_optimizer(self.recipe, self.steps).init(variables["params"]),
+            running_mean=optax.ema(self.recipe.ema).init(variables),
+            loss=jnp.zeros((), jnp.float32),
+            right=jnp.zeros((), jnp.int32),
         )
-    return state.mean
+
+    def run(self, progress: Progress) -> Iterator[Progress]:
+        """Trains from ``progress`` to the end; yields a few times a second, between two steps.
+
+        What comes out does not depend on where it was yielded, or begun again: the numbers are
+        those of a run in one go.
+
+        Raises:
+            UserError: the devices of several processes cannot share a batch evenly.
+        """
+        mesh = devices.mesh(self.batch)
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        optimizer = make_optimizer(self.recipe, self.steps)
+        step = functools.partial(train_step, self.network, optimizer, self.recipe)
+        run_steps = jax.jit(functools.partial(_run_steps, step, mesh), out_shardings=everywhere)
+        shuffle = jax.jit(self._shuffle, out_shardings=everywhere)
+        images, labels, state = jax.device_put(
+            (self.training.images, self.training.labels, jax.device_get(progress.state)), everywhere
+        )
+        at, epochs, spent = progress.step, progress.epochs, progress.seconds
+        count, compiled = 1, False
+        while len(epochs) < self.recipe.epochs:
+            began = time.perf_counter()
+            first = at - len(epochs) * self.steps
+            if first == 0 or not compiled:
+                order, keys = shuffle(self.seed, len(epochs) + 1)
+            last = min(first + count, self.steps)
+            state = jax.block_until_ready(
+                run_steps(state, images, labels, order, keys, first, last)
+            )
+            seconds = time.perf_counter() - began
+            if compiled:
+                count = devices.agreed(max(1, round((last - first) * CALL_SECONDS / seconds)))
+            compiled = True
+            at += last - first
+            if last == self.steps:
+                mean = jax.device_get(state.mean)
+                guesses = logits(self.network, mean, self.validation.images).argmax(axis=1)
+                accuracy = float((guesses == self.validation.labels).mean())
+                loss = float(state.loss) / self.steps
+                right = int(state.right) / (self.steps * self.batch)
+                spent += time.perf_counter() - began
+                epochs += (Epoch(len(epochs) + 1, loss, right, accuracy, round(spent, 3)),)
+                spent = 0.0
+            else:
+                spent += seconds
+            yield Progress(at, state, epochs, spent)
+
+    def _shuffle(self, seed: jax.Array, epoch: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """An epoch's batches, as places in the training images, and a key for each of them."""
+        _, epochs_key = jax.random.split(jax.random.key(seed))
+        shuffle_key, augment_key = jax.random.split(jax.random.fold_in(epochs_key, epoch))
+        order = jax.random.permutation(shuffle_key, len(self.training.labels))
+        order = order[: self.steps * self.batch].reshape(self.steps, self.batch)
+        return order, jax.random.split(augment_key, self.steps)
 
 
-def start(network: nn.Module, stages: tuple[Stage, ...], recipe: Recipe, key: jax.Array) -> Params:
-    """The parameters before the first step."""
-    params: Params = jax.jit(network.init)(key, jnp.zeros((1, *INPUT_SHAPE)))["params"]
+def start(
+    network: nn.Module, stages: tuple[Stage, ...], recipe: Recipe, key: jax.Array
+) -> Variables:
+    """The variables before the first step."""
+    variables: Variables = network.init(key, jnp.zeros((1, *INPUT_SHAPE)))
     for stage in stages:
         if stage.activation == "sigmoid":
-            params[stage.name]["kernel"] *= recipe.sigmoid_gain
-    return params
+            variables["params"][stage.name]["kernel"] *= recipe.sigmoid_gain
+    return variables
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
     """The recipe's optimizer for epochs of ``steps`` steps."""
-    rate: Any = recipe.learning_rate
+    rate: Any = recipe.lr
     if recipe.final_rate != 1:
         warmup = min(recipe.warmup_epochs, recipe.epochs - 1) * steps
         rate = optax.warmup_cosine_decay_schedule(
@@ -126,51 +227,66 @@ def _kernels(params: Params) -> Params:
     return path_aware_map(lambda path, _: path[-1] == "kernel", params)
 
 
-def run_epoch(
+def train_step(
     network: nn.Module,
     optimizer: optax.GradientTransformation,
-    running_mean: optax.GradientTransformation,
     recipe: Recipe,
-    batch: int,
     state: State,
     images: jax.Array,
     labels: jax.Array,
     key: jax.Array,
-) -> tuple[State, tuple[jax.Array, jax.Array]]:
-    """One pass over ``images`` uint8 ``(n, 28, 28)`` in random order, in whole batches.
+) -> State:
+    """One step on a batch: ``images`` uint8 ``(batch, 28, 28)``, ``labels`` uint8 ``(batch,)``."""
+    x = to_input(images)
+    if recipe.augmentation:
+        x = augment(key, x, recipe.augmentation)
+    params = state.variables["params"]
+    others = {name: value for name, value in state.variables.items() if name != "params"}
+    mode = {"train": True} if others else {}
 
-    Returns:
-        The new state, and the mean loss and accuracy of the batches.
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, Variables]]:
+        z, changed = network.apply({"params": params, **others}, x, mutable=list(others), **mode)
+        return cross_entropy(z, labels).mean(), (is_right(z, labels).sum(), changed)
+
+    (loss, (right, changed)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
+    updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
+    variables = {"params": optax.apply_updates(params, updates), **changed}
+    mean, mean_state = optax.ema(recipe.ema).update(variables, state.running_mean)
+    return State(
+        variables, mean, optimizer_state, mean_state, state.loss + loss, state.right + right
+    )
+
+
+def _run_steps(
+    step: Callable[..., State],
+    mesh: Mesh,
+    state: State,
+    images: jax.Array,
+    labels: jax.Array,
+    order: jax.Array,
+    keys: jax.Array,
+    first: jax.Array,
+    last: jax.Array,
+) -> State:
+    """The steps ``first`` to ``last`` - 1 of an epoch, each batch split among the mesh's devices.
+
+    The bounds are no part of what is compiled: any number of steps is the same program.
     """
-    shuffle_key, augment_key = jax.random.split(key)
-    steps = len(labels) // batch
-    order = jax.random.permutation(shuffle_key, len(labels))[: steps * batch].reshape(steps, batch)
+    batches = NamedSharding(mesh, PartitionSpec(devices.AXIS))
 
-    def step(
-        state: State, at: tuple[jax.Array, jax.Array]
-    ) -> tuple[State, tuple[jax.Array, jax.Array]]:
-        chosen, step_key = at
-        x, y = to_input(images[chosen]), labels[chosen]
-        if recipe.augmentation:
-            x = augment(step_key, x, recipe.augmentation)
+    def one(i: jax.Array, state: State) -> State:
+        chosen = jax.lax.with_sharding_constraint(order[i], batches)
+        return step(state, images[chosen], labels[chosen], keys[i])
 
-        def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
-            z = network.apply({"params": params}, x)
-            return cross_entropy(z, y).mean(), is_right(z, y).mean()
-
-        (loss, right), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
-        mean, mean_state = running_mean.update(params, state.running_mean)
-        return State(params, mean, optimizer_state, mean_state), (loss, right)
-
-    keys = jax.random.split(augment_key, steps)
-    state, (loss, right) = jax.lax.scan(step, state, (order, keys))
-    return state, (loss.mean(), right.mean())
+    fresh = first == 0
+    state = state._replace(
+        loss=jnp.where(fresh, 0, state.loss), right=jnp.where(fresh, 0, state.right)
+    )
+    return jax.lax.fori_loop(first, last, one, state)
 
 
 def cross_entropy(z: jax.Array, labels: jax.Array) -> jax.Array:
-    """Of logits ``(n, classes)`` and labels ``(n,)``, or probabilities ``(n, classes)``: ``(n,)``."""
+    """Of logits ``(n, classes)`` and labels, or probabilities ``(n, classes)``: ``(n,)``."""
     if labels.ndim == 2:
         return optax.softmax_cross_entropy(z, labels)
     return optax.softmax_cross_entropy_with_integer_labels(z, labels)
@@ -186,23 +302,23 @@ def to_input(images: jax.Array) -> jax.Array:
     return images[..., None].astype(jnp.float32) / 255
 
 
-def logits(network: nn.Module, params: Params, images: Any) -> Float32:
+def logits(network: nn.Module, variables: Variables, images: Any) -> Float32:
     """The logits float32 ``(n, 10)`` of ``images`` uint8 ``(n, 28, 28)``."""
     parts = [
-        _forward(network, params, images[i : i + EVALUATION_BATCH])
+        _forward(network, variables, images[i : i + EVALUATION_BATCH])
         for i in range(0, len(images), EVALUATION_BATCH)
     ]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _forward(network: nn.Module, params: Params, images: jax.Array) -> jax.Array:
-    z: jax.Array = network.apply({"params": params}, to_input(images))
+def _forward(network: nn.Module, variables: Variables, images: jax.Array) -> jax.Array:
+    z: jax.Array = network.apply(variables, to_input(images))
     return z
 
 
 def activation_ranges(
-    network: nn.Module, stages: tuple[Stage, ...], params: Params, images: Any
+    network: nn.Module, stages: tuple[Stage, ...], variables: Variables, images: Any
 ) -> dict[str, float]:
     """The largest activation to represent of each hidden layer.
 
@@ -217,7 +333,7 @@ def activation_ranges(
     if not relus:
         return ranges
     x = to_input(jnp.asarray(images))
-    _, seen = network.apply({"params": params}, x, capture_intermediates=True)
+    _, seen = network.apply(variables, x, capture_intermediates=True)
     for name in relus:
         (before,) = seen["intermediates"][name]["__call__"]
         ranges[name] = float(np.percentile(np.maximum(np.asarray(before), 0), 99.99))

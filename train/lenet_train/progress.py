@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -50,30 +51,31 @@ class DownloadBar:
 class TrainingBar:
     """The bar of a training run, with the figures of the last epoch."""
 
-    def __init__(self, epochs: int) -> None:
-        """A bar of ``epochs`` steps."""
+    def __init__(self, epochs: int, steps: int) -> None:
+        """A bar of ``epochs`` of ``steps`` steps."""
         console = _console()
         self._progress = Progress(
-            TextColumn("epoch {task.completed}/{task.total}"), BarColumn(),
+            TextColumn(f"epoch {{task.fields[epoch]}}/{epochs}"), BarColumn(),
             TextColumn("{task.description}"), TimeRemainingColumn(),
             console=console, disable=not console.is_terminal,
         )  # fmt: skip
-        self._task = self._progress.add_task("compiling", total=epochs)
+        self._task = self._progress.add_task("compiling", total=epochs * steps, epoch=0)
 
-    def __enter__(self) -> TrainingBar:
+    def start(self) -> None:
         """Shows the bar."""
         self._progress.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         """Ends the bar."""
         self._progress.stop()
 
-    def advance(self, epoch: Epoch) -> None:
-        """Shows that ``epoch`` is over."""
-        self._progress.update(
-            self._task,
-            advance=1,
-            description=f"loss {epoch.loss:.4f}, validation {epoch.validation_accuracy:.2%}, "
-            f"{epoch.seconds:.1f} s/epoch",
-        )
+    def show(self, steps: int, epochs: Sequence[Epoch]) -> None:
+        """Shows that ``steps`` are done and ``epochs`` over."""
+        self._progress.update(self._task, completed=steps, epoch=len(epochs))
+        if epochs:
+            last = epochs[-1]
+            self._progress.update(
+                self._task,
+                description=f"loss {last.loss:.4f}, validation {last.validation_accuracy:.2%}, "
+                f"{last.seconds:.1f} s/epoch",
+            )

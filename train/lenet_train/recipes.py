@@ -1,9 +1,27 @@
-"""How a network is trained: the recipes, by name."""
+"""How a network is trained: the recipes, by name, and how a user changes one."""
 
 from __future__ import annotations
 
 import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from lenet_export.errors import UserError
+
+
+@dataclass(frozen=True)
+class Within:
+    """The least and the most that a field's number may be."""
+
+    least: float
+    most: float
+
+
+Count = Annotated[int, Within(1, 100_000)]
+Share = Annotated[float, Within(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -20,11 +38,11 @@ class Augmentation:
         elastic: pixels, standard deviation of the displacement of each node of a coarse grid.
     """
 
-    rotation: float
-    scale: float
-    shear: float
-    shift: float
-    elastic: float = 0.0
+    rotation: Annotated[float, Within(0, 180)] = 0.0
+    scale: Annotated[float, Within(0, 0.9)] = 0.0
+    shear: Share = 0.0
+    shift: Annotated[float, Within(0, 28)] = 0.0
+    elastic: Annotated[float, Within(0, 28)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +56,9 @@ class Distillation:
         temperature: the teachers' logits are divided by it.
     """
 
-    copies: int = 8
-    weight: float = 0.9
-    temperature: float = 2.0
+    copies: Count = 8
+    weight: Share = 0.9
+    temperature: Annotated[float, Within(0.01, 100)] = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class Recipe:
             batches, so that an epoch has at least ``min_steps`` steps.
         min_steps: steps that an epoch has at least; 1 leaves ``batch`` alone.
         optimizer: ``sgd`` or ``adamw``.
-        learning_rate: the highest.
+        lr: the highest learning rate.
         weight_decay: of ``adamw``, on kernels only.
         warmup_epochs: epochs in which the learning rate rises to its highest, step by step.
         final_rate: the learning rate of the last step as a part of the highest; a half cosine leads
@@ -63,30 +81,132 @@ class Recipe:
         ema: the share that the running mean of the parameters keeps at each step; the network that
             is measured and saved is that mean. 0 takes the last parameters.
         augmentation: what happens to the training images; ``None`` leaves them alone.
-        distillation: how to learn from teachers, where there are any.
+        distillation: how to learn from teachers; ``None`` for a recipe that has none.
     """
 
     name: str
-    epochs: int
-    batch: int = 128
-    min_steps: int = 1
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    weight_decay: float = 0.0
-    warmup_epochs: int = 0
-    final_rate: float = 1.0
-    sigmoid_gain: float = 1.0
-    ema: float = 0.0
+    epochs: Count
+    batch: Count = 128
+    min_steps: Count = 1
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: Annotated[float, Within(0, 100)] = 0.1
+    weight_decay: Annotated[float, Within(0, 100)] = 0.0
+    warmup_epochs: Annotated[int, Within(0, 100_000)] = 0
+    final_rate: Share = 1.0
+    sigmoid_gain: Annotated[float, Within(0, 100)] = 1.0
+    ema: Annotated[float, Within(0, 0.999999)] = 0.0
     augmentation: Augmentation | None = None
-    distillation: Distillation = Distillation()
-
-    def with_epochs(self, epochs: int | None) -> Recipe:
-        """The recipe with another number of epochs; ``None`` changes nothing."""
-        return self if epochs is None else dataclasses.replace(self, epochs=epochs)
+    distillation: Distillation | None = None
 
     def batch_size(self, images: int) -> int:
         """Images a step when there are ``images`` of them to train on."""
         return max(1, min(self.batch, images // self.min_steps))
+
+    @property
+    def title(self) -> str:
+        """Its name, and where it differs from the recipe of that name: ``best lr=0.002``."""
+        named = dict(_leaves(RECIPES[self.name])) if self.name in RECIPES else {}
+        changed = [(key, value) for key, value in _leaves(self) if named.get(key) != value]
+        # 5 for 5.0, as one writes it.
+        return " ".join(
+            [self.name, *(f"{key}={value}".removesuffix(".0") for key, value in changed)]
+        )
+
+    def changed(self, settings: Iterable[str]) -> Recipe:
+        """The recipe with other values, each a text ``field=value``.
+
+        A field of a field is ``augmentation.rotation``; ``augmentation=none`` takes it all away.
+
+        Raises:
+            UserError: there is no such field, or the value is none of its type and range.
+        """
+        recipe = self
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            if not equals:
+                raise _mistake(setting, "is not FIELD=VALUE")
+            recipe = _replaced(recipe, name.split("."), text, setting)
+        return recipe
+
+
+def _replaced(old: Any, path: list[str], text: str, setting: str) -> Any:
+    """The dataclass ``old`` with ``text`` in the field that ``path`` leads to."""
+    hints = _hints(type(old))
+    name, *rest = path
+    if name not in hints or (rest and not _group(hints[name])):
+        raise _mistake(setting, "there is no such field")
+    if rest:
+        group = getattr(old, name) or _group(hints[name])()
+        value = _replaced(group, rest, text, setting)
+    else:
+        value = _read(hints[name], text, setting)
+    return dataclasses.replace(old, **{name: value})
+
+
+def _read(hint: Any, text: str, setting: str) -> Any:
+    """The value that ``text`` stands for in a field of the type ``hint``."""
+    if _group(hint):
+        if text == "none":
+            return None
+    elif typing.get_origin(hint) is Literal:
+        if text in typing.get_args(hint):
+            return text
+    else:
+        kind, within = typing.get_args(hint)
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        # Written so that nan, which compares with nothing, is refused.
+        if value is not None and within.least <= value <= within.most:
+            return value
+    raise _mistake(setting, f"expected {_expected(hint)}")
+
+
+def _mistake(setting: str, what: str) -> UserError:
+    fields = "\n".join(f"    {name}: {_expected(hint)}" for name, hint in _fields(Recipe))
+    return UserError(f"--set {setting}", what, f"the fields of a recipe are\n{fields}")
+
+
+def _expected(hint: Any) -> str:
+    if _group(hint):
+        return "none, or set its fields"
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(typing.get_args(hint))
+    kind, within = typing.get_args(hint)
+    noun = "a whole number" if kind is int else "a number"
+    return f"{noun} from {within.least:,} to {within.most:,}"
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of the fields that a user may set."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {name: hint for name, hint in hints.items() if name != "name"}
+
+
+def _group(hint: Any) -> Any:
+    """The dataclass that a field of this type holds, or ``None``."""
+    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
+        return None
+    return next(kind for kind in typing.get_args(hint) if dataclasses.is_dataclass(kind))
+
+
+def _fields(kind: type, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each field's full name and type."""
+    for name, hint in _hints(kind).items():
+        yield before + name, hint
+        if _group(hint):
+            yield from _fields(_group(hint), f"{before}{name}.")
+
+
+def _leaves(value: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each field's full name and value; ``none`` for a group that is not there."""
+    for name in _hints(type(value)):
+        inner = getattr(value, name)
+        if dataclasses.is_dataclass(inner):
+            yield from _leaves(inner, f"{before}{name}.")
+        else:
+            yield before + name, "none" if inner is None else inner
 
 
 # The textbook's own choices ("Dive into Deep Learning", section LeNet). Ten epochs end on or near
@@ -101,7 +221,7 @@ BEST = Recipe(
     epochs=100,
     min_steps=40,
     optimizer="adamw",
-    learning_rate=4e-3,
+    lr=4e-3,
     weight_decay=5e-3,
     warmup_epochs=1,
     final_rate=1e-3,
