@@ -51,7 +51,7 @@ class Distillation:
 
     Attributes:
         copies: of the training images, each changed by the recipe's augmentation, that the teachers
-            judge. An epoch passes over all of them.
+            judge. An epoch passes over one of them.
         weight: what the teachers say counts so much, and the label the rest.
         temperature: the teachers' logits are divided by it.
     """
@@ -59,6 +59,21 @@ class Distillation:
     copies: Count = 8
     weight: Share = 0.9
     temperature: Annotated[float, Within(0.01, 100)] = 2.0
+
+
+@dataclass(frozen=True)
+class FewBits:
+    """How weights of few bits are trained, from a network that is trained already.
+
+    It teaches them, unless other teachers are given. What is not said here is as for that network.
+
+    Attributes:
+        epochs: passes over the training images.
+        lr: the highest learning rate; a half cosine leads to a hundredth of it.
+    """
+
+    epochs: Count = 10
+    lr: Annotated[float, Within(0, 100)] = 1e-3
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,7 @@ class Recipe:
             is measured and saved is that mean. 0 takes the last parameters.
         augmentation: what happens to the training images; ``None`` leaves them alone.
         distillation: how to learn from teachers; ``None`` for a recipe that has none.
+        few_bits: how ``--bits`` is trained afterwards; ``None`` for what :class:`FewBits` says.
     """
 
     name: str
@@ -97,10 +113,26 @@ class Recipe:
     ema: Annotated[float, Within(0, 0.999999)] = 0.0
     augmentation: Augmentation | None = None
     distillation: Distillation | None = None
+    few_bits: FewBits | None = None
 
     def batch_size(self, images: int) -> int:
         """Images a step when there are ``images`` of them to train on."""
         return max(1, min(self.batch, images // self.min_steps))
+
+    def for_few_bits(self) -> Recipe:
+        """The recipe by which weights of few bits are trained afterwards."""
+        how = self.few_bits or FewBits()
+        return dataclasses.replace(
+            self,
+            epochs=how.epochs,
+            optimizer="adamw",
+            lr=how.lr,
+            weight_decay=0.0,
+            warmup_epochs=0,
+            final_rate=0.01,
+            ema=0.99,
+            distillation=self.distillation or Distillation(),
+        )
 
     @property
     def title(self) -> str:

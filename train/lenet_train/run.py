@@ -6,21 +6,25 @@ import contextlib
 import dataclasses
 import fcntl
 import gzip
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+from flax.traverse_util import unflatten_dict
 
 from lenet_export import __version__, checkpoint, files, idx
+from lenet_export.checkpoint import Float32, Stage
 from lenet_export.errors import UserError
-from lenet_train import data, devices, figures, loop, report
+from lenet_train import data, devices, distill, figures, loop, qat, report, summary
 from lenet_train.interrupt import Interrupted, Signals
-from lenet_train.model import ARCHITECTURES
-from lenet_train.recipes import Recipe
+from lenet_train.model import ARCHITECTURES, INPUT_SHAPE
+from lenet_train.recipes import Distillation, Recipe
 from lenet_train.resume import Checkpoints, Settings, everywhere, refuse_other
 
 MODEL = "model.safetensors"
@@ -30,6 +34,9 @@ TEST_LABELS = f"{data.LABELS.format('t10k')}.gz"
 #: What a finished run leaves, in the order of the screen.
 FILES = (MODEL, report.METRICS, *figures.NAMES, TEST_IMAGES, TEST_LABELS)
 
+#: The folder of the float network, where weights of few bits are trained from it.
+FLOAT = "float"
+
 #: Only while the run is not over.
 CHECKPOINTS = "checkpoints"
 
@@ -37,14 +44,36 @@ CHECKPOINTS = "checkpoints"
 RANGE_IMAGES = 4000
 
 
+@dataclass(frozen=True)
+class Phase:
+    """One training: of the float network, or of few bits afterwards.
+
+    Attributes:
+        title: in one line.
+        settings: all that its model depends on, JSON values.
+        out: its folder.
+        training: makes what is trained.
+        pack: makes, of its network's variables, what the checkpoint holds: the parameters, and the
+            hidden layers' activation ranges.
+    """
+
+    title: str
+    settings: Settings
+    out: Path
+    training: Callable[[], loop.Training]
+    pack: Callable[[loop.Training, loop.Variables], tuple[dict[str, Float32], dict[str, float]]]
+
+
 def run(
     arch: str, recipe: Recipe, seed: int, dataset: str, out: Path,
-    *, anew: bool = False, tensorboard: bool = False,
+    *, bits: str = "8", teachers: Sequence[Path] = (),
+    anew: bool = False, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     """Trains a network, or goes on with it, until the folder ``out`` holds :data:`FILES`.
 
     The model comes last: where it is, the run is whole. One that is there already, of the same
-    settings, is left as it is.
+    settings, is left as it is. For weights of few bits the float network comes first, as a run of
+    its own in the folder ``float`` inside ``out``.
 
     Args:
         arch: a name in :data:`lenet_train.model.ARCHITECTURES`.
@@ -52,6 +81,8 @@ def run(
         seed: of all random numbers.
         dataset: a name or a folder, as :func:`lenet_train.data.load` takes it.
         out: the run's folder.
+        bits: of the weights, as :func:`lenet_train.qat.with_bits` takes it.
+        teachers: files of models to learn from.
         anew: removes what an earlier run left there, and begins at the beginning.
         tensorboard: writes a log for TensorBoard, too.
 
@@ -59,10 +90,14 @@ def run(
         UserError: something of what was given cannot be used; nothing is written.
         Interrupted: by a signal, with a checkpoint.
     """
-    began = time.perf_counter()
     if tensorboard:
         report.check_tensorboard()
+    make, stages = ARCHITECTURES[arch]
+    few = qat.with_bits(stages, bits)
     images = data.load(dataset)
+    judges = [_teacher(path, stages) for path in teachers]
+    if judges:
+        recipe = dataclasses.replace(recipe, distillation=recipe.distillation or Distillation())
     settings = {
         "arch": arch,
         "recipe": dataclasses.asdict(recipe),
@@ -71,25 +106,102 @@ def run(
         "dataset_sha256": images.sha256,
         "tool": f"lenet-train {__version__}",
     }
+    if teachers:
+        settings["teachers"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
     title = f"{arch} on {images.name}, recipe {recipe.title}, seed {seed}"
+    is_few = any(stage.grid for stage in few)
+
+    def floats() -> loop.Training:
+        return _taught(judges, loop.Training(
+            make(), stages, recipe, seed, images.training, images.validation
+        ))  # fmt: skip
+
+    def measured(
+        training: loop.Training, variables: loop.Variables
+    ) -> tuple[dict[str, Float32], dict[str, float]]:
+        sample = images.training.images[:RANGE_IMAGES]
+        ranges = loop.activation_ranges(training.network, stages, variables, sample)
+        return loop.flat(variables["params"]), ranges
+
+    first = Phase(title, settings, out / FLOAT if is_few else out, floats, measured)
+    _run_phase(first, images, anew, tensorboard)
+    if not is_few:
+        return
+    start = checkpoint.load(out / FLOAT / MODEL)
+    ranges = start.activation_ranges
+
+    def of_few_bits() -> loop.Training:
+        network = qat.FewBits(few, tuple(ranges[stage.name] for stage in few[:-1]))
+        params = qat.begin(few, unflatten_dict(start.params, sep="/"))
+        training = loop.Training(
+            network, few, recipe.for_few_bits(), seed, images.training, images.validation,
+            params=params,
+        )  # fmt: skip
+        return _taught(judges or [start], training)
+
+    def on_grid(
+        _: loop.Training, variables: loop.Variables
+    ) -> tuple[dict[str, Float32], dict[str, float]]:
+        return loop.flat(qat.finish(few, variables["params"])), ranges
+
+    second = Phase(f"{title}, bits {bits}", settings | {"bits": bits}, out, of_few_bits, on_grid)
+    _run_phase(second, images, anew, tensorboard)
+
+
+def _teacher(path: Path, stages: tuple[Stage, ...]) -> checkpoint.Model:
+    """The model in a file, if it can teach a network of these stages.
+
+    Raises:
+        UserError: it cannot be read, or is of other images or classes.
+    """
+    model = checkpoint.load(path)
+    here = (*INPUT_SHAPE, stages[-1].features)
+    there = (*model.input_shape, model.stages[-1].features)
+    if here != there:
+        raise UserError(
+            f"--teacher {path}",
+            f"takes {there[:3]} and gives {there[3]} classes, expected {here[:3]} and {here[3]}",
+            "give a model that was trained on such images",
+        )
+    return model
+
+
+def _taught(teachers: Sequence[checkpoint.Model], training: loop.Training) -> loop.Training:
+    """The training by what the teachers say; as it is without teachers."""
+    recipe = training.recipe
+    if not teachers:
+        return training
+    assert recipe.distillation
+    lessons = distill.lessons(
+        teachers, training.training, recipe.distillation, recipe.augmentation, training.seed
+    )
+    return dataclasses.replace(
+        training,
+        recipe=dataclasses.replace(recipe, augmentation=None),
+        training=lessons,
+        copies=recipe.distillation.copies,
+    )
+
+
+def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool) -> None:
+    """Trains until the phase's folder holds :data:`FILES`, and tells what it is."""
+    began = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        model = devices.first_does(lambda: _open(stack, out, settings, anew))
-        first_line = f"{title}: trained before; --anew trains it again"
+        model = devices.first_does(lambda: _open(stack, phase.out, phase.settings, anew))
+        first_line = f"{phase.title}: trained before; --anew trains it again"
         if not devices.largest(model is not None):
-            make, stages = ARCHITECTURES[arch]
-            training = loop.Training(
-                make(), stages, recipe, seed, images.training, images.validation
-            )
-            progress = _train(training, settings, out, tensorboard)
+            training = phase.training()
+            progress = _train(training, phase.settings, phase.out, tensorboard)
             if devices.is_first():
-                model = _finish(training, progress, images, settings, title, out)
-            first_line = f"{title}: {recipe.epochs} epochs, {time.perf_counter() - began:.0f} s"
+                model = _finish(phase, training, progress, images)
+            epochs = training.recipe.epochs
+            first_line = f"{phase.title}: {epochs} epochs, {time.perf_counter() - began:.0f} s"
     if model:
         accuracy, count = model.info["test_accuracy"], model.info["test_images"]
         print(first_line)
         print(f"test accuracy: {accuracy:.2%} ({round(accuracy * count):,} of {count:,} images)")
-        print(f"files: {out}/ {' '.join(FILES)}")
-        print(f"next: lenet-export --target c --model {out / MODEL}")
+        print(f"files: {phase.out}/ {' '.join(FILES)}")
+        print(f"next: lenet-export --target c --model {phase.out / MODEL}")
 
 
 def _open(
@@ -150,13 +262,12 @@ def _train(
 
 
 def _finish(
-    training: loop.Training, progress: loop.Progress, images: data.Dataset, settings: Settings,
-    title: str, out: Path,
-) -> checkpoint.Model:  # fmt: skip
+    phase: Phase, training: loop.Training, progress: loop.Progress, images: data.Dataset
+) -> checkpoint.Model:
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
-    network, stages = training.network, training.stages
+    network, stages, out = training.network, training.stages, phase.out
     variables = jax.device_get(progress.state.mean)
-    params = loop.flat(variables["params"])
+    params, ranges = phase.pack(training, variables)
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
     right = test_logits.argmax(axis=1) == images.test.labels
@@ -164,21 +275,19 @@ def _finish(
         input_shape=(data.SIDE, data.SIDE, 1),
         stages=stages,
         params=params,
-        activation_ranges=loop.activation_ranges(
-            network, stages, variables, images.training.images[:RANGE_IMAGES]
-        ),
+        activation_ranges=ranges,
         gap_table=checkpoint.GapTable.measure(validation_logits, images.validation.labels),
-        info=settings
+        info=phase.settings
         | {
             "images": data.CONVENTIONS.get(images.name, ""),
             "test_accuracy": float(right.mean()),
             "test_images": len(right),
             "validation_accuracy": progress.epochs[-1].validation_accuracy,
             "validation_images": len(images.validation.labels),
-            "parameters": sum(value.size for value in params.values()),
+            "parameters": summary.parameters(stages),
         },
     )
-    pictures = figures.of_run(model, progress.epochs, images.test, test_logits, title)
+    pictures = figures.of_run(model, progress.epochs, images.test, test_logits, phase.title)
     files.write(
         {out / name: picture for name, picture in pictures.items()}
         | {
