@@ -212,9 +212,15 @@ def start(
 ) -> Variables:
     """The variables before the first step."""
     variables: Variables = network.init(key, jnp.zeros((1, *INPUT_SHAPE)))
+    before = ""
     for stage in stages:
+        layer = variables["params"][stage.name]
         if stage.activation == "sigmoid":
-            variables["params"][stage.name]["kernel"] *= recipe.sigmoid_gain
+            layer["kernel"] *= recipe.sigmoid_gain
+            if before == "sigmoid":
+                inputs = tuple(range(layer["kernel"].ndim - 1))
+                layer["bias"] -= recipe.sigmoid_mean * layer["kernel"].sum(inputs)
+        before = stage.activation
     return variables
 
 
