@@ -31,48 +31,44 @@ def training():
 
 
 def says(models, images, temperature):
-    z = [run_floats(model, images[..., None])["fc1"] for model in models]
-    return jax.nn.softmax(sum(map(jax.nn.log_softmax, z)) / len(z) / temperature)
+    z = [run_floats(model, images[..., None])["fc1"] / temperature for model in models]
+    return np.mean([jax.nn.softmax(jnp.asarray(part)) for part in z], axis=0)
 
 
-def test_teachers_and_student_see_the_same_bytes(training):
-    how = Distillation(copies=2, weight=1.0, temperature=3.0)
-    teachers = [teacher(1), teacher(2)]
-    lessons = distill.lessons(teachers, training, how, SHIFTS, seed=0)
-    assert lessons.images.dtype == np.uint8
-    np.testing.assert_allclose(lessons.labels, says(teachers, lessons.images, 3.0), atol=1e-5)
+def refined(training, *, teachers=(1,), seed=0, augmentation=SHIFTS, **how):
+    judges = [teacher(number) for number in teachers]
+    return distill.refined(judges, training, Distillation(**how), augmentation, seed)
+
+
+def test_the_teachers_count_alike_and_the_temperature_divides_their_logits(training):
+    found = refined(training, teachers=(1, 2), augmentation=None, weight=1.0, temperature=3.0)
+    expected = says([teacher(1), teacher(2)], training.images, 3.0)
+    np.testing.assert_allclose(found.labels, expected, atol=1e-5)
+    assert found.labels.dtype == np.float32
 
 
 def test_the_label_counts_what_the_teachers_leave(training):
-    labels = [
-        distill.lessons([teacher(1)], training, Distillation(1, weight, 2.0), SHIFTS, 0).labels
-        for weight in (0.0, 0.25, 1.0)
-    ]
-    np.testing.assert_array_equal(labels[0], np.eye(10)[training.labels])
-    np.testing.assert_allclose(labels[1], 0.75 * labels[0] + 0.25 * labels[2], atol=1e-6)
+    none, some, all_ = (refined(training, weight=weight).labels for weight in (0.0, 0.25, 1.0))
+    np.testing.assert_array_equal(none, np.eye(10)[training.labels])
+    np.testing.assert_allclose(some, 0.75 * none + 0.25 * all_, atol=1e-6)
 
 
-def test_each_copy_is_changed_its_own_way_and_keeps_its_labels(training):
-    how = Distillation(copies=3, weight=0.0)
-    lessons = distill.lessons([teacher(1)], training, how, SHIFTS, seed=0)
-    copies = lessons.images.reshape(3, 30, 28, 28)
-    assert not (copies[0] == copies[1]).all((1, 2)).any()
-    assert not (copies[0] == training.images).all((1, 2)).any()
-    np.testing.assert_array_equal(lessons.labels.argmax(1), np.tile(training.labels, 3))
+def test_the_teachers_see_changed_copies_and_the_student_the_images(training):
+    plain = refined(training, augmentation=None, copies=1)
+    one, two = (refined(training, copies=copies) for copies in (1, 2))
+    np.testing.assert_array_equal(two.images, training.images)
+    assert (one.labels != plain.labels).any()
+    assert (two.labels != one.labels).any()
+    # One teacher's mean over two copies, of which the first is the one above.
+    second = 2 * two.labels - one.labels
+    np.testing.assert_allclose(second.sum(1), 1, atol=1e-5)
+    assert second.min() > -1e-5
 
 
 def test_the_seed_tells_the_copies_and_nothing_else_does(training):
-    images = [
-        distill.lessons([teacher(1)], training, Distillation(), SHIFTS, seed).images
-        for seed in (0, 0, 1)
-    ]
-    np.testing.assert_array_equal(images[0], images[1])
-    assert (images[0] != images[2]).any()
-
-
-def test_without_augmentation_a_copy_is_the_images(training):
-    lessons = distill.lessons([teacher(1)], training, Distillation(copies=1), None, 0)
-    np.testing.assert_array_equal(lessons.images, training.images)
+    labels = [refined(training, seed=seed).labels for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(labels[0], labels[1])
+    assert (labels[0] != labels[2]).any()
 
 
 def test_a_certain_probability_is_a_label():

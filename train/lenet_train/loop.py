@@ -103,8 +103,6 @@ class Training:
         seed: of all random numbers.
         training: what to learn from.
         validation: what each epoch is measured on.
-        copies: how often ``training`` holds each image, one copy of all after the other; an epoch
-            passes over one copy.
         params: what to begin with; ``None``: what the network begins with.
     """
 
@@ -114,23 +112,17 @@ class Training:
     seed: int
     training: Examples
     validation: Examples
-    copies: int = 1
     params: Params | None = None
-
-    @property
-    def images(self) -> int:
-        """Images an epoch, before those that fill no batch are left out."""
-        return len(self.training.labels) // self.copies
 
     @property
     def batch(self) -> int:
         """Images a step."""
-        return self.recipe.batch_size(self.images)
+        return self.recipe.batch_size(len(self.training.labels))
 
     @property
     def steps(self) -> int:
         """Steps an epoch."""
-        return self.images // self.batch
+        return len(self.training.labels) // self.batch
 
     def begin(self) -> Progress:
         """The run before its first step."""
@@ -201,8 +193,7 @@ class Training:
         """An epoch's batches, as places in the training images, and a key for each of them."""
         _, epochs_key = jax.random.split(jax.random.key(seed))
         shuffle_key, augment_key = jax.random.split(jax.random.fold_in(epochs_key, epoch))
-        order = jax.random.permutation(shuffle_key, self.images)
-        order += self.images * ((epoch - 1) % self.copies)
+        order = jax.random.permutation(shuffle_key, len(self.training.labels))
         order = order[: self.steps * self.batch].reshape(self.steps, self.batch)
         return order, jax.random.split(augment_key, self.steps)
 

@@ -50,14 +50,13 @@ class Distillation:
     """How a student learns from teachers.
 
     Attributes:
-        copies: of the training images, each changed by the recipe's augmentation, that the teachers
-            judge. An epoch passes over one of them.
+        copies: of each training image, changed by the recipe's augmentation, that the teachers see.
         weight: what the teachers say counts so much, and the label the rest.
         temperature: the teachers' logits are divided by it.
     """
 
     copies: Count = 8
-    weight: Share = 0.9
+    weight: Share = 0.7
     temperature: Annotated[float, Within(0.01, 100)] = 2.0
 
 

@@ -172,15 +172,10 @@ def _taught(teachers: Sequence[checkpoint.Model], training: loop.Training) -> lo
     if not teachers:
         return training
     assert recipe.distillation
-    lessons = distill.lessons(
+    labelled = distill.refined(
         teachers, training.training, recipe.distillation, recipe.augmentation, training.seed
     )
-    return dataclasses.replace(
-        training,
-        recipe=dataclasses.replace(recipe, augmentation=None),
-        training=lessons,
-        copies=recipe.distillation.copies,
-    )
+    return dataclasses.replace(training, training=labelled)
 
 
 def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool) -> None:
