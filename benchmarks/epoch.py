@@ -18,22 +18,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lenet_train import loop, model
+from lenet_train import architectures, loop, model
 from lenet_train.recipes import TEXTBOOK
 
 TILED = model.Conv
 
 
-def plain(features: int, kernel: tuple[int, int], padding: str, tile: int, name: str) -> nn.Conv:
+def plain(*sizes: object, tile: int, **settings: object) -> nn.Conv:
     """Flax's own convolution in the place of the tiled one."""
     del tile
-    return nn.Conv(features, kernel, padding=padding, kernel_init=model.xavier, name=name)
+    return nn.Conv(*sizes, **settings)
 
 
 def seconds(conv: object, epochs: int) -> list[float]:
     """The wall time of each epoch after the first."""
     model.Conv = conv
-    network, stages = model.LeNet(), model.LENET_STAGES
+    network, stages = model.Network(architectures.lenet()), architectures.LENET_STAGES
     random = np.random.default_rng(0)
     images = jnp.asarray(random.integers(0, 256, (55_000, 28, 28), np.uint8))
     labels = jnp.asarray(random.integers(0, 10, 55_000, np.uint8))

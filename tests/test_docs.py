@@ -46,6 +46,13 @@ def test_the_programs_of_the_readme_compile_run_and_print_what_it_says(tmp_path)
     assert (tmp_path / "summary/network.png").stat().st_size > 10_000
 
 
+def test_the_python_of_the_readme_exports(tmp_path):
+    (program,) = blocks(README, "python")
+    done = subprocess.run([sys.executable, "-"], input=program, cwd=tmp_path, text=True)
+    assert done.returncode == 0
+    assert "--cpu cortex-m4" in (tmp_path / "own/lenet.c").read_text()
+
+
 def test_the_program_of_the_readme_has_no_warning(tmp_path):
     (program,) = blocks(README, "c")
     (tmp_path / "main.c").write_text(program)

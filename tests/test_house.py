@@ -42,13 +42,14 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
     used = {module for _, module in imports(TRAIN) if module.startswith("lenet_export")}
     assert used <= {
         "lenet_export", "lenet_export.checkpoint", "lenet_export.errors", "lenet_export.files",
+        "lenet_export.fold",
         "lenet_export.flax_network", "lenet_export.idx",
     }  # fmt: skip
 
 
 def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made():
     jax = {file for file, module in imports(EXPORT) if module.split(".")[0] in ("jax", "flax")}
-    assert jax == {"reference.py", "flax_network.py"}
+    assert jax == {"reference.py", "flax_network.py", "sequential.py", "api.py"}
     assert {file for file, module in imports(EXPORT) if module == "jinja2"} == {"render.py"}
 
 

@@ -3,7 +3,7 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model ce0f9d65bf59c8d215263cf4467acbb1190ec65693902cb75d6b13af5bba2f6b
+ * Model 4e5472e47c7039decdffedc7bebb84c9dc57e3b26db8f3b044f084e21fba0252
  *
  * From the image to the logits:
  *
@@ -3953,13 +3953,12 @@ static void fc3_layer(const uint8_t in[84], int32_t out[10])
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* Writes zeros. volatile keeps this loop a loop: a compiler may otherwise make it a call of memset,
- * which a firmware need not have. */
-static void clear(volatile void *memory, uint32_t bytes)
+/* Writes a border. volatile keeps this loop a loop: a compiler may otherwise make it a call of
+ * memset, which a firmware need not have. */
+static void fill_u8(volatile uint8_t *values, uint32_t count, uint8_t value)
 {
-    volatile uint8_t *byte = (volatile uint8_t *)memory;
-    for (uint32_t k = 0; k < bytes; k++) {
-        byte[k] = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        values[k] = value;
     }
 }
 
@@ -3999,7 +3998,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
     conv1_step(ws, y + 3);
     if (y == 27) {
         for (int i = 30; i < 32; i++) {
-            clear(ws->shared.rows.image[i % 6], sizeof ws->shared.rows.image[0]);
+            fill_u8(ws->shared.rows.image[i % 6], 32, 0);
             conv1_step(ws, i + 1);
         }
     }
@@ -4007,7 +4006,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
 
 void lenet_begin(lenet_workspace *ws)
 {
-    clear(ws->shared.rows.image, sizeof ws->shared.rows.image);
+    fill_u8((volatile uint8_t *)ws->shared.rows.image, 192, 0);
     ws->row = 0;
 }
 

@@ -74,11 +74,12 @@ class Stage:
 
     Attributes:
         name: the layer's name, from Flax to C to reports, e.g. ``conv1``.
-        kind: ``conv`` (stride 1) or ``dense`` (its input is flattened row by row, channels last).
+        kind: ``conv`` or ``dense`` (its input is flattened row by row, channels last).
         features: output channels or units.
         activation: e.g. ``sigmoid``, ``relu``; ``none`` for the last layer, which gives logits.
         kernel: rows and columns of a convolution's kernel; ``None`` for dense.
         padding: ``SAME`` or ``VALID``, as XLA defines them.
+        stride: rows and columns that a convolution moves on; 1 for dense.
         pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
         pool_size: side and stride of the square window; 1 without a pool.
         bits: of a weight in int8: ``8``, or what it was trained for: ``4``, ``2``, ``1``,
@@ -93,6 +94,7 @@ class Stage:
     padding: str = "VALID"
     pool: str = "none"
     pool_size: int = 1
+    stride: int = 1
     bits: str = "8"
 
     @property
@@ -104,7 +106,25 @@ class Stage:
         """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
         assert self.kernel is not None
         lost = (0, 0) if self.padding == "SAME" else (self.kernel[0] - 1, self.kernel[1] - 1)
-        return shape[0] - lost[0], shape[1] - lost[1], self.features
+        rows, columns = (
+            -(-(size - less) // self.stride) for size, less in zip(shape, lost, strict=False)
+        )
+        return rows, columns, self.features
+
+    def border(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Zeros ``((above, below), (left, right))`` of a convolution's input of ``shape``.
+
+        As XLA adds them for ``SAME``: what is odd is added below and right.
+        """
+        if self.kernel is None or self.padding == "VALID":
+            return (0, 0), (0, 0)
+        rows, columns = (
+            max(0, (outputs - 1) * self.stride + kernel - size)
+            for outputs, kernel, size in zip(
+                self.conv_shape(shape), self.kernel, shape, strict=False
+            )
+        )
+        return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape that the stage gives for an input of ``shape``, its pool included."""
@@ -323,7 +343,7 @@ def _stage(item: dict[str, Any]) -> Stage:
     texts = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool, stage.bits)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{texts} are not all texts")
-    _size((stage.features, stage.pool_size), 2)
+    _size((stage.features, stage.pool_size, stage.stride), 3)
     return stage
 
 
@@ -368,6 +388,12 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 at,
                 f'pool "{stage.pool}" does not go with size {stage.pool_size}',
                 f'supported: sizes 2 to {POOL_MAX}; pool "none" has size 1',
+            )
+        if stage.stride > 1 and (stage.kernel is None or stage.stride > min(stage.kernel)):
+            raise UserError(
+                at,
+                f"stride {stage.stride} does not go with kernel size {stage.kernel}",
+                "supported: convolutions with a stride up to the kernel's smaller side",
             )
         shape = stage.output_shape(shape)
         if min(shape) < 1:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from lenet_export import __version__, checkpoint
 from lenet_export import files as output
+from lenet_export.api import Exported, write_c
 from lenet_export.errors import UserError, os_mistake
 from lenet_export.plan import Plan, make_plan
-from lenet_export.render import Options, check_prefix, render_c
+from lenet_export.render import Options, check_prefix
 from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
 from lenet_export.weights import render_npz
 
@@ -171,26 +172,27 @@ def _export(options: argparse.Namespace) -> int:
     else:
         model = checkpoint.load(Path(name))
     plan = make_plan(model, options.dtype, options.max_error, name)
-    report = None
     if options.target == "npz":
-        written = {f"{options.prefix}.npz": render_npz(plan)}
+        path = out / f"{options.prefix}.npz"
+        output.write({path: render_npz(plan)})
+        exported = Exported(plan, (path,), None)
     else:
         plan = lay_out(plan, options.cpu, options.optimize)
-        written = render_c(plan, Options(options.prefix, options.single_file))
-        if options.verify:
-            from lenet_export import verify
+        images, labels = None, None
+        if options.images:
+            from lenet_export.verify import read_images
 
-            images, labels = None, None
-            if options.images:
-                images, labels = verify.read_images(options.images, plan)
-            report = verify.verify(plan, written, options.prefix, images, labels)
-    output.write({out / file: data for file, data in written.items()})
-    print(_summary(name, plan, report, [out / file for file in written]))
+            images, labels = read_images(options.images, plan)
+        exported = write_c(
+            plan, out, Options(options.prefix, options.single_file), options.verify, images, labels
+        )
+    print(_summary(name, exported))
     return 0
 
 
-def _summary(name: str, plan: Plan, report: Report | None, written: list[Path]) -> str:
+def _summary(name: str, exported: Exported) -> str:
     """One screen: what was exported, how well it reads, what it costs, where it is."""
+    plan, report, written = exported.plan, exported.report, exported.files
     lines = [("model", f"{name}, {plan.dtype}, id {plan.model_id[:12]}")]
     is_c = written[0].suffix != ".npz"
     if is_c:

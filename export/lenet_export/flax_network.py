@@ -7,15 +7,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from lenet_export.checkpoint import Model, Stage
+from lenet_export.plan import BOUNDS
 from lenet_export.reference import Images, Outputs, in_batches
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
     "sigmoid": nn.sigmoid,
+    "tanh": nn.tanh,
+    "scaled_tanh": lambda x: 1.7159 * nn.tanh(2 / 3 * x),
     "relu": nn.relu,
+    "gelu": nn.gelu,
 }
 POOLS: dict[str, Callable[..., jax.Array]] = {"avg": nn.avg_pool, "max": nn.max_pool}
 
@@ -31,10 +36,17 @@ class FlaxNetwork(nn.Module):
         outputs = {}
         for stage in self.stages:
             if stage.kernel is not None:
-                x = nn.Conv(stage.features, stage.kernel, padding=stage.padding, name=stage.name)(x)
+                x = nn.Conv(
+                    stage.features,
+                    stage.kernel,
+                    strides=stage.stride,
+                    padding=stage.padding,
+                    name=stage.name,
+                )(x)
             else:
                 x = nn.Dense(stage.features, name=stage.name)(x.reshape(len(x), -1))
             x = ACTIVATIONS[stage.activation](x)
+            self.sow("activated", f"{stage.name}_activated", x)
             if stage.pool != "none":
                 window = (stage.pool_size, stage.pool_size)
                 x = POOLS[stage.pool](x, window, window)
@@ -49,13 +61,36 @@ def run_floats(model: Model, images: Images) -> Outputs:
         model: the trained network.
         images: uint8 ``(images, rows, columns, channels)``.
     """
+    return in_batches(jax.jit(lambda x: _apply(model, x)), images)
+
+
+def activation_ranges(model: Model, images: Images) -> dict[str, float]:
+    """The largest activation to represent of each hidden layer: ``Model.activation_ranges``.
+
+    Of a function that is bounded it is the bound. Of the others it is the 99.99th percentile over
+    ``images``, uint8 ``(images, rows, columns, channels)``, before the pool and never below 0: the
+    few activations above it would cost the others their resolution.
+    """
+    hidden = {stage.name: stage.activation for stage in model.stages[:-1]}
+    ranges = {name: BOUNDS[of] for name, of in hidden.items() if of in BOUNDS}
+    open_ended = [name for name in hidden if name not in ranges]
+    if not open_ended:
+        return ranges
+
+    def activated(images: jax.Array) -> Any:
+        _, seen = _apply(model, images, mutable=["activated"])
+        return {name: seen["activated"][f"{name}_activated"][0] for name in open_ended}
+
+    for name, values in in_batches(jax.jit(activated), images).items():
+        ranges[name] = float(np.percentile(np.maximum(values, 0), 99.99))
+    return ranges
+
+
+def _apply(model: Model, images: jax.Array, **options: Any) -> Any:
+    """The network on uint8 ``images``."""
     params: dict[str, dict[str, Any]] = {}
     for name, value in model.params.items():
         layer, tensor = name.split("/")
         params.setdefault(layer, {})[tensor] = value
     network = FlaxNetwork(model.stages)
-
-    def logits(images: jax.Array) -> Any:
-        return network.apply({"params": params}, images.astype(jnp.float32) / 255)
-
-    return in_batches(jax.jit(logits), images)
+    return network.apply({"params": params}, images.astype(jnp.float32) / 255, **options)

@@ -6,6 +6,9 @@ The numerics are specified in DESIGN.md, "Numerics". In short, for a hidden laye
     index = clamp(floor(acc * gain / 2^shift), 0, top)   s32, the product too
     code  = table[index], or index itself                u8
 
+A code stands for ``(code - zero point) * scale``; the zero point is 0 unless the activation can be
+negative. What a layer's input codes stand for beyond their number is in its bias.
+
 and for the last layer the logits are its accumulators. Neither ``acc`` nor ``acc * gain`` overflows
 for any input: both are bounded here over all of them.
 
@@ -40,6 +43,9 @@ from lenet_export.errors import UserError
 
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
+TABLE_SIZE = 512  # entries of an activation's table; DESIGN.md tells other sizes
+TABLE_TOP = TABLE_SIZE - 1
+GELU_MIN = -0.17  # its smallest value, to 1e-4
 GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
 COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
@@ -63,11 +69,12 @@ class Activation:
     """How an activation function becomes integers.
 
     Attributes:
-        name: of the function.
-        steps: index steps for each unit of the function's argument.
+        name: of the function from index to code, which layers may share.
+        steps: index steps for each unit of the activation's argument.
         offset: the index, a real number, of argument 0. Half a step for rounding is in it.
         top: the largest index; the smallest is 0.
-        scale: the value of code 1.
+        scale: what one code more stands for.
+        zero_point: the code of value 0.
         table: uint8 ``(top + 1,)``, the code at each index; ``None``: the index is the code.
         about: what the table holds, in one line.
     """
@@ -77,8 +84,15 @@ class Activation:
     offset: float
     top: int
     scale: float
+    zero_point: int = 0
     table: Array | None = None
     about: str = ""
+
+
+def _codes(values: Callable[[float], float], steps: float, offset: float) -> Array:
+    """The table of the codes ``values(z)``, rounded, z in the middle of each index step."""
+    codes = [round(values((index + 0.5 - offset) / steps)) for index in range(TABLE_SIZE)]
+    return np.array(codes).clip(0, CODE_MAX).astype(np.uint8)
 
 
 @functools.cache
@@ -88,22 +102,67 @@ def _sigmoid() -> Activation:
     Beyond the ends, at |z| >= 6.4, the rounded sigmoid is 0 or 255, so that clamping the index
     is exact.
     """
-    size, steps = 512, 40
-    z = [(i + 0.5 - size / 2) / steps for i in range(size)]
-    table = np.array([round(CODE_MAX / (1 + math.exp(-v))) for v in z], np.uint8)
-    about = f"round(255 * sigmoid(z)), z = (index - {(size - 1) / 2}) / {steps}"
-    return Activation("sigmoid", steps, size / 2, size - 1, 1 / CODE_MAX, table, about)
+    steps, offset = 40, TABLE_SIZE / 2
+    table = _codes(lambda z: CODE_MAX / (1 + math.exp(-z)), steps, offset)
+    about = f"round(255 * sigmoid(z)), z = (index - {offset - 0.5}) / {steps}"
+    return Activation("sigmoid", steps, offset, TABLE_TOP, 1 / CODE_MAX, table=table, about=about)
+
+
+@functools.cache
+def _tanh(outer: float = 1.0, inner: float = 1.0) -> Activation:
+    """``outer * tanh(inner * z)``: 128 + 127 * tanh in the middle of each of 512 steps, rounded.
+
+    The table is that of sigmoid in steps twice as fine, and ends where the rounded tanh does. The
+    factors are in the scale and the steps, so that every tanh has the same table.
+    """
+    steps, offset, zero_point, levels = 80, TABLE_SIZE / 2, 128, 127
+    table = _codes(lambda z: zero_point + levels * math.tanh(z), steps, offset)
+    about = f"round(128 + 127 * tanh(z)), z = (index - {offset - 0.5}) / {steps}"
+    scale = outer / levels
+    return Activation("tanh", inner * steps, offset, TABLE_TOP, scale, zero_point, table, about)
 
 
 def _relu(largest: float) -> Activation:
     return Activation("relu", CODE_MAX / largest, 0.5, CODE_MAX, largest / CODE_MAX)
 
 
-#: The activations of hidden layers, by name; each is given the layer's calibrated range.
-ACTIVATIONS: dict[str, Callable[[float], Activation]] = {
-    "sigmoid": lambda _: _sigmoid(),
-    "relu": _relu,
+def _gelu(largest: float, layer: str) -> Activation:
+    """GELU from its minimum to ``largest`` in 255 steps, a table for each layer.
+
+    Left of z = -4 it is 0 to less than half a step; z exceeds it by 0.17 at most. GELU is Flax's:
+    with tanh.
+    """
+    scale = (largest - GELU_MIN) / CODE_MAX
+    zero_point = round(-GELU_MIN / scale)
+    left, right = 4.0, largest - GELU_MIN
+    steps = TABLE_SIZE / (left + right)
+    offset = left * steps
+    table = _codes(lambda z: zero_point + gelu(z) / scale, steps, offset)
+    formula = f"round({zero_point} + gelu(z) / {scale:.4g})"
+    about = f"{layer}: {formula}, z = (index - {offset - 0.5:.4g}) / {steps:.4g}"
+    return Activation(f"{layer}_gelu", steps, offset, TABLE_TOP, scale, zero_point, table, about)
+
+
+def gelu(z: float) -> float:
+    """The argument times the share of a normal distribution below it, in the form with tanh.
+
+    Source: Hendrycks, Gimpel, "Gaussian Error Linear Units", 2016, section 2; ``nn.gelu``.
+    """
+    return 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+
+#: The activations of hidden layers, by name; each is given the layer's calibrated range and name.
+#: ``scaled_tanh`` is that of LeNet-5 in 1998: A = 1.7159, S = 2/3 (LeCun et al., appendix A).
+ACTIVATIONS: dict[str, Callable[[float, str], Activation]] = {
+    "sigmoid": lambda _, __: _sigmoid(),
+    "tanh": lambda _, __: _tanh(),
+    "scaled_tanh": lambda _, __: _tanh(1.7159, 2 / 3),
+    "relu": lambda largest, _: _relu(largest),
+    "gelu": _gelu,
 }
+
+#: The largest value of those that have one.
+BOUNDS = {"sigmoid": 1.0, "tanh": 1.0, "scaled_tanh": 1.7159}
 
 
 @dataclass(frozen=True)
@@ -128,15 +187,17 @@ class Integers:
     """The integer side of a layer.
 
     Attributes:
-        input_scale: the value of input code 1.
+        input_scale: what one input code more stands for.
+        input_zero: the input code of value 0, which a border of zeros has.
         weight_scale: float64 ``(channels,)``, the value of weight 1.
-        output_scale: the value of output code 1, or of logit 1.
+        output_scale: what one output code more stands for, or logit 1.
         acc_min: int64 ``(channels,)``, what the accumulator cannot be below for any input.
         acc_max: likewise above. Every partial sum stays between the two as well.
         requantize: ``None`` for the last layer.
     """
 
     input_scale: float
+    input_zero: int
     weight_scale: Floats
     output_scale: float
     acc_min: Array
@@ -237,11 +298,13 @@ class Layer:
 
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Zeros ``((above, below), (left, right))`` of the input, as XLA's SAME and VALID say."""
-        if self.stage.kernel is None or self.stage.padding == "VALID":
-            return (0, 0), (0, 0)
-        above, left = ((size - 1) // 2 for size in self.stage.kernel)
-        return (above, self.stage.kernel[0] - 1 - above), (left, self.stage.kernel[1] - 1 - left)
+        """Zeros ``((above, below), (left, right))`` of the input."""
+        return self.stage.border(self.input_shape)
+
+    @property
+    def border(self) -> int:
+        """What stands in the border of zeros: the code of 0."""
+        return self.integers.input_zero if self.integers else 0
 
     @property
     def is_padded(self) -> bool:
@@ -251,13 +314,13 @@ class Layer:
     @property
     def row_step(self) -> int:
         """Rows of input that one row of output moves on."""
-        return self.stage.pool_size
+        return self.stage.stride * self.stage.pool_size
 
     @property
     def ring_rows(self) -> int:
         """Rows of padded input that one row of output needs: what a ring buffer must hold."""
         assert self.stage.kernel is not None
-        return self.stage.kernel[0] - 1 + self.row_step
+        return self.stage.kernel[0] + self.stage.stride * (self.stage.pool_size - 1)
 
     @property
     def ring_values(self) -> int:
@@ -546,7 +609,7 @@ def make_plan(
     check_chain(where, model.input_shape, model.stages)
     _check_ends(model, where)
     layers: list[Layer] = []
-    source, scale = "image", 1 / CODE_MAX
+    source, scale, zero_point = "image", 1 / CODE_MAX, 0
     source_dtype: DType = U8
     for place, (stage, shape) in enumerate(zip(model.stages, model.shapes, strict=False)):
         at = label(where, model.stages, place)
@@ -562,8 +625,10 @@ def make_plan(
             if stage.grid:
                 weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
                 step = model.params[f"{stage.name}/step"].astype(np.float64)
-            weight, bias, integers = _quantize(weight, step, bias, scale, activation, at)
+            codes = scale, zero_point
+            weight, bias, integers = _quantize(weight, step, bias, codes, activation, at)
             scale = integers.output_scale
+            zero_point = activation.zero_point if activation else 0
         elif place == 0:
             weight = weight * np.float32(1 / CODE_MAX)  # so that it reads bytes
         output = "logits" if last else _buffer_name(stage)
@@ -633,7 +698,7 @@ def _activation(stage: Stage, model: Model, at: str) -> Activation:
             f"its activation range is {largest}, expected a positive number",
             "train again: lenet-train measures the ranges on training images",
         )
-    return ACTIVATIONS[stage.activation](largest)
+    return ACTIVATIONS[stage.activation](largest, stage.name)
 
 
 @dataclass(frozen=True)
@@ -654,14 +719,16 @@ def _quantize(
     weight: Array,
     step: Floats | None,
     bias: npt.NDArray[np.float32],
-    input_scale: float,
+    codes: tuple[float, int],
     activation: Activation | None,
     at: str,
 ) -> tuple[Array, Array, Integers]:
     """The integers of one layer; the channel is the first axis of ``weight``.
 
-    Its weights are floats, or, with the ``step`` of each channel, integers already.
+    Its weights are floats, or, with the ``step`` of each channel, integers already. Its input's
+    ``codes`` have a scale and a zero point.
     """
+    input_scale, input_zero = codes
     flat = weight.reshape(len(weight), -1).astype(np.float64)
     if step is None and not flat.any(axis=1).all():
         raise UserError(
@@ -672,17 +739,20 @@ def _quantize(
         )
     requantize: Requantize | None = None
     if activation is None:
-        scale, rounded = _logits(flat, step, bias.astype(np.float64), input_scale, at)
+        scale, rounded = _logits(flat, step, bias.astype(np.float64), codes, at)
         output_scale = float(scale[0] * input_scale)
     else:
         origin = bias.astype(np.float64) * activation.steps + activation.offset
         index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(flat, step, origin, index_scale, at)
+        scale, gain, shift, rounded = _fixed_point(
+            flat, step, origin, (index_scale, input_zero), at
+        )
         product_max = int((rounded.acc_max * gain).max())
         requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
         output_scale = activation.scale
     integers = Integers(
         input_scale,
+        input_zero,
         scale,
         output_scale,
         rounded.acc_min.astype(np.int64),
@@ -693,9 +763,12 @@ def _quantize(
     return rounded_weight, rounded.bias.astype(np.int32), integers
 
 
-def _bounded(weight: Floats, bias: Floats) -> _Rounded:
-    """Integer weights ``(channels, inputs)`` and rounded biases, with what their sums can be."""
-    bias = np.rint(bias)
+def _bounded(weight: Floats, bias: Floats, zero_point: int) -> _Rounded:
+    """Integer weights ``(channels, inputs)`` and rounded biases, with what their sums can be.
+
+    The biases take what the weights make of the input codes' zero point.
+    """
+    bias = np.rint(bias) - zero_point * weight.sum(axis=1)
     return _Rounded(
         weight,
         bias,
@@ -705,12 +778,13 @@ def _bounded(weight: Floats, bias: Floats) -> _Rounded:
 
 
 def _logits(
-    flat: Floats, step: Floats | None, bias: Floats, input_scale: float, at: str
+    flat: Floats, step: Floats | None, bias: Floats, codes: tuple[float, int], at: str
 ) -> tuple[Floats, _Rounded]:
     """The last layer: one scale in all, so that logits compare as integers."""
+    input_scale, input_zero = codes
     scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX) if step is None else step
     weight = np.rint(flat / scale[:, None]) if step is None else flat
-    rounded = _bounded(weight, bias / (scale * input_scale))
+    rounded = _bounded(weight, bias / (scale * input_scale), input_zero)
     if step is None:
         _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
     # The score gap is a difference of two logits, and must fit as well.
@@ -725,7 +799,7 @@ def _logits(
 
 
 def _fixed_point(
-    flat: Floats, step: Floats | None, origin: Floats, index_scale: float, at: str
+    flat: Floats, step: Floats | None, origin: Floats, codes: tuple[float, int], at: str
 ) -> tuple[Floats, Floats, int, _Rounded]:
     """The finest weight scales whose gain and shift never overflow 32 bits.
 
@@ -733,7 +807,7 @@ def _fixed_point(
         flat: weights ``(channels, inputs)``.
         step: the value of weight 1 of each channel, where the weights are integers already.
         origin: the index of each channel where all inputs are 0.
-        index_scale: the weight that adds one index step for each input code.
+        codes: the weight that adds one index step for each input code, and the code of 0.
         at: the layer, for messages.
 
     Returns:
@@ -743,6 +817,7 @@ def _fixed_point(
     its rounding errors are not above the largest channel's, in index steps. Where these errors
     would be large themselves, because one channel is out of all proportion, the layer is refused.
     """
+    index_scale, input_zero = codes
     wanted = (np.abs(flat).max(axis=1) / WEIGHT_MAX if step is None else step) / index_scale
     for shift in range(30, -1, -1):
         exact = wanted * 2.0**shift
@@ -751,7 +826,7 @@ def _fixed_point(
             continue
         scale = gain / 2.0**shift * index_scale
         weight = np.rint(flat / scale[:, None]) if step is None else flat
-        rounded = _bounded(weight, origin / gain * 2.0**shift)
+        rounded = _bounded(weight, origin / gain * 2.0**shift, input_zero)
         if (rounded.magnitude() * gain).max() <= INT32_MAX:
             if step is None:
                 # A weight of 1 moves the index by so much at full input; beyond a few steps it

@@ -46,11 +46,12 @@ def accumulate(layer: Layer, x: Any, xp: Any) -> Any:
     bias = xp.asarray(layer.bias.astype(x.dtype))
     if not layer.is_conv:
         return x.reshape(len(x), -1) @ weight.T + bias
-    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)))
+    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.border)
     _, kernel_rows, kernel_columns, _ = weight.shape
     rows, columns = x.shape[1] - kernel_rows + 1, x.shape[2] - kernel_columns + 1
+    step = layer.stage.stride
     return bias + sum(
-        x[:, i : i + rows, j : j + columns] @ weight[:, i, j].T
+        x[:, i : i + rows : step, j : j + columns : step] @ weight[:, i, j].T
         for i in range(kernel_rows)
         for j in range(kernel_columns)
     )
@@ -72,7 +73,10 @@ def activate(layer: Layer, acc: Any, xp: Any) -> Any:
 
 FLOAT_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "sigmoid": lambda z, xp: 0.5 + 0.5 * xp.tanh(0.5 * z),
+    "tanh": lambda z, xp: xp.tanh(z),
+    "scaled_tanh": lambda z, xp: 1.7159 * xp.tanh(2 / 3 * z),
     "relu": lambda z, xp: xp.maximum(z, 0),
+    "gelu": lambda z, xp: 0.5 * z * (1 + xp.tanh((2 / np.pi) ** 0.5 * (z + 0.044715 * z**3))),
 }
 
 

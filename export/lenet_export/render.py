@@ -200,12 +200,15 @@ def _environment(plan: Plan) -> jinja2.Environment:
         by=lambda shape: "x".join(map(str, shape)),
         c_type=c_type,
         block=block,
-        block_rows=lambda layer: layer.ring_rows - layer.row_step + layer.layout.block[1],
+        block_rows=lambda layer: (
+            layer.ring_rows - layer.stage.stride * (layer.stage.pool_size - layer.layout.block[1])
+        ),
         count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
         declared=_declared,
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
         does=does,
         doubled=lambda number: 2 * number,
+        function=_function,
         flash=lambda value, dtype: _from_flash(value, dtype) if program_memory else value,
         gathers=gathers,
         half_window=lambda layer: layer.stage.pool_size**2 // 2,
@@ -223,6 +226,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         taps_read=taps_read,
         vector_at=vector_at,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
+        product=lambda number, other: number * other,
         right=lambda text, width: str(text).rjust(width),
         row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
         short=lambda dtype: (
@@ -236,7 +240,10 @@ def _environment(plan: Plan) -> jinja2.Environment:
         unit_pairs=unit_pairs,
         weights=_weights,
         window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
-        window_left=lambda layer: _times(f"{layer.row_step} * x + j", layer.input_shape[2]),
+        window_left=lambda layer: _times(
+            f"{_times('x', layer.row_step)} + {_times('j', layer.stage.stride)}",
+            layer.input_shape[2],
+        ),
     )
     return environment
 
@@ -277,6 +284,11 @@ class Output:
     places: list[Place]
 
 
+def _column(layer: Layer) -> int:
+    """Values of the input from one place of a pool window to the next in its row."""
+    return layer.stage.stride * layer.input_shape[-1]
+
+
 def block(layer: Layer) -> list[Output]:
     """The outputs that a kernel with blocks computes at once."""
     outputs, *window = layer.layout.block
@@ -287,7 +299,7 @@ def block(layer: Layer) -> list[Output]:
             index,
             _plus("first", index),
             [
-                Place(f"{p}{q}", p, q, q * layer.input_shape[-1], f"{letter}{p}{q}")
+                Place(f"{p}{q}", p, q, q * _column(layer), f"{letter}{p}{q}")
                 for p in range(rows)
                 for q in range(columns)
             ],
@@ -303,11 +315,11 @@ def gathers(layer: Layer) -> list[dict[str, Any]]:
         {
             "value": f"value{column}{n}",
             "column": column,
-            "base": _plus("in", column * layer.input_shape[2]),
+            "base": _plus("in", column * _column(layer)),
             "taps": _plus("taps", 16 * n),
             "weight": _plus("weight", 16 * n),
         }
-        for column in range(layer.row_step)
+        for column in range(layer.stage.pool_size)
         for n in range(vectors)
     ]
 
@@ -344,10 +356,10 @@ def _weights(layer: Layer, index: str) -> str:
 
 def places(layer: Layer) -> list[dict[str, Any]]:
     """The places of a pool window that vectors compute one by one: name, row, value in the row."""
-    columns = layer.row_step if layer.layout.block[3] == 1 else 1
+    columns = layer.stage.pool_size if layer.layout.block[3] == 1 else 1
     return [
-        {"name": f"at{p}_{q}", "row": p, "offset": q * layer.input_shape[-1]}
-        for p in range(layer.row_step)
+        {"name": f"at{p}_{q}", "row": p * layer.stage.stride, "offset": q * _column(layer)}
+        for p in range(layer.stage.pool_size)
         for q in range(columns)
     ]
 
@@ -373,6 +385,7 @@ def does(layer: Layer) -> str:
     """What a layer does, in a few words: ``5x5 SAME, sigmoid, 2x2 avg``."""
     stage, size = layer.stage, layer.stage.pool_size
     words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
+    words += [f"stride {stage.stride}"] if stage.stride > 1 else []
     words += [] if stage.activation == "none" else [stage.activation]
     words += [] if stage.pool == "none" else [f"{size}x{size} {stage.pool}"]
     return ", ".join(words)
@@ -408,6 +421,22 @@ def format_table(values: Array) -> str:
     literal = _float_literal if values.dtype == F32 else str
     numbers = np.array([literal(value) for value in values.ravel()], object)
     return _braces(numbers.reshape(values.shape), 0)
+
+
+def _function(activation: str) -> str:
+    """The C function of an activation: its name, unless C's own library has a function of it."""
+    return "tanh_of" if activation == "tanh" else activation
+
+
+#: What the float functions of activations call.
+CALLS = {"tanh": ("sigmoid",), "scaled_tanh": ("sigmoid", "tanh"), "gelu": ("sigmoid",)}
+
+
+def _float_functions(plan: Plan) -> list[str]:
+    """The activations of ``plan`` and those that they call, callers last."""
+    found = {layer.stage.activation for layer in plan.layers} - {"none"}
+    found |= {name for activation in found for name in CALLS.get(activation, ())}
+    return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
 
 
 def _float_literal(value: np.float32) -> str:
@@ -463,8 +492,13 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "ring_width": max((len(_declared(ring)) for ring in plan.rings), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
-        "is_padded": any(layer.is_padded for layer in plan.convs),
+        "border_types": list(
+            dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.is_padded)
+        ),
         "float_activations": sorted({layer.stage.activation for layer in plan.layers} - {"none"}),
+        "float_functions": _float_functions(plan),
+        "has_zero_point": any(activation.zero_point for activation in plan.activations),
+        "has_table": any(activation.about for activation in plan.activations),
         "has_mean": any(layer.stage.pool == "avg" for layer in plan.layers),
         "has_maximum": any(layer.stage.pool == "max" for layer in plan.layers),
         "name_width": max(len(layer.name) for layer in plan.layers),

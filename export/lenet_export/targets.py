@@ -94,14 +94,15 @@ class Blocked(Kernel):
 
     def suits(self, layer: Layer) -> bool:
         """Whether the sums of a row of its pool window are a block of sensible size."""
-        return layer.row_step <= 4
+        return layer.stage.pool_size <= 4
 
     def layout(self, layer: Layer) -> Layout:
         """The block, and the weights that meet one value side by side."""
         if not layer.is_conv:
             units = divisor(layer.outputs, self.dense_sums or self.sums)
             return self._layout(layer, (units,))
-        rows, columns = divisor(layer.row_step, self.rows), layer.row_step
+        size = layer.stage.pool_size
+        rows, columns = divisor(size, self.rows), size
         channels = divisor(layer.stage.features, self.sums // (rows * columns))
         return self._layout(layer, (channels, rows, columns))
 
@@ -231,15 +232,15 @@ class Taps(Vectors):
         last = (layer.ring_rows - 1) * layer.ring_values + layer.kernel_values - 1
         vectors = -(-layer.weight[0].size // VECTOR)
         rows = layer.weight.shape[1] * -(-layer.kernel_values // VECTOR)
-        return last < 2**8 and vectors * layer.row_step <= 4 and vectors < rows
+        return last < 2**8 and vectors * layer.stage.pool_size <= 4 and vectors < rows
 
     def layout(self, layer: Layer) -> Layout:
         """All weights of a channel in a row, and the places of its inputs in the ring."""
-        channels = divisor(layer.stage.features, self.sums // layer.row_step)
+        channels = divisor(layer.stage.features, self.sums // layer.stage.pool_size)
         weight = _filled(layer.weight.reshape(len(layer.weight), -1))
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
         tables = with_weights(layer, weight, about)
-        block = (channels, 1, layer.row_step)
+        block = (channels, 1, layer.stage.pool_size)
         return Layout(self.template, block, (*_shifted(layer, tables), _taps(layer)))
 
 
@@ -296,14 +297,14 @@ class Lanes(Kernel):
         """The weights that meet one group of values side by side, lane by lane.
 
         If all columns of a pool window fit a vector, lane ``q * channels + c`` is channel c of
-        column q: its kernel lies q columns further to the right.
+        column q: its kernel lies q strides further to the right.
         """
         weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
         weight = weight if layer.is_conv else layer.weight[:, None]
-        step, channels = layer.row_step, layer.input_shape[-1]
-        fold = step if step * layer.stage.features <= self.lanes else 1
+        size, step = layer.stage.pool_size, layer.stage.stride * layer.input_shape[-1]
+        fold = size if size * layer.stage.features <= self.lanes else 1
         features, rows, kernel = weight.shape
-        taps = kernel + (fold - 1) * channels
+        taps = kernel + (fold - 1) * step
         groups = -(-taps // self.taps)
         blocks = -(-fold * features // self.lanes)
         passes = blocks if layer.is_conv else -(-blocks // MOST_VECTORS)
@@ -311,7 +312,7 @@ class Lanes(Kernel):
         blocks = passes * vectors
         full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
         for q in range(fold):
-            lane, column = q * features, q * channels
+            lane, column = q * features, q * step
             full[lane : lane + features, :, column : column + kernel] = weight
         split = full.reshape(blocks, self.lanes, rows, groups, self.taps)
         values: Array

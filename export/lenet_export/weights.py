@@ -23,13 +23,15 @@ input_shape      rows, columns, channels of the image; its bytes are 0 (backgrou
 logit_scale      the value of logit 1 in units of the float network's logits
 min_gap          a reading is accepted if (largest logit - second largest) >= min_gap
 
-<layer>/kind     "conv" (cross-correlation, stride 1) or "dense" (the input flattened in C
-                 order: row, column, channel)
+<layer>/kind     "conv" (cross-correlation) or "dense" (the input flattened in C order: row, column,
+                 channel)
 <layer>/weight   conv: [output channel][kernel row][kernel column][input channel];
                  dense: [unit][input]
 <layer>/bias     [output channel or unit]
-<layer>/padding  conv: zeros added to the input, [[above, below], [left, right]]
-<layer>/activation  "sigmoid", "relu" or "none"
+<layer>/stride   conv: rows and columns of input between two outputs
+<layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
+<layer>/border   what stands in them: the input's code of 0
+<layer>/activation  "sigmoid", "tanh", "scaled_tanh", "relu", "gelu" or "none"
 <layer>/pool, <layer>/pool_size  "avg", "max" or "none"; side and stride of the square window; rows
                  and columns that fill no window are dropped
 
@@ -42,15 +44,19 @@ an arithmetic shift (floor), "//" divides and floors:
     pool  "avg": (sum of the window + size * size // 2) // (size * size);  "max": the largest
 
 The codes are the next layer's input; the image's bytes are the first one's. The last layer has
-neither gain nor pool: its acc are the logits.
+neither gain nor pool: its acc are the logits. A code stands for (code - zero point) * scale; only
+codes of tanh, scaled_tanh and gelu have a zero point other than 0, and the biases of the next layer
+take it off.
 
 <layer>/gain, <layer>/shift, <layer>/top, <layer>/table   as used above
 <layer>/acc_min, <layer>/acc_max   [channel], what acc cannot leave for any input
-<layer>/input_scale, <layer>/weight_scale, <layer>/output_scale   the value of input code 1, of
-                 weight 1 (by channel), of output code 1 (or logit 1). To compute, none is needed.
+<layer>/input_scale, <layer>/weight_scale, <layer>/output_scale   the scale of input codes, of
+                 weights (by channel), of output codes (or of logits). To compute, none is needed.
 
 float32. The same chain in floats; the first layer's weights are divided by 255, so that it reads
-the image's bytes: out = activation(bias + sum(weight * input)), sigmoid(z) = 1 / (1 + exp(-z)).
+the image's bytes: out = activation(bias + sum(weight * input)), with
+sigmoid(z) = 1 / (1 + exp(-z)), scaled_tanh(z) = 1.7159 * tanh(2 / 3 * z) and
+gelu(z) = z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z ** 3))).
 """
 
 
@@ -80,7 +86,9 @@ def _arrays(layer: Layer) -> dict[str, Any]:
         "kind": layer.stage.kind,
         "weight": layer.weight,
         "bias": layer.bias,
+        "stride": layer.stage.stride,
         "padding": layer.padding,
+        "border": layer.border,
         "activation": layer.stage.activation,
         "pool": layer.stage.pool,
         "pool_size": layer.stage.pool_size,

@@ -27,13 +27,50 @@ DEEP = (
     Stage("head", "dense", 7),
 )
 ONE = (Stage("fc", "dense", 3),)
+#: Codes with a zero point, in borders too, and activations that share a table and do not.
+SIGNED = (
+    Stage("conv1", "conv", 3, "tanh", (3, 3), "SAME", "avg", 2),
+    Stage("conv2", "conv", 4, "gelu", (4, 2), "SAME", "max", 2),
+    Stage("conv3", "conv", 5, "gelu", (4, 3), "SAME"),
+    Stage("fc1", "dense", 6, "scaled_tanh"),
+    Stage("fc2", "dense", 7),
+)
+#: A pool over the whole map.
+GAP = (
+    Stage("conv1", "conv", 4, "gelu", (3, 3), "SAME", stride=2),
+    Stage("conv2", "conv", 6, "tanh", (3, 3), "SAME", "avg", 11),
+    Stage("fc", "dense", 4),
+)
+#: Strides, even and odd, with pools and borders, and even kernels.
+STRIDED = (
+    Stage("conv1", "conv", 4, "relu", (5, 5), "SAME", stride=2),
+    Stage("conv2", "conv", 3, "tanh", (3, 2), "SAME", "max", 2, stride=2),
+    Stage("conv3", "conv", 6, "relu", (3, 4), "VALID", "avg", 2, stride=3),
+    Stage("fc", "dense", 7),
+)
 #: More rows than a byte counts.
 TALL = (Stage("conv1", "conv", 2, "relu", (3, 1), "SAME", "avg", 2), Stage("fc", "dense", 3))
 
-SHAPES = {"lenet": (28, 28, 1), "mlp": (28, 28, 1), "deep": (22, 17, 2), "one": (4, 5, 1)} | {
-    "tall": (300, 2, 1)
+CHAINS = {
+    "lenet": LENET,
+    "mlp": MLP,
+    "deep": DEEP,
+    "one": ONE,
+    "tall": TALL,
+    "signed": SIGNED,
+    "strided": STRIDED,
+    "gap": GAP,
 }
-CHAINS = {"lenet": LENET, "mlp": MLP, "deep": DEEP, "one": ONE, "tall": TALL}
+SHAPES = {
+    "lenet": (28, 28, 1),
+    "mlp": (28, 28, 1),
+    "deep": (22, 17, 2),
+    "one": (4, 5, 1),
+    "tall": (300, 2, 1),
+    "signed": (13, 11, 2),
+    "strided": (60, 57, 1),
+    "gap": (21, 22, 1),
+}
 
 
 def random_model(stages, shape, seed=0, spread=2.0):

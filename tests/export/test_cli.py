@@ -309,7 +309,7 @@ def with_gap_row(*row):
         (lambda c: {k: v for k, v in c.items() if k != "input"}, "metadata is damaged"),
         (changed_stage(kind="lstm"), 'layer 2 of 4, conv2: kind "lstm" is not supported'),
         (changed_stage(padding="FULL"), 'padding "FULL" is not supported'),
-        (changed_stage(activation="gelu"), 'activation "gelu" is not supported'),
+        (changed_stage(activation="swish"), 'activation "swish" is not supported'),
         (changed_stage(bits="3"), 'bits "3" is not supported'),
         (changed_stage(bits=4), "metadata is damaged"),
         (changed_stage(bits="2"), "conv2/step is missing"),

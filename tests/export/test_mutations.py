@@ -37,8 +37,9 @@ MUTATIONS = {
     "proofs that hold anyway": ("lenet", "[(condition) ? 1 : -1]", "[1]"),
     "proof of the product": ("int8", "product_max }} <=", "product_max }} * 9 <="),
     "answers not compared": ("int8", "== 0x{{ answers_crc }}", "== 0"),
-    "padding not cleared": ("lenet", "sizeof ws->shared.rows.{{ layer.source }});", "1);"),
-    "inner border not cleared": ("lenet", "sizeof ws->shared.rows.{{ layer.source }}[0]", "0"),
+    "padding not cleared": ("lenet", "{{ layer.ring_rows | product(layer.ring_values) }}", "1"),
+    "inner border not cleared": ("lenet", "], {{ layer.ring_values }}, {{", "], 0, {{"),
+    "border of code 0": ("lenet", "{{ layer.border }}", "0"),
     "no border below": ("lenet", "i < {{ layer.rows_padded }}", "i < {{ layer.rows_given }}"),
     "border one row short": ("lenet", "i < {{ layer.rows_p", "i + 1 < {{ layer.rows_p"),
     "border at another row": ("lenet", "y == {{ layer | last_row }}", "y == 0"),
@@ -65,13 +66,18 @@ MUTATIONS = {
     "dense one input short": ("generic", "k < {{ layer.inputs }}", "k + 1 < {{ layer.inputs }}"),
     "bias left out": ("generic", '(layer.name ~ "_bias[o]")', '"0"'),
     "channels swapped": ("pools", " + c] =", " + {{ layer.stage.features - 1 }} - c] ="),
-    "pool of wrong rows": ("generic", "row + i", "row + j"),
+    "stride of rows lost": ("generic", '"i" | times(layer.stage.stride)', '"i"'),
+    "pool of wrong rows": ("generic", 'row + {{ "i"', 'row + {{ "j"'),
     "maximum is minimum": ("int8", "(is_less - 1)", "-is_less"),
     "float mean": ("float32", "sum / {{ layer | window }}.0f", "sum / 5.0f"),
     "float answers compared wrong": ("float32", "right && off <", "right && off >"),
     "exp squared too little": ("float32_activations", "square < 4", "square < 3"),
     "exp one term short": ("float32_activations", "1.0f / 6.0f", "0.0f"),
     "float maximum is minimum": ("float32", "value > most", "value < most"),
+    "float maximum from 0": ("float32", "-3.4e38f", "0"),
+    "float tanh of half": ("float32_activations", "sigmoid(2.0f * z)", "sigmoid(z)"),
+    "float gelu less its cube": ("float32_activations", "0.044715f", "0.0f"),
+    "float scaled tanh not scaled": ("float32_activations", "1.7159f *", "1.0f *"),
     "float relu leaks": ("float32_activations", "z : 0.0f", "z : 0.1f * z"),
 }
 #: The same for the templates of tuned kernels, by the name of a CPU that they are printed for.
@@ -83,6 +89,9 @@ TUNED = {
         '"_bias[" ~ 0',
     ),
     "block's place swapped": ("riscv32", "blocked", "plus(place.offset)", "plus(0)"),
+    "block's stride lost": ("cortex-m3", "blocked", "p | product(layer.stage.stride)", "p"),
+    "pairs' stride lost": ("cortex-m4", "smlad", "p | product(layer.stage.stride)", "p"),
+    "vectors' stride lost": ("cortex-m55", "mve", "p | product(layer.stage.stride)", "p"),
     "block's row swapped": ("cortex-m3", "blocked", "= in{{ place.row }}[", "= in0["),
     "block's weights swapped": ("cortex-m3", "blocked", ' | plus(output.index)) ~ "]"', ') ~ "]"'),
     "block's left lost": ("cortex-m3", "blocked", "+ left;", ";"),
@@ -122,7 +131,8 @@ TUNED = {
 
 def is_found(dtype, cpu="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
-    return any(is_found_in(named_model(name), dtype, cpu) for name in ("deep", "lenet", "mlp"))
+    names = ("deep", "lenet", "mlp", "signed", "strided")
+    return any(is_found_in(named_model(name), dtype, cpu) for name in names)
 
 
 def is_found_in(model, dtype, cpu) -> bool:

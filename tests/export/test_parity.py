@@ -49,6 +49,7 @@ def can_run(cpu):
 #: Every CPU's kernels, each choice once. A machine without AVX-512 has no such tests: no package
 #: would bring it.
 TUNED = [(cpu, optimize) for cpu in TARGETS if can_run(cpu) for optimize in choices(cpu)]
+ACTIVATIONS = ["sigmoid", "tanh", "scaled_tanh", "relu", "gelu"]
 IMITATED = str(Path(lenet_export.__file__).parent / "imitated")
 
 
@@ -172,8 +173,9 @@ def chains(draw):
         features = draw(st.sampled_from([1, 2, 3, 4, 8, 16]))
         stage = Stage(f"conv{place}", "conv", features, kernel=kernel)
         stage = replace(stage, padding=padding, activation=draw(st.sampled_from(ACTIVATIONS)))
+        stage = replace(stage, stride=draw(st.integers(1, min(kernel))))
         rows, columns, _ = stage.conv_shape(size)
-        pool_size = draw(st.integers(1, min(6, rows, columns)))
+        pool_size = draw(st.integers(1, min(6, rows, columns)) | st.just(min(16, rows, columns)))
         pool = "none" if pool_size == 1 else draw(st.sampled_from(["avg", "max"]))
         stages.append(replace(stage, pool=pool, pool_size=pool_size))
         size = stages[-1].output_shape(size)
@@ -182,9 +184,6 @@ def chains(draw):
         stages.append(Stage(f"fc{place}", "dense", draw(st.integers(1, 9)), activation))
     stages.append(Stage("last", "dense", draw(st.integers(2, 5))))
     return random_model(stages, shape, draw(st.integers(0, 99)), draw(st.sampled_from([0.3, 2, 9])))
-
-
-ACTIVATIONS = ["sigmoid", "relu"]
 
 
 #: Once wrong: a block of 16 channels, of which one was called as the values are; a pool of 12.

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from lenet_export import reference, verify
 from lenet_export.checkpoint import GRIDS, GapRow, GapTable, Stage
@@ -99,7 +100,7 @@ def test_integer_logits_times_their_scale_are_near_the_float_ones(int8_plan, bun
 
 def test_the_sigmoid_table_is_complete_and_no_entry_depends_on_the_last_bit_of_exp():
     """So every machine's libm gives the same table, and clamping the index is exact."""
-    table = ACTIVATIONS["sigmoid"](1.0).table
+    table = ACTIVATIONS["sigmoid"](1.0, "").table
     z = (np.arange(512) + 0.5 - 256) / 40
     exact = 255 / (1 + np.exp(-z))
     assert np.abs(exact - np.floor(exact) - 0.5).min() > 1e-6
@@ -107,6 +108,29 @@ def test_the_sigmoid_table_is_complete_and_no_entry_depends_on_the_last_bit_of_e
     assert (table[0], table[-1]) == (0, 255)
     assert np.abs(table - exact).max() <= 0.5
     assert (np.diff(table.astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["tanh", "scaled_tanh"])
+def test_the_tanh_table_is_complete_and_no_entry_depends_on_the_last_bit_of_tanh(name):
+    outer, inner = {"tanh": (1, 1), "scaled_tanh": (1.7159, 2 / 3)}[name]
+    tanh = ACTIVATIONS[name](1.0, "")
+    x = (np.arange(512) + 0.5 - tanh.offset) / tanh.steps
+    exact = 128 + outer * np.tanh(inner * x) / tanh.scale
+    assert np.abs(exact - np.floor(exact) - 0.5).min() > 1e-6
+    assert (tanh.table == np.floor(exact + 0.5)).all()
+    assert (tanh.table[0], tanh.table[-1], tanh.zero_point) == (1, 255, 128)
+
+
+@pytest.mark.parametrize("largest", [0.01, 0.5, 2.5, 40])
+def test_a_gelu_table_reaches_from_its_minimum_to_the_range_and_is_within_a_step(largest):
+    table = ACTIVATIONS["gelu"](largest, "conv1")
+    x = (np.arange(512) + 0.5 - table.offset) / table.steps
+    exact = np.array(nn.gelu(x))
+    value = (table.table - float(table.zero_point)) * table.scale
+    assert np.abs(value - np.minimum(exact, largest)).max() <= 0.52 * table.scale
+    assert table.table.min() == 0 and table.table.max() >= 254
+    # Clamping the index is exact: left of the table it is 0 to the half step.
+    assert np.abs(np.array(nn.gelu(np.linspace(-50, x[0], 999)))).max() < table.scale / 2
 
 
 def scaled(model, name, factor, channel=slice(None)):
@@ -184,12 +208,13 @@ def test_a_network_that_would_overflow_is_refused():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"activation": "gelu"}, 'activation "gelu" is not supported in a hidden layer'),
+        ({"activation": "swish"}, 'activation "swish" is not supported in a hidden layer'),
         ({"activation": "none"}, 'activation "none" is not supported in a hidden layer'),
         ({"pool": "median", "pool_size": 2}, 'pool "median" is not supported'),
         ({"pool": "avg", "pool_size": 1}, 'pool "avg" does not go with size 1'),
         ({"pool": "none", "pool_size": 2}, 'pool "none" does not go with size 2'),
         ({"pool": "max", "pool_size": 17}, 'pool "max" does not go with size 17'),
+        ({"stride": 3}, "stride 3 does not go with kernel size (4, 2)"),
     ],
 )
 def test_an_unknown_layer_is_named_with_its_place_and_what_is_supported(change, says):

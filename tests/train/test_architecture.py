@@ -10,102 +10,165 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lenet_export.checkpoint import Model
-from lenet_train import cli, loop, model, summary
+from lenet_export.checkpoint import Model, check_chain
+from lenet_export.flax_network import activation_ranges, run_floats
+from lenet_train import architectures, loop, summary
+from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
+from lenet_train.model import Network, deployed
 from lenet_train.recipes import BEST, TEXTBOOK
 
-PARAMETERS = {"lenet": 61_706, "mlp": 203_530}
-ACTIVATIONS = {"sigmoid": nn.sigmoid, "relu": nn.relu, "none": lambda x: x}
+MODERN = lenet("relu", "max", "batch", "he")
+PARAMETERS = {lenet(): 61_706, MLP: 203_530, LENET5: 60_850, MODERN: 61_706 + 2 * 226} | {
+    lenet("tanh", "stride", channels=(4, 8), kernels=(3, 5)): 40 + 808 + 24_120 + 10_164 + 850,
+    lenet("gelu", head="gap", channels=(6, 16, 32), kernels=(5, 3, 3), init="he"): 6_006,
+    lenet("gelu", "stride", "batch", head="gap"): 2_742 + 2 * 22,
+}
+NAMES = [architecture.title for architecture in PARAMETERS]
 
 
-def initial(arch):
-    make, stages = model.ARCHITECTURES[arch]
-    variables = loop.start(make(), stages, TEXTBOOK, jax.random.key(1))
-    return make(), stages, variables["params"]
+@pytest.fixture(params=PARAMETERS, ids=NAMES)
+def architecture(request):
+    return request.param
 
 
-def plain(stages, params, x):
-    """A chain of stages run by Flax's own layers."""
-    for stage in stages:
-        variables = {"params": params[stage.name]}
-        if stage.kind == "conv":
-            x = nn.Conv(stage.features, stage.kernel, padding=stage.padding).apply(variables, x)
-        else:
-            x = x.reshape(len(x), -1)
-            x = nn.Dense(stage.features).apply(variables, x)
-        x = ACTIVATIONS[stage.activation](x)
-        if stage.pool == "avg":
-            size = (stage.pool_size, stage.pool_size)
-            x = nn.avg_pool(x, size, strides=size)
-    return x
+def initial(architecture):
+    network = Network(architecture)
+    return network, loop.start(network, architecture.stages, TEXTBOOK, jax.random.key(1))
 
 
-def test_the_command_line_knows_the_architectures():
-    assert set(cli.ARCHITECTURES) == set(model.ARCHITECTURES)
+def moved(variables):
+    """Variables as a training leaves them: no bias is 0, no statistic what it started at."""
+    key = jax.random.key(5)
+    return jax.tree.map(lambda v: v + jax.random.uniform(key, v.shape, maxval=0.1), variables)
 
 
-@pytest.mark.parametrize("arch", PARAMETERS)
-def test_parameters_have_the_names_and_shapes_of_the_chain(arch):
-    _, stages, params = initial(arch)
-    network = Model(model.INPUT_SHAPE, stages, loop.flat(params))
-    expected = {}
-    for stage, shape in zip(stages, network.shapes[:-1], strict=True):
-        expected[f"{stage.name}/kernel"] = stage.kernel_shape(shape)
-        expected[f"{stage.name}/bias"] = (stage.features,)
-    assert {name: value.shape for name, value in network.params.items()} == expected
-    total = sum(math.prod(shape) for shape in expected.values())
-    assert total == PARAMETERS[arch] == summary.parameters(stages)
+def test_it_learns_as_many_numbers_as_the_summary_says(architecture):
+    _, variables = initial(architecture)
+    sizes = [value.size for value in jax.tree.leaves(variables["params"])]
+    unseen = 60 * 25 - 6 * 16 * 25 if architecture == LENET5 else 0
+    assert sum(sizes) + unseen == PARAMETERS[architecture] == summary.parameters(architecture)
 
 
-@pytest.mark.parametrize("arch", PARAMETERS)
-def test_logits_and_gradients_are_those_of_flax_s_own_layers(arch):
-    network, stages, params = initial(arch)
-    x = jax.random.uniform(jax.random.key(2), (5, 28, 28, 1))
+def test_lenet5_has_the_parameters_of_1998_layer_by_layer():
+    counts = {row.layer: row.parameters for row in summary.rows(LENET5) if row.layer}
+    assert counts == {
+        "c1": 156, "s2": 12, "c3": 1_516, "s4": 32, "c5": 48_120, "f6": 10_164, "output": 850,
+    }  # fmt: skip
+
+
+def test_what_is_saved_is_a_plain_chain_that_computes_the_same(architecture):
+    """Of Flax's own layers, with norms folded, and zeros where a map sees nothing."""
+    network, variables = initial(architecture)
+    variables = moved(variables)
+    model = Model(INPUT_SHAPE, architecture.stages, deployed(architecture, variables))
+    check_chain("it", INPUT_SHAPE, model.stages)
+    for stage, shape in zip(model.stages, model.shapes[:-1], strict=True):
+        assert model.params[f"{stage.name}/kernel"].shape == stage.kernel_shape(shape)
+        assert model.params[f"{stage.name}/bias"].shape == (stage.features,)
+        assert model.params[f"{stage.name}/kernel"].dtype == np.float32
+    images = np.random.default_rng(0).integers(0, 256, (20, *INPUT_SHAPE)).astype(np.uint8)
+    expected = network.apply(variables, images.astype(np.float32) / 255)
+    found = run_floats(model, images)[model.stages[-1].name]
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_are_those_of_flax_s_own_layers(architecture, monkeypatch):
+    network, variables = initial(architecture)
+    x = jax.random.uniform(jax.random.key(2), (5, *INPUT_SHAPE))
     weight = jax.random.normal(jax.random.key(3), (5, 10))
-    found, found_gradient = jax.value_and_grad(
-        lambda p: (network.apply({"params": p}, x) * weight).sum()
-    )(params)
-    expected, expected_gradient = jax.value_and_grad(
-        lambda p: (plain(stages, p, x) * weight).sum()
-    )(params)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+    def gradient():
+        def loss(params):
+            z, _ = network.apply(
+                variables | {"params": params}, x, train=True, mutable=["batch_stats"]
+            )
+            return (z * weight).sum()
+
+        return jax.grad(loss)(variables["params"])
+
+    found = gradient()
+
+    def plain(*sizes, tile, **settings):
+        del tile
+        if settings["mask"] is not None:
+            shape = (*sizes[1], *settings["mask"].shape[2:])
+            settings["mask"] = np.broadcast_to(settings["mask"], shape)
+        return nn.Conv(*sizes, **settings)
+
+    monkeypatch.setattr("lenet_train.model.Conv", plain)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), found_gradient, expected_gradient
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), found, gradient()
     )
 
 
-@pytest.mark.parametrize("arch", PARAMETERS)
-def test_kernels_start_as_xavier_says_and_biases_at_zero(arch):
-    _, _, params = initial(arch)
-    for layer in params.values():
-        *kernel, inputs, outputs = layer["kernel"].shape
-        limit = math.sqrt(6 / (math.prod(kernel) * (inputs + outputs)))
-        assert 0.9 * limit < jnp.abs(layer["kernel"]).max() <= limit
+def test_kernels_start_as_their_init_says_and_biases_at_zero(architecture):
+    _, variables = initial(architecture)
+    for name, layer in variables["params"].items():
         assert not layer["bias"].any()
+        if "kernel" not in layer:
+            continue
+        *kernel, inputs, outputs = layer["kernel"].shape
+        both = 2 * inputs if architecture.init == "he" else inputs + outputs
+        limit = math.sqrt((12 if architecture.init == "he" else 6) / (math.prod(kernel) * both))
+        assert 0.9 * limit < jnp.abs(layer["kernel"]).max() <= limit, name
 
 
 def test_best_starts_kernels_in_front_of_a_sigmoid_at_four_times_xavier():
-    network, stages, params = initial("lenet")
-    best = loop.start(network, stages, BEST, jax.random.key(1))["params"]
-    for stage in stages:
+    network, variables = initial(lenet())
+    best = loop.start(network, architectures.LENET_STAGES, BEST, jax.random.key(1))["params"]
+    for stage in architectures.LENET_STAGES:
         gain = 1 if stage.name == "fc3" else 4
-        expected = gain * params[stage.name]["kernel"]
+        expected = gain * variables["params"][stage.name]["kernel"]
         np.testing.assert_array_equal(best[stage.name]["kernel"], expected)
 
 
+def test_lenet_without_exchanged_parts_is_the_textbook_s():
+    assert lenet() == architectures.Architecture("lenet", architectures.LENET_STAGES)
+
+
+def test_subsampling_is_one_coefficient_for_the_sum_of_four_places():
+    _, variables = initial(LENET5)
+    params = deployed(LENET5, moved(variables))
+    coefficient = moved(variables)["params"]["s2"]["coefficient"]
+    for i, j in [(0, 0), (0, 1), (1, 0), (1, 1)]:
+        np.testing.assert_array_equal(params["s2/kernel"][i, j], np.diag(coefficient))
+
+
+def test_c3_sees_the_maps_of_the_paper_s_table():
+    seen = deployed(LENET5, moved(initial(LENET5)[1]))["c3/kernel"].any((0, 1))
+    assert seen.sum(0).tolist() == [3] * 6 + [4] * 9 + [6]
+    assert seen.sum(1).tolist() == [10] * 6
+    assert [row.tolist() for row in seen.T[[0, 9, 13]]] == [
+        [True, True, True, False, False, False],
+        [True, False, False, True, True, True],
+        [False, True, True, False, True, True],
+    ]
+
+
 def test_the_summary_tells_the_textbook_s_pyramid():
-    assert [row.shape_text for row in summary.rows(model.LENET_STAGES)] == [
+    assert [row.shape_text for row in summary.rows(lenet())] == [
         "28x28x1", "28x28x6", "14x14x6", "10x10x16", "5x5x16", "400", "120", "84", "10",
     ]  # fmt: skip
 
 
-def test_relu_ranges_come_from_the_images_and_sigmoid_ranges_are_one():
-    images = np.random.RandomState(0).randint(0, 256, (300, 28, 28)).astype(np.uint8)
-    network, stages, params = initial("mlp")
+def test_ranges_of_open_ended_activations_come_from_the_images():
+    images = np.random.RandomState(0).randint(0, 256, (300, 28, 28, 1)).astype(np.uint8)
+    params = deployed(MLP, initial(MLP)[1])
     x = images.reshape(300, -1).astype(np.float32) / 255
-    hidden = np.maximum(x @ params["fc1"]["kernel"] + params["fc1"]["bias"], 0)
-    ranges = loop.activation_ranges(network, stages, {"params": params}, images)
+    hidden = np.maximum(x @ params["fc1/kernel"] + params["fc1/bias"], 0)
+    ranges = activation_ranges(Model(INPUT_SHAPE, MLP.stages, params), images)
     assert ranges == {"fc1": pytest.approx(np.percentile(hidden, 99.99), rel=1e-4)}
-    network, stages, params = initial("lenet")
-    ranges = loop.activation_ranges(network, stages, {"params": params}, images)
-    assert ranges == {"conv1": 1.0, "conv2": 1.0, "fc1": 1.0, "fc2": 1.0}
+    for architecture, largest in ((lenet(), 1), (LENET5, 1.7159)):
+        params = deployed(architecture, initial(architecture)[1])
+        ranges = activation_ranges(Model(INPUT_SHAPE, architecture.stages, params), images)
+        hidden = [stage.name for stage in architecture.stages[:-1]]
+        assert ranges == dict.fromkeys(hidden, largest)
+
+
+def test_a_range_is_that_in_front_of_the_pool():
+    architecture = lenet("relu")
+    params = deployed(architecture, initial(architecture)[1])
+    images = np.random.RandomState(0).randint(0, 256, (40, 28, 28, 1)).astype(np.uint8)
+    model = Model(INPUT_SHAPE, architecture.stages, params)
+    pooled = run_floats(model, images)["conv1"]
+    assert activation_ranges(model, images)["conv1"] > 1.2 * np.percentile(pooled, 99.99)

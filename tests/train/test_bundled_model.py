@@ -9,7 +9,7 @@ from flax.traverse_util import unflatten_dict
 
 import lenet_export
 from lenet_export import checkpoint
-from lenet_train import data, loop, model
+from lenet_train import architectures, data, loop, model
 from lenet_train.recipes import BEST
 
 MODELS = Path(lenet_export.__file__).parent / "models"
@@ -22,7 +22,7 @@ def bundled():
 
 def test_it_is_what_the_plain_command_trains(bundled):
     info = bundled.info
-    assert bundled.stages == model.LENET_STAGES
+    assert bundled.stages == architectures.LENET_STAGES
     assert (info["dataset"], info["seed"], info["recipe"]["name"]) == ("mnist", 0, "best")
     assert info["recipe"]["epochs"] == BEST.epochs
     assert info["test_images"] == 10_000
@@ -32,7 +32,10 @@ def test_it_is_what_the_plain_command_trains(bundled):
 def test_it_classifies_as_its_metadata_says_and_99_percent_rightly(bundled):
     mnist = data.load("mnist")
     variables = {"params": unflatten_dict(bundled.params, sep="/")}
-    right = loop.logits(model.LeNet(), variables, mnist.test.images).argmax(1) == mnist.test.labels
+    right = (
+        loop.logits(model.Network(architectures.lenet()), variables, mnist.test.images).argmax(1)
+        == mnist.test.labels
+    )
     assert right.mean() == pytest.approx(bundled.info["test_accuracy"], abs=2e-4)
     assert right.mean() >= 0.99
     assert mnist.sha256 == bundled.info["dataset_sha256"]

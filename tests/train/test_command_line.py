@@ -15,7 +15,9 @@ from lenet_train import cli, run
     "arguments",
     [
         ["--seed", "-1"], ["--seed", str(2**32)], ["--seed", ""], ["--arch", "resnet"],
-        ["--recipe", "worst"], ["--unknown"],
+        ["--recipe", "worst"], ["--unknown"], ["--activation", "swish"], ["--channels", "6,x"],
+        ["--kernels", "0"], ["--arch", "mlp", "--pool", "max"],
+        ["--arch", "lenet5-1998", "--channels", "6,16"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -47,7 +49,36 @@ def test_a_folder_in_a_file_s_place_is_told_before_training(tmp_path, capsys, mo
     assert f"{run.MODEL}: is a folder, expected a file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arch, total", [("lenet", "61,706"), ("mlp", "203,530")])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--channels 4,8,9 --kernels 5,5", "--channels 4,8,9: does not go with --kernels 5,5"),
+        ("--kernels 5,15", "--channels 6,16 --kernels 5,15: conv2 does not fit its input, 14x14"),
+        ("--channels 4 --kernels 3 --head gap", "conv1 does not fit its input, 28x28"),
+        ("--pool stride --kernels 1,5", "conv1 does not fit its input, 28x28"),
+    ],
+)
+def test_convolutions_that_do_not_fit_are_told(arguments, says, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments.split()) == 1
+    assert f"lenet-train: error: {says}" in capsys.readouterr().err.replace(
+        "--channels 4 --kernels 3: ", ""
+    ).replace("--channels 6,16 --kernels 1,5: ", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_exchanged_parts_are_in_the_name_of_the_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = "--activation relu --pool max --norm batch --init he --head gap --channels 6,12"
+    assert cli.main(["--summary", *parts.split(), "--epochs", "5"]) == 0
+    folder = "runs/digits-lenet-relu-max-batch-he-gap-channels=6,12-best-epochs=5"
+    assert (tmp_path / folder / cli.NETWORK).exists()
+    assert "lenet relu max batch he gap" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arch, total", [("lenet", "61,706"), ("lenet5-1998", "60,850"), ("mlp", "203,530")]
+)
 def test_the_summary_shows_and_draws_the_layers(arch, total, tmp_path, capsys):
     assert cli.main(["--summary", "--arch", arch, "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out

@@ -10,24 +10,35 @@ import pytest
 
 from lenet_train.conv import Conv
 
-CASES = [  # image shape, kernel, padding, tile
-    ((28, 28, 1), (5, 5), "SAME", 4),  # conv1
-    ((14, 14, 6), (5, 5), "VALID", 2),  # conv2
-    ((14, 14, 6), (5, 5), "VALID", 1),
-    ((14, 14, 2), (5, 5), "SAME", 3),
-    ((7, 9, 2), (3, 3), "SAME", 2),
-    ((7, 9, 2), (3, 3), "VALID", 4),
-    ((5, 5, 1), (5, 5), "VALID", 4),
-    ((13, 6, 4), (2, 4), "SAME", 3),
-    ((11, 5, 2), (5, 2), "VALID", 2),
-    ((6, 11, 3), (1, 1), "VALID", 4),
+CASES = [  # image shape, kernel, padding, tile, stride
+    ((28, 28, 1), (5, 5), "SAME", 4, 1),  # conv1
+    ((14, 14, 6), (5, 5), "VALID", 2, 1),  # conv2
+    ((14, 14, 6), (5, 5), "VALID", 1, 1),
+    ((14, 14, 2), (5, 5), "SAME", 3, 1),
+    ((7, 9, 2), (3, 3), "SAME", 2, 1),
+    ((7, 9, 2), (3, 3), "VALID", 4, 1),
+    ((5, 5, 1), (5, 5), "VALID", 4, 1),
+    ((13, 6, 4), (2, 4), "SAME", 3, 1),
+    ((11, 5, 2), (5, 2), "VALID", 2, 1),
+    ((6, 11, 3), (1, 1), "VALID", 4, 1),
+    ((28, 28, 1), (5, 5), "SAME", 4, 2),
+    ((14, 14, 6), (5, 5), "VALID", 2, 2),
+    ((13, 12, 2), (3, 4), "SAME", 3, 3),
+    ((14, 12, 2), (3, 2), "VALID", 2, 2),
+    ((10, 10, 1), (2, 2), "VALID", 1, 2),
 ]
 
 
-@pytest.mark.parametrize("shape, kernel, padding, tile", CASES, ids=str)
-def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile):
+@pytest.mark.parametrize("shape, kernel, padding, tile, stride", CASES, ids=str)
+def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile, stride):
     x = jax.random.normal(jax.random.key(0), (2, *shape))
-    networks = Conv(7, kernel, padding=padding, tile=tile), nn.Conv(7, kernel, padding=padding)
+    mask = (np.arange(shape[-1])[:, None] + np.arange(7)) % 3 > 0
+    settings = {
+        "padding": padding,
+        "strides": stride,
+        "mask": np.broadcast_to(mask, (*kernel, *mask.shape)),
+    }
+    networks = Conv(7, kernel, tile=tile, **settings), nn.Conv(7, kernel, **settings)
 
     @jax.jit
     def results(x):

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax.traverse_util import flatten_dict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lenet_export import checkpoint, reference
 from lenet_export.checkpoint import BITS, GRIDS, Model, Stage
 from lenet_export.errors import UserError
+from lenet_export.flax_network import BOUNDS
 from lenet_export.plan import make_plan
 from lenet_train import qat
-from lenet_train.model import LENET_STAGES
+from lenet_train.architectures import LENET_STAGES
 
 FEW = [bits for bits in BITS if bits != "8"]
 
@@ -31,6 +31,11 @@ CHAINS = {
         Stage("fc1", "dense", 12, "relu"),
         Stage("fc2", "dense", 5),
     ),
+    "tanh, GELU and a stride": (
+        Stage("conv1", "conv", 3, "tanh", (3, 3), "SAME", stride=2),
+        Stage("conv2", "conv", 4, "gelu", (3, 3), "VALID", "avg", 2),
+        Stage("fc1", "dense", 5),
+    ),
     "no pool": (
         Stage("conv1", "conv", 3, "relu", (2, 3), "SAME"),
         Stage("fc1", "dense", 5),
@@ -42,35 +47,32 @@ SHAPE = (11, 13, 1)
 def trained(stages, seed):
     """What a float network could have learned."""
     random = np.random.RandomState(seed)
-    shapes = Model(SHAPE, stages, {}).shapes
-    return {
-        stage.name: {
-            "kernel": random.normal(0, 0.3, stage.kernel_shape(shape)).astype(np.float32),
-            "bias": random.normal(0, 0.3, stage.features).astype(np.float32),
-        }
-        for stage, shape in zip(stages, shapes, strict=False)
-    }
+    params = {}
+    for stage, shape in zip(stages, Model(SHAPE, stages, {}).shapes, strict=False):
+        params[f"{stage.name}/kernel"] = random.normal(0, 0.3, stage.kernel_shape(shape))
+        params[f"{stage.name}/bias"] = random.normal(0, 0.3, stage.features)
+    return {name: value.astype(np.float32) for name, value in params.items()}
 
 
 def checkpointed(stages, params, ranges):
-    named = {name: np.asarray(v) for name, v in flatten_dict(params, sep="/").items()}
     names = [stage.name for stage in stages[:-1]]
-    return Model(SHAPE, stages, named, dict(zip(names, ranges, strict=True)))
+    return Model(SHAPE, stages, params, dict(zip(names, ranges, strict=True)))
 
 
 @pytest.mark.parametrize("bits", FEW)
 @pytest.mark.parametrize("chain", CHAINS)
 def test_it_computes_what_the_exported_integers_compute(chain, bits):
     stages = qat.with_bits(CHAINS[chain], bits)
-    ranges = tuple(1.0 if s.activation == "sigmoid" else 3.0 for s in stages[:-1])
+    ranges = tuple(BOUNDS.get(stage.activation, 3.0) for stage in stages[:-1])
     params = qat.begin(stages, trained(stages, 0))
     model = checkpointed(stages, qat.finish(stages, params), ranges)
     plan = make_plan(model, "int8")
     images = np.random.RandomState(1).randint(0, 256, (40, *SHAPE)).astype(np.uint8)
     z = qat.FewBits(stages, ranges).apply({"params": params}, jnp.asarray(images) / 255)
     integers = reference.run_integers(plan, images)[stages[-1].name] * plan.logit_scale
-    # A code beside the other's, where a sum lies between two, moves a logit a little.
-    assert np.abs(z - integers).mean() < 0.01 * np.asarray(z).std()
+    # A code beside the other's, where a sum lies between two, moves a logit a little; a table's
+    # index is rounded besides.
+    assert np.abs(z - integers).mean() < 0.02 * np.asarray(z).std()
 
 
 @pytest.mark.parametrize("bits", FEW)
@@ -83,8 +85,8 @@ def test_a_checkpoint_takes_what_it_learned(bits, tmp_path):
     for stage in model.stages:
         integers = checkpoint.grid_weights("", model, stage)
         assert len(np.unique(integers)) > 1
-        kernel, step = params[stage.name]["kernel"], params[stage.name]["step"]
-        np.testing.assert_array_equal(integers * np.asarray(step), kernel)
+        kernel, step = params[f"{stage.name}/kernel"], params[f"{stage.name}/step"]
+        np.testing.assert_array_equal(integers * step, kernel)
 
 
 @given(

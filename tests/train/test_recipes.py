@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenet_export.errors import UserError
-from lenet_train import cli
+from lenet_train import architectures, cli
 from lenet_train.recipes import BEST, RECIPES, TEXTBOOK, Augmentation, Distillation, FewBits
 
 GROUPS = {"augmentation": Augmentation, "distillation": Distillation, "few_bits": FewBits}
@@ -87,7 +87,8 @@ def test_the_title_tells_what_was_set(recipe):
 def test_other_settings_have_another_run_folder():
     def folder(*arguments):
         args = cli._parser().parse_args(arguments)
-        return str(cli._folder(args, RECIPES[args.recipe].changed(args.set)))
+        recipe = RECIPES[args.recipe].changed(args.set)
+        return str(cli._folder(args, architectures.lenet(), recipe))
 
     assert folder() == "runs/digits-lenet-best"
     changed = folder("--set", "augmentation.shift=1", "--epochs", "3", "--seed", "4")

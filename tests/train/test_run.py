@@ -12,7 +12,9 @@ from flax.traverse_util import unflatten_dict
 
 from conftest import lenet_train
 from lenet_export import checkpoint, idx
-from lenet_train import cli, data, figures, loop, model, report, run
+from lenet_export.cli import main as export
+from lenet_export.flax_network import run_floats
+from lenet_train import architectures, cli, data, figures, loop, model, report, run
 from lenet_train.recipes import BEST
 
 
@@ -23,7 +25,7 @@ def trained(digits_run):
 
 def forward(trained, images):
     variables = {"params": unflatten_dict(trained.params, sep="/")}
-    return loop.logits(model.LeNet(), variables, images)
+    return loop.logits(model.Network(architectures.lenet()), variables, images)
 
 
 def test_it_reaches_97_percent_in_a_minute(digits_run, trained):
@@ -58,7 +60,7 @@ def test_the_accuracy_in_the_model_is_that_of_its_test_images(digits_run, traine
 def test_the_model_tells_where_it_comes_from(trained):
     dataset = data.load("digits")
     info = trained.info
-    assert trained.stages == model.LENET_STAGES
+    assert trained.stages == architectures.LENET_STAGES
     assert (info["arch"], info["seed"], info["dataset"]) == ("lenet", 0, "digits")
     assert info["recipe"]["name"] == "best"
     assert info["recipe"]["epochs"] == BEST.epochs
@@ -111,13 +113,38 @@ def test_the_model_tells_no_path_and_no_date(digits_run):
     assert str(time.gmtime().tm_year) not in head
 
 
+#: Each part that can be exchanged, once.
+PARTS = [
+    "--activation tanh --pool max",
+    "--activation relu --norm batch --init he",
+    "--activation gelu --pool stride --channels 4,8 --kernels 3,5",
+    "--head gap --norm batch --pool max",
+    "--arch lenet5-1998",
+]
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_each_part_trains_and_exports_as_what_was_trained(parts, idx_folder, tmp_path):
+    out = str(tmp_path / "run")
+    recipe = ["--recipe", "textbook", "--epochs", "1"]
+    assert cli.main([*parts.split(), *recipe, "--dataset", str(idx_folder), "--out", out]) == 0
+    trained = checkpoint.load(tmp_path / "run" / run.MODEL)
+    logits = run_floats(trained, idx.read(tmp_path / "run" / run.TEST_IMAGES, 3)[..., None])
+    labels = idx.read(tmp_path / "run" / run.TEST_LABELS, 1)
+    right = logits[trained.stages[-1].name].argmax(1) == labels
+    assert right.mean() == pytest.approx(trained.info["test_accuracy"], abs=0.011)
+    for dtype in ("int8", "float32"):
+        arguments = ["--model", f"{out}/{run.MODEL}", "--dtype", dtype, "--out", out]
+        assert export(arguments) == 0
+
+
 @pytest.mark.parametrize("recipe", ["best", "textbook"])
 def test_the_dense_baseline_trains_on_a_folder_of_one_s_own(recipe, idx_folder, tmp_path, capsys):
     out = tmp_path / "run"
     arguments = ["--arch", "mlp", "--recipe", recipe, "--epochs", "1"]
     assert cli.main([*arguments, "--dataset", str(idx_folder), "--out", str(out)]) == 0
     trained = checkpoint.load(out / run.MODEL)
-    assert trained.stages == model.MLP_STAGES
+    assert trained.stages == architectures.MLP_STAGES
     assert trained.activation_ranges["fc1"] > 0
     assert trained.info["recipe"]["epochs"] == 1
     assert "lenet-export --target c" in capsys.readouterr().out

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from lenet_train import loop
+from lenet_train.architectures import LENET_STAGES, MLP, MLP_STAGES, lenet
 from lenet_train.augment import augment
 from lenet_train.data import Examples
-from lenet_train.model import LENET_STAGES, MLP, MLP_STAGES, LeNet
+from lenet_train.model import Network
 from lenet_train.recipes import BEST, CURED, RECIPES, TEXTBOOK, Augmentation, Recipe
 
 STILL = Augmentation(0, 0, 0, 0)
@@ -25,7 +26,7 @@ def test_the_textbook_recipe_is_the_textbook_s():
 
 def test_the_cured_start_takes_the_plateau_s_two_causes_away():
     ordinary, cured = (
-        loop.start(LeNet(), LENET_STAGES, recipe, jax.random.key(0))["params"]
+        loop.start(Network(lenet()), LENET_STAGES, recipe, jax.random.key(0))["params"]
         for recipe in (TEXTBOOK, CURED)
     )
     for name in ("conv1", "conv2", "fc1", "fc2"):
@@ -93,7 +94,7 @@ def last(progress):
 
 
 def test_an_epoch_learns_and_without_a_running_mean_saves_what_it_learned():
-    run = training(MLP(), TEXTBOOK.changed(["epochs=3", "batch=10"]))
+    run = training(Network(MLP), TEXTBOOK.changed(["epochs=3", "batch=10"]))
     end = last(run.run(run.begin()))
     first, second, third = (epoch.loss for epoch in end.epochs)
     assert first > second > third
@@ -102,7 +103,7 @@ def test_an_epoch_learns_and_without_a_running_mean_saves_what_it_learned():
 
 
 def test_an_epoch_shows_every_image_at_most_once_and_each_epoch_another_order():
-    run = training(MLP(), TEXTBOOK.changed(["batch=8"]))
+    run = training(Network(MLP), TEXTBOOK.changed(["batch=8"]))
     orders = [run._shuffle(0, epoch)[0] for epoch in (1, 2)]
     for order in orders:
         assert order.shape == (6, 8)
@@ -111,7 +112,7 @@ def test_an_epoch_shows_every_image_at_most_once_and_each_epoch_another_order():
 
 
 def test_where_a_run_pauses_and_goes_on_changes_no_bit(monkeypatch):
-    run = training(MLP(), BEST.changed(["epochs=3", "min_steps=9", "augmentation=none"]))
+    run = training(Network(MLP), BEST.changed(["epochs=3", "min_steps=9", "augmentation=none"]))
     monkeypatch.setattr(loop, "CALL_SECONDS", 1e9)
     whole = last(run.run(run.begin()))
     monkeypatch.setattr(loop, "CALL_SECONDS", 0)

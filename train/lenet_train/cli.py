@@ -13,26 +13,44 @@ from pathlib import Path
 
 from lenet_export import __version__, files
 from lenet_export.errors import UserError, os_mistake
-from lenet_train import data
+from lenet_train import architectures, data
+from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted
 from lenet_train.recipes import BEST, RECIPES, Recipe
 
-# The names in model.ARCHITECTURES, whose import costs a second.
-ARCHITECTURES = ("lenet", "mlp")
+ARCHITECTURES = ("lenet", "lenet5-1998", "mlp")
+#: What can be exchanged in LeNet.
+PARTS = {
+    "activation": (architectures.ACTIVATIONS, "of the hidden layers (default: sigmoid)"),
+    "pool": (architectures.POOLS, "stride: convolutions that move on by 2 (default: avg)"),
+    "norm": (architectures.NORMS, "in front of each activation (default: none)"),
+    "init": (architectures.INITS, "what the weights start at (default: xavier)"),
+    "head": (architectures.HEADS, "gap: each map's mean, and one dense layer (default: dense)"),
+}
+SIZES = {
+    "channels": "of each convolution (default: 6,16)",
+    "kernels": "sides of their kernels (default: 5,5)",
+}
 
 NETWORK = "network.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs ``lenet-train`` and returns the exit code: 0, 1 a mistake, 128 + a signal."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    exchanged = {part: getattr(args, part) for part in (*PARTS, *SIZES) if getattr(args, part)}
+    if exchanged and args.arch != "lenet":
+        parser.error(f"--{next(iter(exchanged))} goes with --arch lenet only")
     try:
         recipe = RECIPES[args.recipe].changed(args.set)
-        out = args.out or _folder(args, recipe)
+        others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
+        architecture = others.get(args.arch) or architectures.lenet(**exchanged)
+        out = args.out or _folder(args, architecture, recipe)
         if args.summary:
-            _summarize(args.arch, out)
+            _summarize(architecture, out)
         else:
-            _run(args, recipe, out)
+            _run(args, architecture, recipe, out)
     except Interrupted as interrupted:
         print(f"lenet-train: interrupted {interrupted}", file=sys.stderr)
         return 128 + interrupted.signal
@@ -66,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
         default="lenet",
         help="network (default: %(default)s)",
     )
+    for part, (choices, text) in PARTS.items():
+        parser.add_argument(f"--{part}", choices=choices, help=text)
+    for part, text in SIZES.items():
+        parser.add_argument(f"--{part}", type=_sizes, metavar="N,N", help=text)
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
@@ -147,36 +169,42 @@ def _seed(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
 
 
-def _folder(args: argparse.Namespace, recipe: Recipe) -> Path:
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if all(part.isdecimal() and 1 <= int(part) <= 1024 for part in parts):
+        return tuple(map(int, parts))
+    raise argparse.ArgumentTypeError(f"{text!r} are not numbers from 1 to 1024, as in 6,16")
+
+
+def _folder(args: argparse.Namespace, architecture: Architecture, recipe: Recipe) -> Path:
     """The run folder of these settings, so that other settings get another one."""
-    parts = [Path(args.dataset).resolve().name, args.arch, *recipe.title.split()]
+    names = architecture.title.split(), recipe.title.split()
+    parts = [Path(args.dataset).resolve().name, *names[0], *names[1]]
     parts += [] if args.bits == "8" else [f"bits={args.bits}"]
     parts += ["taught"] if args.teacher else []
     parts += [f"seed{args.seed}"] if args.seed else []
     return Path("runs") / "-".join(parts)
 
 
-def _summarize(arch: str, out: Path) -> None:
+def _summarize(architecture: Architecture, out: Path) -> None:
     from rich.console import Console
 
     from lenet_train import figures, summary
-    from lenet_train.model import ARCHITECTURES
     from lenet_train.run import make_folder
 
-    stages = ARCHITECTURES[arch][1]
     make_folder(out, (NETWORK,))
-    files.write({out / NETWORK: figures.network(arch, stages)})
-    Console().print(summary.table(arch, stages))
+    files.write({out / NETWORK: figures.network(architecture)})
+    Console().print(summary.table(architecture))
     print(f"drawn: {out / NETWORK}")
 
 
-def _run(args: argparse.Namespace, recipe: Recipe, out: Path) -> None:
+def _run(args: argparse.Namespace, architecture: Architecture, recipe: Recipe, out: Path) -> None:
     from lenet_train import devices, run
 
     if args.distributed:
         devices.join_cluster()
     run.run(
-        args.arch, recipe, args.seed, args.dataset, out,
+        architecture, recipe, args.seed, args.dataset, out,
         bits=args.bits, teachers=args.teacher, anew=args.anew, tensorboard=args.tensorboard,
     )  # fmt: skip
 

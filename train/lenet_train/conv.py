@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from lenet_export.checkpoint import PADDINGS, Stage
+
+#: Columns of the matrix product that are fast.
+COLUMNS = 96
+
+
+def fast_tile(features: int) -> int:
+    """The side of a tile that makes the product of ``features`` channels fast."""
+    return max(1, math.isqrt(COLUMNS // features))
+
 
 class Conv(nn.Module):
-    """A drop-in for ``nn.Conv`` with stride 1: same parameters, same mathematics.
+    """A drop-in for ``nn.Conv``: same parameters, same mathematics.
 
     It is faster on a CPU. There XLA runs the gradients of a convolution inside ``lax.scan`` in a
     layout that costs 25 s an MNIST epoch, and a matrix product of 6 or 16 columns leaves most of
@@ -21,32 +33,43 @@ class Conv(nn.Module):
         features: output channels.
         kernel_size: rows and columns of the kernel.
         padding: ``SAME`` or ``VALID``.
+        strides: rows and columns that the kernel moves on.
         tile: side of the patch of outputs; any size is right, and 64 to 96 columns
             (``tile**2 * features``) are fast.
+        mask: what the kernel is multiplied by, or ``None``.
+        kernel_init: what the kernel starts at.
     """
 
     features: int
     kernel_size: tuple[int, int]
     padding: str = "SAME"
+    strides: int = 1
     tile: int = 2
+    mask: Any = None
+    kernel_init: Callable[..., jax.Array] = nn.initializers.xavier_uniform()
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Convolves float32 ``(images, rows, columns, channels)``."""
         shape = (*self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.xavier_uniform(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        if self.mask is not None:
+            kernel *= self.mask
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return tiled_conv(x, kernel, self.padding, self.tile) + bias
+        return tiled_conv(x, kernel, self.padding, self.tile, self.strides) + bias
 
 
-def tiled_conv(x: jax.Array, kernel: jax.Array, padding: str, tile: int) -> jax.Array:
-    """The convolution of ``x`` with ``kernel``, stride 1, as one matrix product.
+def tiled_conv(
+    x: jax.Array, kernel: jax.Array, padding: str, tile: int, stride: int = 1
+) -> jax.Array:
+    """The convolution of ``x`` with ``kernel`` as one matrix product.
 
     Args:
         x: float32 ``(images, rows, columns, channels)``.
         kernel: float32 ``(rows, columns, channels, features)``.
         padding: ``SAME`` or ``VALID``.
         tile: side of the patch of outputs that a row of the product gives.
+        stride: rows and columns that the kernel moves on.
 
     Returns:
         float32 ``(images, rows, columns, features)``.
@@ -55,42 +78,47 @@ def tiled_conv(x: jax.Array, kernel: jax.Array, padding: str, tile: int) -> jax.
         ValueError: the padding is another, or there is no place for the kernel in the image.
     """
     images, *sides, channels = x.shape
-    *kernel_sides, _, features = kernel.shape
-    if padding not in ("SAME", "VALID"):
+    rows, columns, _, features = kernel.shape
+    if padding not in PADDINGS:
         raise ValueError(f"padding is {padding!r}, expected SAME or VALID")
-    same = padding == "SAME"
-    outputs = [n if same else n - k + 1 for n, k in zip(sides, kernel_sides, strict=True)]
+    stage = Stage("", "conv", features, "none", (rows, columns), padding, stride=stride)
+    outputs = stage.conv_shape(x.shape[1:])[:2]
     if min(outputs) < 1:
-        raise ValueError(f"an image of {sides} is smaller than the kernel of {kernel_sides}")
-    before = [(k - 1) // 2 if same else 0 for k in kernel_sides]
-    # The image is cut into blocks of tile x tile; a tile of outputs sees span x span of them.
+        raise ValueError(f"an image of {sides} is smaller than the kernel of {rows} x {columns}")
+    before = [sides[0] for sides in stage.border(x.shape[1:])]
+    # The image is cut into blocks of block x block, as far as a tile of outputs moves on; a tile
+    # sees span x span of them.
+    block = tile * stride
     tiles = [math.ceil(n / tile) for n in outputs]
-    span = [math.ceil((tile + k - 1) / tile) for k in kernel_sides]
+    span = [math.ceil(((tile - 1) * stride + k) / block) for k in (rows, columns)]
     blocks = [n + s - 1 for n, s in zip(tiles, span, strict=True)]
 
-    after = [b * tile - n - p for b, n, p in zip(blocks, sides, before, strict=True)]
-    x = jnp.pad(x, ((0, 0), *zip(before, after, strict=True), (0, 0)))
-    x = x.reshape(images, blocks[0], tile, blocks[1], tile, channels)
+    # A stride may leave rows that no kernel sees: what is added then is less than 0.
+    after = [b * block - n - p for b, n, p in zip(blocks, sides, before, strict=True)]
+    borders = [(0, 0, 0), *((b, a, 0) for b, a in zip(before, after, strict=True)), (0, 0, 0)]
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), borders)
+    x = x.reshape(images, blocks[0], block, blocks[1], block, channels)
     x = x.transpose(0, 1, 3, 2, 4, 5).reshape(images, *blocks, -1)
     windows = jnp.concatenate(
         [x[:, i : i + tiles[0], j : j + tiles[1]] for i in range(span[0]) for j in range(span[1])],
         axis=-1,
     )
-    y = windows @ _tile_weights(kernel, span, tile)
+    y = windows @ _tile_weights(kernel, span, tile, stride)
     y = y.reshape(images, *tiles, tile, tile, features).transpose(0, 1, 3, 2, 4, 5)
     y = y.reshape(images, tiles[0] * tile, tiles[1] * tile, features)
     return y[:, : outputs[0], : outputs[1]]
 
 
-def _tile_weights(kernel: jax.Array, span: list[int], tile: int) -> jax.Array:
+def _tile_weights(kernel: jax.Array, span: list[int], tile: int, stride: int) -> jax.Array:
     """The kernel at each place in a tile: ``(window values, tile * tile * features)``."""
     rows, columns, channels, _ = kernel.shape
-    spare = span[0] * tile - rows, span[1] * tile - columns
+    block = tile * stride
+    spare = span[0] * block - rows, span[1] * block - columns
     placed = [
         jnp.pad(kernel, ((y, spare[0] - y), (x, spare[1] - x), (0, 0), (0, 0)))
-        for y in range(tile)
-        for x in range(tile)
+        for y in range(0, block, stride)
+        for x in range(0, block, stride)
     ]
     weights = jnp.concatenate(placed, axis=-1)
-    weights = weights.reshape(span[0], tile, span[1], tile, channels, -1)
+    weights = weights.reshape(span[0], block, span[1], block, channels, -1)
     return weights.transpose(0, 2, 1, 3, 4, 5).reshape(-1, weights.shape[-1])

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lenet_export.checkpoint import Float32, Model, Stage
+from lenet_export.checkpoint import Float32, Model
 from lenet_export.flax_network import run_floats
+from lenet_train.architectures import Architecture
 from lenet_train.data import CLASSES, SIDE, Examples
 from lenet_train.loop import Epoch
 from lenet_train.summary import POOLS, Row, parameters, rows
@@ -197,6 +198,8 @@ def features(model: Model, image: Any, title: str) -> bytes:
     colours = colormaps["gray_r"].with_extremes(bad=BETWEEN_MAPS)
     for axes, line, (name, values) in zip(places, shown, layers, strict=True):
         shape = "x".join(map(str, values.shape))
+        if values.ndim == 3 and values.shape[-1] > MOST_MAPS:
+            shape += f", {MOST_MAPS} shown"
         axes.set_ylabel(
             f"{name}\n{shape}", rotation=0, ha="right", va="center", fontsize=9, labelpad=10
         )
@@ -242,12 +245,12 @@ def _side_by_side(maps: Float32) -> Any:
     return line.reshape(rows, -1)[:, :-gap]
 
 
-def network(arch: str, stages: tuple[Stage, ...]) -> bytes:
+def network(architecture: Architecture) -> bytes:
     """The shapes from image to logits: maps as stacks of squares, vectors as bars."""
     figure = Figure(figsize=(12, 4), layout="constrained")
     axes = figure.subplots()
     x = tallest = 0.0
-    for row in rows(stages):
+    for row in rows(architecture):
         width, height = _draw(axes, row, x)
         tallest = max(tallest, height)
         name = f"{row.layer}\n" if row.layer else ""
@@ -261,7 +264,8 @@ def network(arch: str, stages: tuple[Stage, ...]) -> bytes:
         )  # fmt: skip
         x += width + GAP
     axes.set(
-        title=f"{arch}: shape of each layer's output, {parameters(stages):,} parameters",
+        title=f"{architecture.title}: shape of each layer's output, "
+        f"{parameters(architecture):,} parameters",
         xlim=(-GAP, x), ylim=(-tallest / 2 - 4, tallest / 2 + 12), aspect="equal",
     )  # fmt: skip
     axes.set_axis_off()

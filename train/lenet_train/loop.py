@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax.traverse_util import flatten_dict, path_aware_map
+from flax.traverse_util import path_aware_map
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lenet_export.checkpoint import Float32, Stage
 from lenet_train import devices
+from lenet_train.architectures import INPUT_SHAPE
 from lenet_train.augment import augment
 from lenet_train.data import Examples
-from lenet_train.model import INPUT_SHAPE
 from lenet_train.recipes import Recipe
 
 Params = dict[str, Any]
@@ -325,31 +325,3 @@ def logits(network: nn.Module, variables: Variables, images: Any) -> Float32:
 def _forward(network: nn.Module, variables: Variables, images: jax.Array) -> jax.Array:
     z: jax.Array = network.apply(variables, to_input(images))
     return z
-
-
-def activation_ranges(
-    network: nn.Module, stages: tuple[Stage, ...], variables: Variables, images: Any
-) -> dict[str, float]:
-    """The largest activation to represent of each hidden layer.
-
-    Sigmoid never exceeds 1. Of ReLU it is the 99.99th percentile over ``images`` uint8
-    ``(n, 28, 28)``: the few activations above it would cost the others their resolution.
-    """
-    unknown = {stage.activation for stage in stages[:-1]} - {"sigmoid", "relu"}
-    if unknown:
-        raise ValueError(f"the range of {unknown} is not known")
-    ranges = {stage.name: 1.0 for stage in stages[:-1]}
-    relus = [stage.name for stage in stages if stage.activation == "relu"]
-    if not relus:
-        return ranges
-    x = to_input(jnp.asarray(images))
-    _, seen = network.apply(variables, x, capture_intermediates=True)
-    for name in relus:
-        (before,) = seen["intermediates"][name]["__call__"]
-        ranges[name] = float(np.percentile(np.maximum(np.asarray(before), 0), 99.99))
-    return ranges
-
-
-def flat(params: Params) -> dict[str, Float32]:
-    """The parameters as the checkpoint names them: ``conv1/kernel`` and so on."""
-    return {name: np.asarray(value) for name, value in flatten_dict(params, sep="/").items()}

@@ -1,72 +1,116 @@
-"""The networks: LeNet as the textbook draws it, and a dense baseline.
-
-Source: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition",
-Proceedings of the IEEE 86, 1998, in the form of Zhang, Lipton, Li, Smola, "Dive into Deep
-Learning", section "Convolutional Neural Networks (LeNet)".
-"""
+"""The Flax module of any chain of stages."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as nn
 import jax
+import numpy as np
 
-from lenet_export.checkpoint import Stage
-from lenet_train.conv import Conv
+from lenet_export.checkpoint import Float32, Stage
+from lenet_export.flax_network import ACTIVATIONS, POOLS
+from lenet_export.fold import fold_batch_norm
+from lenet_train.architectures import Architecture
+from lenet_train.conv import Conv, fast_tile
 
-INPUT_SHAPE = (28, 28, 1)
+INITS = {"xavier": nn.initializers.xavier_uniform(), "he": nn.initializers.he_uniform()}
 
-xavier = nn.initializers.xavier_uniform()
+EPSILON = 1e-5
 
 
-class LeNet(nn.Module):
-    """LeNet, 61,706 parameters.
+class Network(nn.Module):
+    """A network, stage by stage: convolution or dense layer, norm, activation, pool.
 
     Takes float32 ``(images, 28, 28, 1)``, the image bytes divided by 255, and gives float32 logits
     ``(images, 10)``.
     """
 
+    architecture: Architecture
+
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """The logits of the images ``x``."""
-        x = nn.sigmoid(Conv(6, (5, 5), padding="SAME", tile=4, name="conv1")(x))
-        x = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        x = nn.sigmoid(Conv(16, (5, 5), padding="VALID", tile=2, name="conv2")(x))
-        x = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        x = x.reshape(x.shape[0], -1)
-        x = nn.sigmoid(nn.Dense(120, kernel_init=xavier, name="fc1")(x))
-        x = nn.sigmoid(nn.Dense(84, kernel_init=xavier, name="fc2")(x))
-        return nn.Dense(10, kernel_init=xavier, name="fc3")(x)
+        for stage in self.architecture.stages:
+            x = self.layer(stage, x)
+            if self.architecture.norm == "batch" and stage.activation != "none":
+                name = f"{stage.name}_norm"
+                x = nn.BatchNorm(not train, momentum=0.9, epsilon=EPSILON, name=name)(x)
+            x = ACTIVATIONS[stage.activation](x)
+            if stage.pool != "none":
+                window = (stage.pool_size, stage.pool_size)
+                x = POOLS[stage.pool](x, window, strides=window)
+        return x
+
+    def layer(self, stage: Stage, x: jax.Array) -> jax.Array:
+        """The convolution or dense layer of ``stage``."""
+        init = INITS[self.architecture.init]
+        if stage.kernel is None:
+            x = x.reshape(x.shape[0], -1)
+            return nn.Dense(stage.features, kernel_init=init, name=stage.name)(x)
+        if stage.name in self.architecture.subsampling:
+            return Subsample(name=stage.name)(x)
+        return Conv(
+            stage.features,
+            stage.kernel,
+            padding=stage.padding,
+            strides=stage.stride,
+            tile=fast_tile(stage.features),
+            mask=mask(self.architecture, stage, x.shape[-1]),
+            kernel_init=init,
+            name=stage.name,
+        )(x)
 
 
-LENET_STAGES = (
-    Stage("conv1", "conv", 6, "sigmoid", (5, 5), "SAME", "avg", 2),
-    Stage("conv2", "conv", 16, "sigmoid", (5, 5), "VALID", "avg", 2),
-    Stage("fc1", "dense", 120, "sigmoid"),
-    Stage("fc2", "dense", 84, "sigmoid"),
-    Stage("fc3", "dense", 10),
-)
+class Subsample(nn.Module):
+    """The sum of each 2x2 places of a map, times the map's coefficient, plus its bias.
 
-
-class MLP(nn.Module):
-    """The dense baseline: one hidden layer of 256 ReLU units, 203,530 parameters.
-
-    Input and output are those of :class:`LeNet`.
+    The coefficients start at 1/4: the mean. Source: LeCun et al. 1998, section II.B, layer S2.
     """
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The logits of the images ``x``."""
-        x = x.reshape(x.shape[0], -1)
-        x = nn.relu(nn.Dense(256, kernel_init=xavier, name="fc1")(x))
-        return nn.Dense(10, kernel_init=xavier, name="fc2")(x)
+        """Takes float32 ``(images, rows, columns, maps)`` to half the rows and columns."""
+        coefficient = self.param("coefficient", nn.initializers.constant(0.25), x.shape[-1:])
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        return nn.avg_pool(x, (2, 2), strides=(2, 2)) * 4 * coefficient + bias
 
 
-MLP_STAGES = (
-    Stage("fc1", "dense", 256, "relu"),
-    Stage("fc2", "dense", 10),
-)
+def mask(architecture: Architecture, stage: Stage, inputs: int) -> Float32 | None:
+    """1 where a map of ``stage`` sees a map of its input, ``(1, 1, inputs, features)``; or None."""
+    seen = dict(architecture.sees).get(stage.name)
+    if seen is None:
+        return None
+    table = np.zeros((1, 1, inputs, stage.features), np.float32)
+    for output, maps in enumerate(seen):
+        table[..., list(maps), output] = 1
+    return table
 
-ARCHITECTURES: dict[str, tuple[type[nn.Module], tuple[Stage, ...]]] = {
-    "lenet": (LeNet, LENET_STAGES),
-    "mlp": (MLP, MLP_STAGES),
-}
+
+def deployed(architecture: Architecture, variables: dict[str, Any]) -> dict[str, Float32]:
+    """The parameters of a plain chain of stages that computes the same: ``Model.params``.
+
+    Batch normalization is folded in; what a map does not see has weights of 0, and a map that is
+    subsampled sees itself alone.
+
+    Args:
+        architecture: of the network.
+        variables: ``params``, and ``batch_stats`` where there are some.
+    """
+    found: dict[str, Float32] = {}
+    inputs = 1
+    for stage in architecture.stages:
+        layer = {name: np.asarray(v) for name, v in variables["params"][stage.name].items()}
+        if stage.name in architecture.subsampling:
+            weights = np.diag(layer["coefficient"])
+            kernel = np.broadcast_to(weights, (*(stage.kernel or ()), *weights.shape))
+        else:
+            table = mask(architecture, stage, inputs)
+            kernel = layer["kernel"] if table is None else layer["kernel"] * table
+        bias, norm = layer["bias"], f"{stage.name}_norm"
+        if norm in variables["params"]:
+            statistics = variables["params"][norm] | variables["batch_stats"][norm]
+            kernel, bias = fold_batch_norm(kernel, bias, statistics, EPSILON)
+        found |= {f"{stage.name}/kernel": np.array(kernel), f"{stage.name}/bias": bias}
+        inputs = stage.features
+    return found

@@ -15,13 +15,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from lenet_export.checkpoint import BITS, KINDS, Grid, Stage
+from lenet_export import plan
+from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import ACTIVATIONS
-from lenet_train.conv import tiled_conv
-
-CODE_MAX = 255
+from lenet_train.conv import fast_tile, tiled_conv
 
 Params = dict[str, Any]
 
@@ -91,11 +91,12 @@ class FewBits(nn.Module):
             if largest is None:
                 return x
             x = ACTIVATIONS[stage.activation](x)
+            codes = plan.ACTIVATIONS[stage.activation](largest, stage.name)
             if stage.pool == "max":  # before the rounding, which changes no order
                 x = _windows(x, stage.pool_size).max((2, 4))
-            x = _round_codes(x, largest)
+            x = _as_codes(codes, x)
             if stage.pool == "avg":
-                x = _round_codes(_windows(x, stage.pool_size).mean((2, 4)), largest)
+                x = _as_codes(codes, _windows(x, stage.pool_size).mean((2, 4)))
         raise AssertionError("a chain has a last layer")
 
 
@@ -121,7 +122,8 @@ class Layer(nn.Module):
             kernel = on_grid(stage.grid, kernel, jnp.exp(log_step))
         if stage.kernel is None:
             return x @ kernel + bias
-        return tiled_conv(x, kernel, stage.padding, 4 if stage.features < 16 else 2) + bias
+        tile = fast_tile(stage.features)
+        return tiled_conv(x, kernel, stage.padding, tile, stage.stride) + bias
 
 
 def on_grid(grid: Grid, kernel: jax.Array, step: jax.Array) -> jax.Array:
@@ -138,39 +140,44 @@ def _windows(x: jax.Array, size: int) -> jax.Array:
     return x.reshape(images, rows // size, size, columns // size, size, channels)
 
 
-def _round_codes(x: jax.Array, largest: float) -> jax.Array:
+def _as_codes(codes: plan.Activation, x: jax.Array) -> jax.Array:
     """Activations as codes 0 to 255 give them back, half rounded up."""
-    scale = largest / CODE_MAX
-    x = jnp.clip(x, 0, largest)
-    return passed_through(x, jnp.floor(x / scale + 0.5) * scale)
+    low, high = -codes.zero_point * codes.scale, (plan.CODE_MAX - codes.zero_point) * codes.scale
+    x = jnp.clip(x, low, high)
+    return passed_through(x, jnp.floor(x / codes.scale + 0.5) * codes.scale)
 
 
-def begin(stages: tuple[Stage, ...], params: Mapping[str, Any]) -> Params:
-    """The parameters of :class:`FewBits` that are nearest to those of the trained float network.
+def begin(stages: tuple[Stage, ...], params: Mapping[str, Float32]) -> Params:
+    """The parameters of :class:`FewBits` that are nearest to those of a model of floats.
 
     The first step of a channel is LSQ's, 2 * mean|w| / sqrt(peak), for integers one apart.
+
+    Args:
+        stages: the chain, with the bits of each layer.
+        params: as the checkpoint names them.
     """
     start = {}
     for stage in stages:
-        kernel, bias = params[stage.name]["kernel"], params[stage.name]["bias"]
+        kernel, bias = params[f"{stage.name}/kernel"], params[f"{stage.name}/bias"]
         start[stage.name] = {"kernel": kernel, "bias": bias}
         if stage.grid:
             last = stage.activation == "none"
-            size = jnp.abs(kernel).mean(None if last else tuple(range(kernel.ndim - 1)))
+            size = np.abs(kernel).mean(None if last else tuple(range(kernel.ndim - 1)))
             step = 2 * size / math.sqrt(stage.grid.peak) / stage.grid.spacing
-            start[stage.name]["log_step"] = jnp.log(step).reshape(-1)
+            start[stage.name]["log_step"] = np.log(step).reshape(-1)
     return start
 
 
-def finish(stages: tuple[Stage, ...], params: Mapping[str, Any]) -> Params:
+def finish(stages: tuple[Stage, ...], params: Mapping[str, Any]) -> dict[str, Float32]:
     """The parameters as the checkpoint holds them: ``step``, and ``kernel`` a multiple of it."""
     done = {}
     for stage in stages:
-        kernel, bias = params[stage.name]["kernel"], params[stage.name]["bias"]
-        done[stage.name] = {"kernel": kernel, "bias": bias}
+        layer = params[stage.name]
+        kernel = layer["kernel"]
         if stage.grid:
-            step = jnp.exp(params[stage.name]["log_step"])
+            step = jnp.exp(layer["log_step"])
             kernel = step * nearest(stage.grid, kernel / step)
-            step = jnp.broadcast_to(step, (stage.features,))
-            done[stage.name] |= {"kernel": kernel, "step": step}
+            done[f"{stage.name}/step"] = np.array(jnp.broadcast_to(step, (stage.features,)))
+        done[f"{stage.name}/kernel"] = np.asarray(kernel)
+        done[f"{stage.name}/bias"] = np.asarray(layer["bias"])
     return done

@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-from flax.traverse_util import unflatten_dict
 
 from lenet_export import __version__, checkpoint, files, idx
-from lenet_export.checkpoint import Float32, Stage
+from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
-from lenet_train import data, devices, distill, figures, loop, qat, report, summary
+from lenet_export.flax_network import activation_ranges
+from lenet_train import data, devices, distill, figures, loop, qat, report
+from lenet_train.architectures import INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
-from lenet_train.model import ARCHITECTURES, INPUT_SHAPE
+from lenet_train.model import Network, deployed
 from lenet_train.recipes import Distillation, Recipe
 from lenet_train.resume import Checkpoints, Settings, everywhere, refuse_other
+from lenet_train.summary import parameters
 
 MODEL = "model.safetensors"
 TEST_IMAGES = f"{data.IMAGES.format('t10k')}.gz"
@@ -53,19 +55,18 @@ class Phase:
         settings: all that its model depends on, JSON values.
         out: its folder.
         training: makes what is trained.
-        pack: makes, of its network's variables, what the checkpoint holds: the parameters, and the
-            hidden layers' activation ranges.
+        deployed: makes, of its network's variables, the model that is exported, unmeasured.
     """
 
     title: str
     settings: Settings
     out: Path
     training: Callable[[], loop.Training]
-    pack: Callable[[loop.Training, loop.Variables], tuple[dict[str, Float32], dict[str, float]]]
+    deployed: Callable[[loop.Variables], Model]
 
 
 def run(
-    arch: str, recipe: Recipe, seed: int, dataset: str, out: Path,
+    architecture: Architecture, recipe: Recipe, seed: int, dataset: str, out: Path,
     *, bits: str = "8", teachers: Sequence[Path] = (),
     anew: bool = False, tensorboard: bool = False,
 ) -> None:  # fmt: skip
@@ -76,7 +77,7 @@ def run(
     its own in the folder ``float`` inside ``out``.
 
     Args:
-        arch: a name in :data:`lenet_train.model.ARCHITECTURES`.
+        architecture: the network.
         recipe: how to train.
         seed: of all random numbers.
         dataset: a name or a folder, as :func:`lenet_train.data.load` takes it.
@@ -92,14 +93,14 @@ def run(
     """
     if tensorboard:
         report.check_tensorboard()
-    make, stages = ARCHITECTURES[arch]
+    stages = architecture.stages
     few = qat.with_bits(stages, bits)
     images = data.load(dataset)
     judges = [_teacher(path, stages) for path in teachers]
     if judges:
         recipe = dataclasses.replace(recipe, distillation=recipe.distillation or Distillation())
     settings = {
-        "arch": arch,
+        "arch": architecture.title,
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
         "dataset": images.name,
@@ -108,47 +109,42 @@ def run(
     }
     if teachers:
         settings["teachers"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
-    title = f"{arch} on {images.name}, recipe {recipe.title}, seed {seed}"
+    title = f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
     is_few = any(stage.grid for stage in few)
 
     def floats() -> loop.Training:
         return _taught(judges, loop.Training(
-            make(), stages, recipe, seed, images.training, images.validation
+            Network(architecture), stages, recipe, seed, images.training, images.validation
         ))  # fmt: skip
 
-    def measured(
-        training: loop.Training, variables: loop.Variables
-    ) -> tuple[dict[str, Float32], dict[str, float]]:
-        sample = images.training.images[:RANGE_IMAGES]
-        ranges = loop.activation_ranges(training.network, stages, variables, sample)
-        return loop.flat(variables["params"]), ranges
+    def folded(variables: loop.Variables) -> Model:
+        params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
+        model = Model(INPUT_SHAPE, stages, params, info=info)
+        ranges = activation_ranges(model, images.training.images[:RANGE_IMAGES, ..., None])
+        return dataclasses.replace(model, activation_ranges=ranges)
 
-    first = Phase(title, settings, out / FLOAT if is_few else out, floats, measured)
-    _run_phase(first, images, anew, tensorboard)
+    where = out / FLOAT if is_few else out
+    _run_phase(Phase(title, settings, where, floats, folded), images, anew, tensorboard)
     if not is_few:
         return
-    start = checkpoint.load(out / FLOAT / MODEL)
-    ranges = start.activation_ranges
+    start = checkpoint.load(where / MODEL)
 
     def of_few_bits() -> loop.Training:
-        network = qat.FewBits(few, tuple(ranges[stage.name] for stage in few[:-1]))
-        params = qat.begin(few, unflatten_dict(start.params, sep="/"))
-        training = loop.Training(
-            network, few, recipe.for_few_bits(), seed, images.training, images.validation,
-            params=params,
-        )  # fmt: skip
-        return _taught(judges or [start], training)
+        return _taught(judges or [start], loop.Training(
+            qat.FewBits(few, tuple(start.activation_ranges[stage.name] for stage in few[:-1])),
+            few, recipe.for_few_bits(), seed, images.training, images.validation,
+            qat.begin(few, start.params),
+        ))  # fmt: skip
 
-    def on_grid(
-        _: loop.Training, variables: loop.Variables
-    ) -> tuple[dict[str, Float32], dict[str, float]]:
-        return loop.flat(qat.finish(few, variables["params"])), ranges
+    def on_grid(variables: loop.Variables) -> Model:
+        params = qat.finish(few, variables["params"])
+        return dataclasses.replace(start, stages=few, params=params)
 
-    second = Phase(f"{title}, bits {bits}", settings | {"bits": bits}, out, of_few_bits, on_grid)
-    _run_phase(second, images, anew, tensorboard)
+    title, settings = f"{title}, bits {bits}", settings | {"bits": bits}
+    _run_phase(Phase(title, settings, out, of_few_bits, on_grid), images, anew, tensorboard)
 
 
-def _teacher(path: Path, stages: tuple[Stage, ...]) -> checkpoint.Model:
+def _teacher(path: Path, stages: tuple[Stage, ...]) -> Model:
     """The model in a file, if it can teach a network of these stages.
 
     Raises:
@@ -166,7 +162,7 @@ def _teacher(path: Path, stages: tuple[Stage, ...]) -> checkpoint.Model:
     return model
 
 
-def _taught(teachers: Sequence[checkpoint.Model], training: loop.Training) -> loop.Training:
+def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training:
     """The training by what the teachers say; as it is without teachers."""
     recipe = training.recipe
     if not teachers:
@@ -199,9 +195,7 @@ def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool
         print(f"next: lenet-export --target c --model {phase.out / MODEL}")
 
 
-def _open(
-    stack: contextlib.ExitStack, out: Path, settings: Settings, anew: bool
-) -> checkpoint.Model | None:
+def _open(stack: contextlib.ExitStack, out: Path, settings: Settings, anew: bool) -> Model | None:
     """Makes the folder ready, and keeps other runs out; the model if this run is over already."""
     make_folder(out, FILES)
     stack.enter_context(_locked(out))
@@ -258,28 +252,25 @@ def _train(
 
 def _finish(
     phase: Phase, training: loop.Training, progress: loop.Progress, images: data.Dataset
-) -> checkpoint.Model:
+) -> Model:
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
-    network, stages, out = training.network, training.stages, phase.out
+    network, out = training.network, phase.out
     variables = jax.device_get(progress.state.mean)
-    params, ranges = phase.pack(training, variables)
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
     right = test_logits.argmax(axis=1) == images.test.labels
-    model = checkpoint.Model(
-        input_shape=(data.SIDE, data.SIDE, 1),
-        stages=stages,
-        params=params,
-        activation_ranges=ranges,
+    model = phase.deployed(variables)
+    model = dataclasses.replace(
+        model,
         gap_table=checkpoint.GapTable.measure(validation_logits, images.validation.labels),
-        info=phase.settings
+        info=model.info
+        | phase.settings
         | {
             "images": data.CONVENTIONS.get(images.name, ""),
             "test_accuracy": float(right.mean()),
             "test_images": len(right),
             "validation_accuracy": progress.epochs[-1].validation_accuracy,
             "validation_images": len(images.validation.labels),
-            "parameters": summary.parameters(stages),
         },
     )
     pictures = figures.of_run(model, progress.epochs, images.test, test_logits, phase.title)

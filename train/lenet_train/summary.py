@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from lenet_export.checkpoint import Stage
-from lenet_train.model import INPUT_SHAPE
+from lenet_train.architectures import INPUT_SHAPE, Architecture
 
 POOLS = {"avg": "mean", "max": "maximum"}
 
@@ -36,18 +35,23 @@ class Row:
         return "x".join(map(str, self.shape))
 
 
-def rows(stages: tuple[Stage, ...]) -> Iterator[Row]:
-    """The lines of a chain, input first."""
+def rows(architecture: Architecture) -> Iterator[Row]:
+    """The lines of a network, input first."""
     shape: tuple[int, ...] = INPUT_SHAPE
     yield Row("", "input", shape)
-    for stage in stages:
+    for stage in architecture.stages:
         if stage.kind == "dense" and len(shape) > 1:
             shape = (math.prod(shape),)
             yield Row("", "flatten", shape)
-        parameters = math.prod(stage.kernel_shape(shape)) + stage.features
+        parameters = architecture.weights(stage, shape)
         what = "dense"
-        if stage.kernel:
+        if stage.name in architecture.subsampling:
+            what = "2x2 subsampling"
+        elif stage.kernel:
             what = f"{stage.kernel[0]}x{stage.kernel[1]} convolution, {stage.padding}"
+            what += f", stride {stage.stride}" if stage.stride > 1 else ""
+        if architecture.norm != "none" and stage != architecture.stages[-1]:
+            what += f", {architecture.norm} norm"
         if stage.activation != "none":
             what += f", {stage.activation}"
         before_pool = stage.conv_shape(shape) if stage.kernel else (stage.features,)
@@ -58,19 +62,20 @@ def rows(stages: tuple[Stage, ...]) -> Iterator[Row]:
             yield Row("", f"{size}x{size} {POOLS[stage.pool]} pool", shape)
 
 
-def parameters(stages: tuple[Stage, ...]) -> int:
-    """How many parameters the chain learns."""
-    return sum(row.parameters for row in rows(stages))
+def parameters(architecture: Architecture) -> int:
+    """How many parameters the network learns."""
+    return sum(row.parameters for row in rows(architecture))
 
 
-def table(arch: str, stages: tuple[Stage, ...]) -> Table:
+def table(architecture: Architecture) -> Table:
     """The summary for a terminal."""
-    result = Table(title=f"{arch}, {parameters(stages):,} parameters", show_footer=True)
+    total = f"{parameters(architecture):,}"
+    result = Table(title=f"{architecture.title}, {total} parameters", show_footer=True)
     result.add_column("layer", footer="total")
     result.add_column("computes")
     result.add_column("output", justify="right")
-    result.add_column("parameters", justify="right", footer=f"{parameters(stages):,}")
-    for row in rows(stages):
+    result.add_column("parameters", justify="right", footer=total)
+    for row in rows(architecture):
         count = f"{row.parameters:,}" if row.parameters else ""
         result.add_row(row.layer, row.what, row.shape_text, count)
     return result

@@ -1,0 +1,156 @@
+"""From a network to files: what the command line does, and the same from Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lenet_export import files
+from lenet_export.checkpoint import GapTable
+from lenet_export.errors import UserError
+from lenet_export.plan import BOUNDS, Plan, make_plan
+from lenet_export.reference import Images
+from lenet_export.render import Options, check_prefix, render_c
+from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from flax import linen as nn
+
+    from lenet_export.sequential import Variables
+    from lenet_export.verify import Report
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Attributes:
+        plan: the network as the C computes it; ``plan.model`` is the float one.
+        files: their paths.
+        report: what the comparison with JAX found; ``None`` where none was asked for.
+    """
+
+    plan: Plan
+    files: tuple[Path, ...]
+    report: Report | None
+
+
+def export(
+    module: nn.Sequential,
+    params: Variables,
+    input_shape: tuple[int, int, int],
+    out: Path | str,
+    *,
+    images: Images | None = None,
+    labels: npt.NDArray[Any] | None = None,
+    dtype: str = "int8",
+    max_error: float | None = None,
+    cpu: str = "generic",
+    optimize: str = "speed",
+    prefix: str = "lenet",
+    single_file: bool = False,
+    verify: bool = True,
+) -> Exported:
+    """Exports a Flax ``nn.Sequential`` as C, and compares that with JAX before writing it.
+
+    Args:
+        module: the network; it reads float32 ``(images, rows, columns, channels)`` from 0 to 1, the
+            image's bytes divided by 255, and gives one logit for each class. An unknown layer is
+            refused with its place and what is supported.
+        params: its variables as trained: ``params``, and ``batch_stats`` if it has some.
+        input_shape: rows, columns and channels of an image.
+        out: the folder to write to.
+        images: uint8 ``(images, *input_shape)``, some hundreds that are like those to come: the
+            ranges of ReLU and GELU are measured on them, which int8 needs.
+        labels: their classes ``(images,)``. With them the score gap is measured for ``max_error``;
+            then the images should be none that the network was trained on.
+        dtype: ``int8`` or ``float32``.
+        max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
+        cpu: a name in :data:`lenet_export.targets.TARGETS`.
+        optimize: ``speed``, ``ram`` or ``flash``.
+        prefix: of the files and of all public names in them.
+        single_file: one header, with the implementation in it.
+        verify: whether the C is compiled and every logit compared with JAX.
+
+    Raises:
+        UserError: a layer, an argument or the folder cannot be used; or the C differs from JAX.
+    """
+    from lenet_export import flax_network
+    from lenet_export.sequential import read_sequential
+
+    for name, value, known in [
+        ("dtype", dtype, ("int8", "float32")),
+        ("cpu", cpu, TARGETS),
+        ("optimize", optimize, OPTIMIZE),
+    ]:
+        if value not in known:
+            raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
+    if max_error is not None and not 0 < max_error < 1:
+        raise UserError("max_error", f"is {max_error}", "give a share between 0 and 1, e.g. 0.005")
+    check_prefix(prefix)
+    model = read_sequential(module, params, input_shape)
+    _check_images(images, labels, input_shape)
+    bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
+    if images is not None or bounded:
+        given = np.zeros((1, *input_shape), np.uint8) if images is None else images
+        model = replace(model, activation_ranges=flax_network.activation_ranges(model, given))
+    elif dtype == "int8":
+        raise UserError(
+            "images",
+            "are needed for the ranges of ReLU and GELU in int8",
+            f"give some hundred images, uint8 (images, {', '.join(map(str, input_shape))})",
+        )
+    if images is not None and labels is not None:
+        logits = flax_network.run_floats(model, images)[model.stages[-1].name]
+        model = replace(model, gap_table=GapTable.measure(logits, labels))
+    plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
+    return write_c(plan, Path(out), Options(prefix, single_file), verify, images, labels)
+
+
+def write_c(
+    plan: Plan,
+    out: Path,
+    options: Options,
+    verify: bool,
+    images: Images | None = None,
+    labels: npt.NDArray[Any] | None = None,
+) -> Exported:
+    """Renders ``plan``, compares it with JAX if ``verify``, and writes the files to ``out``.
+
+    Args:
+        plan: laid out for its CPU.
+        out: the folder.
+        options: of the files.
+        verify: whether to compare.
+        images: to compare on, beside those that are made for it.
+        labels: their classes.
+
+    Raises:
+        UserError: a name cannot be used, the C differs from JAX, or ``out`` cannot be written.
+    """
+    rendered = render_c(plan, options)
+    report = None
+    if verify:
+        from lenet_export.verify import verify as compare
+
+        report = compare(plan, rendered, options.prefix, images, labels)
+    paths = {out / name: data for name, data in rendered.items()}
+    files.write(paths)
+    return Exported(plan, tuple(paths), report)
+
+
+def _check_images(images: Any, labels: Any, shape: tuple[int, ...]) -> None:
+    """Checks that the images are those of the network, and the labels theirs."""
+    if images is not None and (
+        getattr(images, "dtype", None) != np.uint8 or images.shape[1:] != shape or not len(images)
+    ):
+        found = f"{getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}"
+        raise UserError(
+            "images", f"are {found}", f"give uint8 (images, {', '.join(map(str, shape))})"
+        )
+    if labels is not None and (images is None or np.shape(labels) != (len(images),)):
+        raise UserError("labels", f"have the shape {np.shape(labels)}", "give one for each image")

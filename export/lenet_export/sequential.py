@@ -1,0 +1,252 @@
+"""A user's own ``nn.Sequential`` of Flax, read as a chain of stages.
+
+Layers that learn are known by their class. Functions between them (``nn.relu``, a ``partial`` of
+``nn.max_pool``, a lambda that flattens) are known by what they do to a random input, however they
+are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from lenet_export import flax_network
+from lenet_export.checkpoint import PADDINGS, POOL_MAX, Float32, Model, Stage
+from lenet_export.errors import UserError
+from lenet_export.fold import fold_batch_norm
+
+SUPPORTED = (
+    "supported: nn.Conv, nn.Dense, nn.BatchNorm behind one of them, nn.Dropout; functions that are "
+    f"{', '.join(sorted(set(flax_network.ACTIVATIONS) - {'none'}))}, an average or maximum pool of "
+    f"side and stride 2 to {POOL_MAX}, a mean over the map, or that flatten"
+)
+#: Those that never fall: whether a maximum is taken before or after makes no difference.
+MONOTONE = ("sigmoid", "tanh", "scaled_tanh", "relu")
+TOLERANCE = 1e-4
+
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer of the module with what it learned.
+
+    Attributes:
+        path: its place, as Flax names its parameters: ``layers_0``.
+        layer: a Flax module or a function.
+        params: what it learned, by Flax's names.
+        statistics: its running statistics.
+    """
+
+    path: str
+    layer: Any
+    params: dict[str, Any]
+    statistics: dict[str, Any]
+
+    def __str__(self) -> str:
+        function = getattr(self.layer, "func", self.layer)
+        name = getattr(function, "__name__", type(self.layer).__name__)
+        return f"{self.path}, {name}"
+
+    def refuse(self, what: str, remedy: str = SUPPORTED) -> NoReturn:
+        """Raises the error that tells the layer's place, ``what``, and a remedy."""
+        raise UserError(self, what, remedy)
+
+    def __call__(self, x: jax.Array) -> Any:
+        """What it makes of ``x`` when it is not trained."""
+        if isinstance(self.layer, nn.Dropout):
+            return x
+        if not isinstance(self.layer, nn.Module):
+            return self.layer(x)
+        layer = self.layer.clone(parent=None, name=None)
+        if isinstance(layer, nn.BatchNorm):
+            layer = layer.clone(use_running_average=True)
+        return layer.apply({"params": self.params, "batch_stats": self.statistics}, x)
+
+
+def read_sequential(
+    module: nn.Sequential, variables: Variables, input_shape: tuple[int, int, int]
+) -> Model:
+    """The chain that ``module`` is, with its parameters; nothing is measured yet.
+
+    Batch normalization is folded into the layer in front of it.
+
+    Args:
+        module: of known layers, which reads float32 ``(images, rows, columns, channels)``, image
+            bytes divided by 255, and gives logits.
+        variables: of ``module.init`` or as trained: ``params``, and ``batch_stats`` if it has some;
+            or the parameters alone.
+        input_shape: rows, columns, channels.
+
+    Raises:
+        UserError: a layer is unknown, with its place and what is supported; or it has none of the
+            parameters that it should have.
+    """
+    if not isinstance(module, nn.Sequential):
+        raise UserError(type(module).__name__, "is not an nn.Sequential", "give an nn.Sequential")
+    variables = jax.device_get(variables if "params" in variables else {"params": variables})
+    images = np.random.default_rng(0).integers(0, 256, (4, *input_shape)).astype(np.uint8)
+    x = jnp.asarray(images, jnp.float32) / 255
+    chain = _Chain()
+    for layer in _layers(module, variables.get("params", {}), variables.get("batch_stats", {})):
+        try:
+            y = layer(x)
+        except Exception as error:
+            layer.refuse(
+                f"fails on an input of shape {x.shape[1:]}: {error}",
+                "give the module's own parameters and the shape of its input",
+            )
+        chain.add(layer, x.shape[1:])
+        x = y
+    model = Model(input_shape, tuple(chain.stages), chain.params)
+    ours = flax_network.run_floats(model, images)[chain.stages[-1].name] if chain.stages else x
+    if np.shape(ours) != x.shape or np.abs(ours - x).max() > TOLERANCE * max(1, np.abs(x).max()):
+        raise UserError(
+            "nn.Sequential",
+            "is not the network that was read from it",
+            "this is a bug of lenet-export: please report it with the module",
+        )
+    return model
+
+
+def _layers(module: nn.Sequential, params: Any, statistics: Any, above: str = "") -> Iterator[Any]:
+    """The layers one by one, those of a Sequential in it too."""
+    for place, layer in enumerate(module.layers):
+        key = f"layers_{place}"
+        inner = params.get(key, {}), statistics.get(key, {})
+        if isinstance(layer, nn.Sequential):
+            yield from _layers(layer, *inner, f"{above}{key}/")
+        else:
+            yield _Layer(f"{above}{key}", layer, *inner)
+
+
+class _Chain:
+    """The stages read so far; the last of them may still get a norm, an activation and a pool."""
+
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+        self.params: dict[str, Float32] = {}
+
+    def add(self, layer: _Layer, shape: tuple[int, ...]) -> None:
+        """Takes up ``layer``, which reads ``shape``."""
+        match layer.layer:
+            case nn.Dropout():
+                pass
+            case nn.Conv():
+                self._learned(layer, _conv(layer, shape))
+            case nn.Dense() if len(shape) == 1:
+                self._learned(layer, Stage("fc", "dense", layer.layer.features))
+            case nn.Dense():
+                layer.refuse("is behind a map", "flatten first: lambda x: x.reshape(len(x), -1)")
+            case nn.BatchNorm():
+                self._batch_norm(layer)
+            case nn.Module():
+                layer.refuse("is not supported")
+            case function:
+                self._function(layer, function, shape)
+
+    def _learned(self, layer: _Layer, stage: Stage) -> None:
+        """A convolution or dense layer: called as the user did, or by kind and number."""
+        number = 1 + sum(other.kind == stage.kind for other in self.stages)
+        name = layer.layer.name or f"{stage.name}{number}"
+        kernel = np.asarray(layer.params["kernel"], np.float32)
+        bias = layer.params.get("bias", np.zeros(stage.features))
+        self.params |= {f"{name}/kernel": kernel, f"{name}/bias": np.asarray(bias, np.float32)}
+        self.stages.append(replace(stage, name=name))
+
+    def _last(self, layer: _Layer, bare: bool) -> Stage:
+        """The stage that ``layer`` goes with; it must have no activation and pool if ``bare``."""
+        if not self.stages or (bare and _is_done(self.stages[-1])):
+            layer.refuse("is not behind an nn.Conv or nn.Dense")
+        return self.stages[-1]
+
+    def _batch_norm(self, layer: _Layer) -> None:
+        name = self._last(layer, bare=True).name
+        norm = layer.layer
+        if norm.axis not in (-1, (-1,)):
+            layer.refuse(f"has the axis {norm.axis}, expected -1, the channels")
+        kernel, bias = f"{name}/kernel", f"{name}/bias"
+        self.params[kernel], self.params[bias] = fold_batch_norm(
+            self.params[kernel],
+            self.params[bias],
+            layer.params | layer.statistics,
+            norm.epsilon,
+        )
+
+    def _function(
+        self, layer: _Layer, function: Callable[[Any], Any], shape: tuple[int, ...]
+    ) -> None:
+        """A function without parameters, by what it does to a random input."""
+        x = jax.random.normal(jax.random.key(0), (3, *shape)) * 3
+        y = function(x)
+        if _same(y, x) or _same(y, x.reshape(len(x), -1)):
+            return
+        for name, activation in flax_network.ACTIVATIONS.items():
+            if _same(y, activation(x)):
+                stage = self._last(layer, bare=False)
+                early = stage.pool == "max" and name in MONOTONE
+                if stage.activation != "none" or (stage.pool != "none" and not early):
+                    layer.refuse("is not behind an nn.Conv or nn.Dense")
+                self.stages[-1] = replace(stage, activation=name)
+                return
+        for pool, size in _pools(x):
+            window = (size, size)
+            pooled = flax_network.POOLS[pool](x, window, window)
+            if _same(y, pooled) or _same(y, pooled.reshape(len(x), -1)):
+                stage = self._last(layer, bare=False)
+                if stage.pool != "none":
+                    layer.refuse("is a second pool behind one layer")
+                self.stages[-1] = replace(stage, pool=pool, pool_size=size)
+                return
+        layer.refuse("does what no known function does")
+
+
+def _is_done(stage: Stage) -> bool:
+    return stage.activation != "none" or stage.pool != "none"
+
+
+def _same(y: Any, expected: jax.Array) -> bool:
+    return y.shape == expected.shape and bool(jnp.allclose(y, expected, rtol=1e-5, atol=1e-5))
+
+
+def _pools(x: jax.Array) -> Iterator[tuple[str, int]]:
+    """The pools that ``x`` is large enough for."""
+    if x.ndim == 4:
+        for size in range(2, min(POOL_MAX, *x.shape[1:3]) + 1):
+            yield from ((pool, size) for pool in flax_network.POOLS)
+
+
+def _conv(layer: _Layer, shape: tuple[int, ...]) -> Stage:
+    """The stage of an ``nn.Conv`` that reads ``shape``, without a name of its own."""
+    conv = layer.layer
+    kernel = np.atleast_1d(conv.kernel_size)
+    strides, *dilations = (
+        np.broadcast_to(value or 1, 2).tolist()
+        for value in (conv.strides, conv.input_dilation, conv.kernel_dilation)
+    )
+    if len(shape) != 3 or len(kernel) != 2:
+        layer.refuse(f"has kernel_size {conv.kernel_size} and reads {shape}; expected 2 dimensions")
+    if strides[0] != strides[1]:
+        layer.refuse(f"has the strides {tuple(strides)}; expected the same twice")
+    if dilations != [[1, 1], [1, 1]] or conv.feature_group_count != 1 or conv.mask is not None:
+        layer.refuse("has a dilation, groups or a mask")
+    size = int(kernel[0]), int(kernel[1])
+    for padding in PADDINGS:
+        stage = Stage("conv", "conv", conv.features, "none", size, padding, stride=strides[0])
+        if conv.padding == padding or _border(conv.padding) == stage.border(shape):
+            return stage
+    return layer.refuse(f"has the padding {conv.padding!r}; supported: {', '.join(PADDINGS)}")
+
+
+def _border(padding: Any) -> Any:
+    """Flax's padding in numbers as ``((above, below), (left, right))``; of a name, the name."""
+    if isinstance(padding, str):
+        return padding
+    sides = (padding, padding) if isinstance(padding, int) else padding
+    return tuple((side, side) if isinstance(side, int) else tuple(side) for side in sides)

@@ -1,0 +1,208 @@
+"""Any nn.Sequential of known layers is read, exported and proven; an unknown one is named."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+import lenet_export
+from lenet_export import UserError, flax_network
+from lenet_export.checkpoint import Stage
+from lenet_export.sequential import read_sequential
+
+MAX = partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
+
+
+def flatten(x):
+    return x.reshape(x.shape[0], -1)
+
+
+def cifar(train):
+    """Small colour images: batch normalization, a name of the user's, a mean over the map."""
+    norm = partial(nn.BatchNorm, use_running_average=not train)
+    return nn.Sequential(
+        [
+            nn.Conv(8, (3, 3), use_bias=False, name="stem"),
+            norm(),
+            nn.relu,
+            MAX,
+            nn.Conv(12, (3, 3), strides=2, padding=((0, 1), (0, 1))),
+            nn.relu,
+            nn.Sequential([nn.Conv(16, (3, 3)), norm(use_scale=False, epsilon=1e-3)]),
+            nn.gelu,
+            lambda x: x.mean((1, 2)),
+            nn.Dense(10),
+        ]
+    )
+
+
+def keywords(train):
+    """Keywords in a spectrogram of 49 times by 40 bands; the maximum before its activation."""
+    return nn.Sequential(
+        [
+            nn.Conv(6, (9, 4), strides=(2, 2), padding="VALID"),
+            MAX,
+            nn.tanh,
+            nn.Dropout(0.5, deterministic=not train),
+            nn.Conv(8, (3, 3), padding=1),
+            jax.nn.sigmoid,
+            lambda x: nn.avg_pool(x, (3, 3), strides=(3, 3)),
+            flatten,
+            nn.Dense(24),
+            nn.BatchNorm(use_running_average=not train),
+            lambda x: 1.7159 * jnp.tanh(2 / 3 * x),
+            nn.Dense(12),
+        ]
+    )
+
+
+SHAPES = {cifar: (32, 32, 3), keywords: (49, 40, 1)}
+
+
+@pytest.fixture(params=SHAPES, ids=lambda make: make.__name__)
+def make(request):
+    return request.param
+
+
+def variables_of(make):
+    """The variables of ``make`` with statistics that are not those of the start."""
+    rng = np.random.default_rng(0)
+    variables = make(False).init(jax.random.key(0), jnp.zeros((1, *SHAPES[make])))
+
+    def drawn(path, value):
+        name = path[-1].key
+        new = rng.uniform(0.2, 2, value.shape) if name == "var" else value
+        return (new + rng.normal(0, 0.2, value.shape) * (name in ("mean", "bias"))).astype("f4")
+
+    return jax.tree_util.tree_map_with_path(drawn, variables)
+
+
+def images_of(make, count=40):
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 256, (count, *SHAPES[make])).astype(np.uint8)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_a_chain_is_read_from_the_module_as_trained_or_not(make, train):
+    variables, images = variables_of(make), images_of(make)
+    model = read_sequential(make(train), variables, SHAPES[make])
+    logits = flax_network.run_floats(model, images)[model.stages[-1].name]
+    expected = make(False).apply(variables, images.astype(np.float32) / 255)
+    assert np.abs(logits - expected).max() < 1e-4 * max(1, np.abs(expected).max())
+
+
+def test_what_was_read_is_told_layer_by_layer():
+    stages = read_sequential(cifar(False), variables_of(cifar), SHAPES[cifar]).stages
+    assert stages == (
+        Stage("stem", "conv", 8, "relu", (3, 3), "SAME", "max", 2),
+        Stage("conv2", "conv", 12, "relu", (3, 3), "SAME", stride=2),
+        Stage("conv3", "conv", 16, "gelu", (3, 3), "SAME", "avg", 8),
+        Stage("fc1", "dense", 10),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m4"])
+def test_it_is_exported_and_no_logit_differs(make, dtype, cpu, tmp_path):
+    images = images_of(make)
+    labels = np.arange(len(images)) % 10
+    exported = lenet_export.export(
+        make(False), variables_of(make), SHAPES[make], tmp_path,
+        images=images, labels=labels, dtype=dtype, cpu=cpu, prefix="own",
+    )  # fmt: skip
+    assert {path.name for path in exported.files} == {"own.c", "own.h", "own.json"}
+    assert all(path.read_bytes() for path in exported.files)
+    assert exported.report.real_images == len(images)
+    assert exported.report.largest_difference <= (0 if dtype == "int8" else 1e-4 * 10)
+    assert exported.plan.model.gap_table.images == len(images)
+    if dtype == "int8":
+        assert exported.report.same_class >= 0.8 * len(images)
+
+
+def refused(layers, shape=(12, 12, 1), change=lambda variables: variables):
+    module = nn.Sequential(layers)
+    variables = module.init(jax.random.key(0), jnp.zeros((1, *shape)))
+    with pytest.raises(UserError) as caught:
+        read_sequential(module, change(variables), shape)
+    return str(caught.value)
+
+
+CONV, DENSE = partial(nn.Conv, 4, (3, 3)), partial(nn.Dense, 3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ([CONV(), nn.GroupNorm(2)], "layers_1, GroupNorm: is not supported"),
+        ([CONV(), nn.leaky_relu], "layers_1, leaky_relu: does what no known function does"),
+        ([CONV(), partial(nn.gelu, approximate=False)], "layers_1, gelu: does what no known"),
+        ([CONV(), lambda x: nn.avg_pool(x, (3, 3), (2, 2))], "layers_1, <lambda>: does what no"),
+        ([CONV(), nn.relu, nn.Sequential([jnp.sin])], "layers_2/layers_0, sin: does what no"),
+        ([CONV(), MAX, MAX], "layers_2, max_pool: is a second pool"),
+        ([CONV(), MAX, nn.gelu], "layers_2, gelu: is not behind an nn.Conv or nn.Dense"),
+        ([CONV(), nn.relu, nn.tanh], "layers_2, tanh: is not behind an nn.Conv or nn.Dense"),
+        ([nn.relu, CONV()], "layers_0, relu: is not behind"),
+        ([CONV(), nn.relu, nn.BatchNorm(True)], "layers_2, BatchNorm: is not behind"),
+        ([CONV(), DENSE()], "layers_1, Dense: is behind a map"),
+        ([nn.Conv(4, (3, 3), strides=(1, 2))], "layers_0, Conv: has the strides (1, 2)"),
+        ([nn.Conv(4, (3, 3), kernel_dilation=2)], "layers_0, Conv: has a dilation"),
+        ([nn.Conv(4, (3, 3), padding="CIRCULAR")], "has the padding 'CIRCULAR'"),
+        ([nn.Conv(4, (3, 3), padding=2)], "has the padding 2; supported: SAME, VALID"),
+        ([flatten, nn.relu], "layers_1, relu: is not behind"),
+    ],
+)
+def test_an_unknown_layer_is_named_with_its_place(layers, says):
+    text = refused(layers)
+    assert says in text
+    assert "supported: nn.Conv, nn.Dense" in text or "flatten first" in text or "SAME" in text
+
+
+def test_other_parameters_and_other_things_are_told():
+    assert "layers_0, Conv: fails on an input of shape" in refused(
+        [CONV()], change=lambda _: {"params": {"layers_0": {}}}
+    )
+    with pytest.raises(UserError, match="give an nn"):
+        read_sequential(nn.Dense(3), {}, (4, 4, 1))
+
+
+def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
+    shape, key = (8, 8, 1), jax.random.key(0)
+    for activation in (nn.sigmoid, nn.relu):
+        module = nn.Sequential([flatten, nn.Dense(4), activation, nn.Dense(3)])
+        variables = module.init(key, jnp.zeros((1, *shape)))
+        export = partial(lenet_export.export, module, variables, shape, tmp_path)
+        if activation is nn.relu:
+            with pytest.raises(UserError, match="are needed for the ranges"):
+                export()
+            export(dtype="float32")
+        else:
+            export()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"images": np.zeros((3, 8, 8, 1))}, "images: are float64 (3, 8, 8, 1)"),
+        ({"images": np.zeros((3, 8, 8), np.uint8)}, "images: are uint8 (3, 8, 8)"),
+        ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images: are uint8 (0, 8, 8, 1)"),
+        ({"labels": np.zeros(3)}, "labels: have the shape (3,)"),
+        ({"dtype": "int4"}, "dtype: is 'int4'; give one of int8, float32"),
+        ({"cpu": "z80"}, "cpu: is 'z80'; give one of generic, "),
+        ({"optimize": "size"}, "optimize: is 'size'; give one of speed, ram, flash"),
+        ({"prefix": "int"}, "cannot begin the names"),
+        ({"max_error": 0.1}, "no score-gap table"),
+        ({"max_error": 2}, "max_error: is 2"),
+    ],
+)
+def test_wrong_arguments_are_told_and_nothing_is_written(arguments, says, tmp_path):
+    module = nn.Sequential([flatten, nn.Dense(3)])
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    with pytest.raises(UserError) as caught:
+        lenet_export.export(module, variables, (8, 8, 1), tmp_path / "out", **arguments)
+    assert says in str(caught.value).replace("\n  ", "; ")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,173 @@
+"""The networks that can be trained, each a chain of stages.
+
+LeNet is that of Zhang, Lipton, Li, Smola, "Dive into Deep Learning", section "Convolutional Neural
+Networks (LeNet)"; its parts can be exchanged for those that came after it. LeNet-5 is that of
+LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition",
+Proceedings of the IEEE 86, 1998.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from lenet_export.checkpoint import POOL_MAX, Stage
+from lenet_export.errors import UserError
+
+INPUT_SHAPE = (28, 28, 1)
+CLASSES = 10
+
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu")
+POOLS = ("avg", "max", "stride")
+NORMS = ("none", "batch")
+INITS = ("xavier", "he")
+HEADS = ("dense", "gap")
+
+# LeNet as the textbook draws it: 61,706 parameters.         28x28x1, the image bytes divided by 255
+LENET_STAGES = (
+    Stage("conv1", "conv", 6, "sigmoid", (5, 5), "SAME", "avg", 2),  # 28x28x6, pooled 14x14x6
+    Stage("conv2", "conv", 16, "sigmoid", (5, 5), "VALID", "avg", 2),  # 10x10x16, pooled 5x5x16
+    Stage("fc1", "dense", 120, "sigmoid"),
+    Stage("fc2", "dense", 84, "sigmoid"),
+    Stage("fc3", "dense", CLASSES),
+)
+
+# The dense baseline: 203,530 parameters.
+MLP_STAGES = (
+    Stage("fc1", "dense", 256, "relu"),
+    Stage("fc2", "dense", CLASSES),
+)
+
+# LeNet-5 of 1998, section II.B: 60,850 parameters. A border of 2 stands for its 32x32 input. S2 and
+# S4 add up 2x2 places of a map, multiply by the map's coefficient, and add its bias. C5 sees all of
+# its input, so that it is dense. The 10 radial basis functions at the end, with which the paper
+# compares F6 to drawn letters, are a dense layer here, trained with cross-entropy like the others.
+LENET5_STAGES = (
+    Stage("c1", "conv", 6, "scaled_tanh", (5, 5), "SAME"),  # 28x28x6
+    Stage("s2", "conv", 6, "scaled_tanh", (2, 2), "VALID", stride=2),  # 14x14x6
+    Stage("c3", "conv", 16, "scaled_tanh", (5, 5), "VALID"),  # 10x10x16
+    Stage("s4", "conv", 16, "scaled_tanh", (2, 2), "VALID", stride=2),  # 5x5x16
+    Stage("c5", "dense", 120, "scaled_tanh"),
+    Stage("f6", "dense", 84, "scaled_tanh"),
+    Stage("output", "dense", CLASSES),
+)
+
+# The maps of S2 that each map of C3 sees: the paper's table I, column by column.
+C3_SEES = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
+    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
+    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network to train.
+
+    Attributes:
+        title: its name and what was exchanged, e.g. ``lenet relu max``.
+        stages: the chain as it is exported.
+        norm: ``none``, or what stands between each hidden layer and its activation: ``batch``.
+        init: what the kernels start at: ``xavier`` or ``he``, evenly drawn.
+        subsampling: the convolutions that have one weight a map.
+        sees: convolutions whose maps see some of the input's maps only, with those of each.
+    """
+
+    title: str
+    stages: tuple[Stage, ...]
+    norm: str = "none"
+    init: str = "xavier"
+    subsampling: tuple[str, ...] = ()
+    sees: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
+
+    def weights(self, stage: Stage, shape: tuple[int, ...]) -> int:
+        """How many numbers the layer learns, for an input of ``shape``; its norm's among them."""
+        if stage.name in self.subsampling:
+            kernel = stage.features
+        elif stage.name in dict(self.sees):
+            kernel = math.prod(stage.kernel or ()) * sum(map(len, dict(self.sees)[stage.name]))
+        else:
+            kernel = math.prod(stage.kernel_shape(shape))
+        is_normed = self.norm != "none" and stage != self.stages[-1]
+        return kernel + stage.features * (3 if is_normed else 1)
+
+
+MLP = Architecture("mlp", MLP_STAGES)
+LENET5 = Architecture(
+    "lenet5-1998", LENET5_STAGES, subsampling=("s2", "s4"), sees=(("c3", C3_SEES),)
+)
+
+
+def lenet(
+    activation: str = "sigmoid",
+    pool: str = "avg",
+    norm: str = "none",
+    init: str = "xavier",
+    head: str = "dense",
+    channels: tuple[int, ...] = (6, 16),
+    kernels: tuple[int, ...] = (5, 5),
+) -> Architecture:
+    """LeNet, or what it becomes when parts of it are exchanged.
+
+    Args:
+        activation: of every hidden layer, a name in :data:`ACTIVATIONS`.
+        pool: ``avg``, ``max``, or ``stride``: the convolutions themselves move on by 2.
+        norm: a name in :data:`NORMS`.
+        init: a name in :data:`INITS`.
+        head: ``dense``, or ``gap``: in the place of the last pool and the hidden dense layers, the
+            mean of each map.
+        channels: of each convolution; the first is padded, the others are not.
+        kernels: sides of their kernels.
+
+    Raises:
+        UserError: the convolutions do not fit the image, or there is a kernel too many or too few.
+    """
+    if len(channels) != len(kernels):
+        raise UserError(
+            f"--channels {_listed(channels)}",
+            f"does not go with --kernels {_listed(kernels)}",
+            "give as many kernels as channels, one for each convolution",
+        )
+    stages: list[Stage] = []
+    shape: tuple[int, ...] = INPUT_SHAPE
+    step = {"stride": 2} if pool == "stride" else {"pool_size": 2}
+    for number, (features, side) in enumerate(zip(channels, kernels, strict=True), 1):
+        conv = Stage(f"conv{number}", "conv", features, activation, (side, side))
+        conv = replace(
+            conv,
+            padding="SAME" if number == 1 else "VALID",
+            pool="none" if pool == "stride" else pool,
+            **step,
+        )
+        if head == "gap" and number == len(channels):
+            conv = replace(conv, pool="none", pool_size=1)
+            whole = conv.output_shape(shape)[0]
+            conv = replace(conv, pool="avg", pool_size=whole) if whole > 1 else conv
+        stages.append(conv)
+        if min(conv.output_shape(shape)) < 1 or conv.pool_size > POOL_MAX or conv.stride > side:
+            raise UserError(
+                f"--channels {_listed(channels)} --kernels {_listed(kernels)}",
+                f"{conv.name} does not fit its input, {shape[0]}x{shape[1]}",
+                "take smaller kernels, fewer or more convolutions, or another --pool or --head",
+            )
+        shape = conv.output_shape(shape)
+    dense = LENET_STAGES[-1:] if head == "gap" else LENET_STAGES[2:]
+    for stage in dense:
+        last = stage == LENET_STAGES[-1]
+        stages.append(stage if last else replace(stage, activation=activation))
+    changes = [
+        activation if activation != "sigmoid" else "",
+        pool if pool != "avg" else "",
+        norm if norm != "none" else "",
+        init if init != "xavier" else "",
+        head if head != "dense" else "",
+        f"channels={_listed(channels)}" if channels != (6, 16) else "",
+        f"kernels={_listed(kernels)}" if kernels != (5, 5) else "",
+    ]
+    title = " ".join(["lenet", *filter(None, changes)])
+    return Architecture(title, tuple(stages), norm, init)
+
+
+def _listed(sizes: tuple[int, ...]) -> str:
+    return ",".join(map(str, sizes))
