@@ -14,9 +14,13 @@ from lenet_export.fold import fold_batch_norm
 from lenet_train.architectures import Architecture
 from lenet_train.conv import Conv, fast_tile
 
+#: Flax's collections: ``params``, and with batch normalization ``batch_stats``.
+Variables = dict[str, Any]
+
 INITS = {"xavier": nn.initializers.xavier_uniform(), "he": nn.initializers.he_uniform()}
 
 EPSILON = 1e-5
+MOMENTUM = 0.9
 
 
 class Network(nn.Module):
@@ -35,7 +39,7 @@ class Network(nn.Module):
             x = self.layer(stage, x)
             if self.architecture.norm == "batch" and stage.activation != "none":
                 name = f"{stage.name}_norm"
-                x = nn.BatchNorm(not train, momentum=0.9, epsilon=EPSILON, name=name)(x)
+                x = nn.BatchNorm(not train, momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
             x = ACTIVATIONS[stage.activation](x)
             if stage.pool != "none":
                 window = (stage.pool_size, stage.pool_size)
@@ -60,6 +64,28 @@ class Network(nn.Module):
             kernel_init=init,
             name=stage.name,
         )(x)
+
+
+def settled(network: nn.Module, variables: Variables, x: jax.Array) -> Variables:
+    """The variables with the statistics of the images ``x`` in place of those of training.
+
+    Training's are those of augmented images, and lag behind the parameters, which are a running
+    mean besides. Source: Wu, Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.
+
+    Args:
+        network: of the variables.
+        variables: what was trained; without batch normalization it comes back as it is.
+        x: float32 ``(images, 28, 28, 1)``.
+    """
+    if "batch_stats" not in variables:
+        return variables
+    old = variables["batch_stats"]
+    _, moved = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    # How far the images moved the statistics tells their own.
+    own = jax.tree.map(
+        lambda old, new: old + (new - old) / (1 - MOMENTUM), old, moved["batch_stats"]
+    )
+    return {**variables, "batch_stats": own}
 
 
 class Subsample(nn.Module):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from lenet_export import __version__, checkpoint, files, idx
 from lenet_export.checkpoint import Model, Stage
@@ -24,7 +25,7 @@ from lenet_export.flax_network import activation_ranges
 from lenet_train import data, devices, distill, figures, loop, qat, report
 from lenet_train.architectures import INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
-from lenet_train.model import Network, deployed
+from lenet_train.model import Network, deployed, settled
 from lenet_train.recipes import Distillation, Recipe
 from lenet_train.resume import Checkpoints, Settings, everywhere, refuse_other
 from lenet_train.summary import parameters
@@ -42,8 +43,9 @@ FLOAT = "float"
 #: Only while the run is not over.
 CHECKPOINTS = "checkpoints"
 
-# Enough for the 99.99th percentile of a layer's activations.
-RANGE_IMAGES = 4000
+# Training images: enough for the 99.99th percentile of a layer's activations, and for the
+# statistics of batch normalization.
+SAMPLE = 4000
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def run(
     def folded(variables: loop.Variables) -> Model:
         params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
         model = Model(INPUT_SHAPE, stages, params, info=info)
-        ranges = activation_ranges(model, images.training.images[:RANGE_IMAGES, ..., None])
+        ranges = activation_ranges(model, images.training.images[:SAMPLE, ..., None])
         return dataclasses.replace(model, activation_ranges=ranges)
 
     where = out / FLOAT if is_few else out
@@ -255,9 +257,11 @@ def _finish(
 ) -> Model:
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
     network, out = training.network, phase.out
-    variables = jax.device_get(progress.state.mean)
+    sample = loop.to_input(jnp.asarray(images.training.images[:SAMPLE]))
+    variables = jax.device_get(settled(network, progress.state.mean, sample))
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
+    valid = validation_logits.argmax(axis=1) == images.validation.labels
     right = test_logits.argmax(axis=1) == images.test.labels
     model = phase.deployed(variables)
     model = dataclasses.replace(
@@ -269,7 +273,7 @@ def _finish(
             "images": data.CONVENTIONS.get(images.name, ""),
             "test_accuracy": float(right.mean()),
             "test_images": len(right),
-            "validation_accuracy": progress.epochs[-1].validation_accuracy,
+            "validation_accuracy": float(valid.mean()),
             "validation_images": len(images.validation.labels),
         },
     )
