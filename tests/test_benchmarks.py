@@ -12,6 +12,8 @@ from needs import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import chips
+import family
+from lenet_train import architectures, cli
 
 FIGURES = json.loads(chips.FIGURES.read_text())
 
@@ -43,3 +45,32 @@ def test_the_stages_add_up():
     for core in FIGURES["figures"].values():
         for figures in core.values():
             assert sum(figures["stages"].values()) == figures["instructions"]
+
+
+def test_the_familys_networks_are_lenet_trains_and_each_is_a_line_of_the_table(
+    monkeypatch, tmp_path
+):
+    trained = []
+    monkeypatch.setattr(cli, "_run", lambda _, network, *__: trained.append(network.title))
+    for arguments in family.NETWORKS.values():
+        assert cli.main(arguments.split()) == 0
+    assert len(set(trained)) == len(family.NETWORKS)
+    parts = set(" ".join(trained).split())
+    assert parts >= {"tanh", "relu", "gelu", "max", "stride", "batch", "he", "gap", "lenet5-1998"}
+    assert trained[0] == architectures.lenet().title
+
+    labels = tmp_path / family.run.TEST_LABELS
+    labels.write_bytes(family.idx.pack(family.np.zeros(10_000, family.np.uint8)))
+    if labels.suffix == ".gz":
+        labels.write_bytes(family.run._gzip(labels.read_bytes()))
+    figures = 0.991, 0.9905, 61_706, 71_208, 1_820, 531_000
+    monkeypatch.setattr(
+        family, "measure", lambda name, parts, *_: family.Line(name, parts, *figures)
+    )
+    family.main(["--epochs", "3", "--runs", str(tmp_path), "--out", str(tmp_path / "family.md")])
+    text = (tmp_path / "family.md").read_text()
+    assert "3 epochs, seed 0, 10,000 test images" in text
+    assert "0.27 points apart" in text
+    for name, arguments in family.NETWORKS.items():
+        code = f"`{arguments}`" if arguments else ""
+        assert f"| {name} | {code} | 99.10 % | 99.05 % | 61,706 | 71,208 | 1,820 | 531 k |" in text
