@@ -38,6 +38,7 @@ NETWORKS = {
     "maximum pools": "--pool max",
     "strides in the place of pools": "--pool stride",
     "batch normalization": "--norm batch",
+    "layer normalization": "--norm layer",
     "He's start": "--init he",
     "each map's mean in the place of dense layers": "--head gap",
     "ReLU, maximum, batch normalization, He": MODERN,

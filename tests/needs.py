@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "arm-linux-gnueabi-gcc": "gcc-arm-linux-gnueabi",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-none-eabi-nm": "binutils-arm-none-eabi",
     "avr-gcc": "gcc-avr, and avr-libc",
     "avr-nm": "binutils-avr",
     "clang++": "clang",
@@ -23,6 +24,7 @@ PACKAGES = {
     "qemu-ppc": "qemu-user",
     "qemu-system-riscv32": "qemu-system-misc",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
+    "riscv64-unknown-elf-nm": "binutils-riscv64-unknown-elf",
 }
 
 

@@ -3,7 +3,7 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model 4e5472e47c7039decdffedc7bebb84c9dc57e3b26db8f3b044f084e21fba0252
+ * Model bfc3934fdfc4e80a4722515d7368e46e8aaea3cbbf2ec1e88af71fc9b7288cd7
  *
  * From the image to the logits:
  *
@@ -20,8 +20,8 @@
  * logits.
  *
  * Rows, not maps: a convolution with its pool needs only the last few rows of its input. They are
- * kept in rings, where row r is at r % size. Each row that completes a row of the next layer makes
- * it at once; only the input of the first dense layer is kept whole.
+ * kept, in a strip that moves on when it is full. Each row that completes a row of the next layer
+ * makes it at once; only the input of the first dense layer is kept whole.
  *
  * Names: y x output row, column; c output channel; i row, j column and input channel of a kernel or
  * window; o output unit; k input.
@@ -3842,14 +3842,56 @@ static uint8_t sigmoid(int32_t acc, uint16_t gain, int shift)
 
 /* ---- Layers ---------------------------------------------------------------------------------- */
 
-/* The sum of channel c of conv1 over 5 rows of image, from the value `left` of each.
+/* Moves a row. volatile keeps this a loop: a compiler may otherwise make it a call of memmove. */
+static void move_u8(volatile uint8_t *to, const uint8_t *from, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++) {
+        to[k] = from[k];
+    }
+}
+
+/* Where row r of image and its border goes, in a strip of 6 rows. When it is full, it moves on by
+ * 2 rows, as a row of pool1 does. */
+static uint8_t *image_place(lenet_workspace *ws, int r)
+{
+    if (r < 6) {
+        return ws->shared.rows.image[r];
+    }
+    int place = 4 + (r - 6) % 2;
+    if (place > 4) {
+        return ws->shared.rows.image[place];
+    }
+    for (int i = 0; i < 4; i++) {
+        move_u8(ws->shared.rows.image[i], ws->shared.rows.image[i + 2], 32);
+    }
+    return ws->shared.rows.image[4];
+}
+
+/* Where row r of pool1 goes, in a strip of 6 rows. When it is full, it moves on by
+ * 2 rows, as a row of pool2 does. */
+static uint8_t *pool1_place(lenet_workspace *ws, int r)
+{
+    if (r < 6) {
+        return ws->shared.rows.pool1[r];
+    }
+    int place = 4 + (r - 6) % 2;
+    if (place > 4) {
+        return ws->shared.rows.pool1[place];
+    }
+    for (int i = 0; i < 4; i++) {
+        move_u8(ws->shared.rows.pool1[i], ws->shared.rows.pool1[i + 2], 84);
+    }
+    return ws->shared.rows.pool1[4];
+}
+
+/* The sum of channel c of conv1 over 5 rows of image, from row `top`, value `left` on.
  * -148 239 <= acc <= 261 934 for every possible input. */
-static int32_t conv1_sum(const uint8_t *const row[5], int left, int c)
+static int32_t conv1_sum(const lenet_workspace *ws, int top, int left, int c)
 {
     int32_t acc = conv1_bias[c];
     for (int i = 0; i < 5; i++) {
         for (int j = 0; j < 5; j++) {
-            acc += row[i][left + j] * conv1_weight[c][i][j];
+            acc += ws->shared.rows.image[top + i][left + j] * conv1_weight[c][i][j];
         }
     }
     return acc;
@@ -3858,17 +3900,13 @@ static int32_t conv1_sum(const uint8_t *const row[5], int left, int c)
 /* image -> pool1, row y: 5x5 SAME, sigmoid, 2x2 avg. */
 static void pool1_row(lenet_workspace *ws, int y)
 {
-    const uint8_t *row[6];
-    for (int i = 0; i < 6; i++) {
-        row[i] = ws->shared.rows.image[(2 * y + i) % 6];
-    }
-    uint8_t *out = ws->shared.rows.pool1[y % 6];
+    uint8_t *out = pool1_place(ws, y);
     for (int x = 0; x < 14; x++) {
         for (int c = 0; c < 6; c++) {
             unsigned sum = 0;
             for (int i = 0; i < 2; i++) {
                 for (int j = 0; j < 2; j++) {
-                    int32_t acc = conv1_sum(row + i, 2 * x + j, c);
+                    int32_t acc = conv1_sum(ws, i, 2 * x + j, c);
                     sum += sigmoid(acc, conv1_gain[c], 20);
                 }
             }
@@ -3877,14 +3915,14 @@ static void pool1_row(lenet_workspace *ws, int y)
     }
 }
 
-/* The sum of channel c of conv2 over 5 rows of pool1, from the value `left` of each.
+/* The sum of channel c of conv2 over 5 rows of pool1, from row `top`, value `left` on.
  * -740 477 <= acc <= 880 813 for every possible input. */
-static int32_t conv2_sum(const uint8_t *const row[5], int left, int c)
+static int32_t conv2_sum(const lenet_workspace *ws, int top, int left, int c)
 {
     int32_t acc = conv2_bias[c];
     for (int i = 0; i < 5; i++) {
         for (int j = 0; j < 30; j++) {
-            acc += row[i][left + j] * conv2_weight[c][i][j];
+            acc += ws->shared.rows.pool1[top + i][left + j] * conv2_weight[c][i][j];
         }
     }
     return acc;
@@ -3893,17 +3931,13 @@ static int32_t conv2_sum(const uint8_t *const row[5], int left, int c)
 /* pool1 -> pool2, row y: 5x5 VALID, sigmoid, 2x2 avg. */
 static void pool2_row(lenet_workspace *ws, int y)
 {
-    const uint8_t *row[6];
-    for (int i = 0; i < 6; i++) {
-        row[i] = ws->shared.rows.pool1[(2 * y + i) % 6];
-    }
     uint8_t *out = ws->pool2 + 80 * y;
     for (int x = 0; x < 5; x++) {
         for (int c = 0; c < 16; c++) {
             unsigned sum = 0;
             for (int i = 0; i < 2; i++) {
                 for (int j = 0; j < 2; j++) {
-                    int32_t acc = conv2_sum(row + i, 6 * (2 * x + j), c);
+                    int32_t acc = conv2_sum(ws, i, 6 * (2 * x + j), c);
                     sum += sigmoid(acc, conv2_gain[c], 20);
                 }
             }
@@ -3990,7 +4024,7 @@ static void conv1_step(lenet_workspace *ws, int rows)
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
     int y = (int)ws->row;
-    volatile uint8_t *to = ws->shared.rows.image[(y + 2) % 6] + 2;
+    volatile  uint8_t *to = image_place(ws, y + 2) + 2;
     for (int k = 0; k < 28; k++) {
         to[k] = (uint8_t)(row ? row[k] : 0);
     }
@@ -3998,7 +4032,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
     conv1_step(ws, y + 3);
     if (y == 27) {
         for (int i = 30; i < 32; i++) {
-            fill_u8(ws->shared.rows.image[i % 6], 32, 0);
+            fill_u8(image_place(ws, i), 32, 0);
             conv1_step(ws, i + 1);
         }
     }
@@ -4006,7 +4040,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
 
 void lenet_begin(lenet_workspace *ws)
 {
-    fill_u8((volatile uint8_t *)ws->shared.rows.image, 192, 0);
+    fill_u8(ws->shared.rows.image[0], 192, 0);
     ws->row = 0;
 }
 

@@ -3,7 +3,7 @@
  * GENERATED FILE - do not edit.  lenet-export 0.1.0: lenet-export --target c
  * SPDX-License-Identifier: 0BSD
  *
- * Model 4e5472e47c7039decdffedc7bebb84c9dc57e3b26db8f3b044f084e21fba0252
+ * Model bfc3934fdfc4e80a4722515d7368e46e8aaea3cbbf2ec1e88af71fc9b7288cd7
  * 61 706 parameters, 416 520 multiply-adds for an image.
  * Constants: 63 378 bytes of flash. Workspace: 1 098 bytes of RAM.
  *

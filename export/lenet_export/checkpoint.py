@@ -1,10 +1,11 @@
 """The file between training and export: ``model.safetensors``.
 
 The tensors are ``<layer>/kernel`` and ``<layer>/bias``, float32, in Flax's layout: a convolution's
-kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``.
-A layer whose weights were trained for fewer than 8 bits has ``<layer>/step`` too, float32
-``(features,)``: the value of integer weight 1 of each channel. Its kernel holds ``step * integer``,
-the integers are those of its :class:`Grid`, and the steps of the last layer are all equal.
+kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``. A
+layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``. A layer whose weights were
+trained for fewer than 8 bits has ``<layer>/step`` too, float32 ``(features,)``: the value of
+integer weight 1 of each channel. Its kernel holds ``step * integer``, the integers are those of its
+:class:`Grid`, and the steps of the last layer are all equal.
 The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 
 ``format``
@@ -42,6 +43,8 @@ KEY = "lenet_export"
 KINDS = ("conv", "dense")
 PADDINGS = ("SAME", "VALID")
 POOLS = ("none", "avg", "max")
+NORMS = ("none", "layer")
+NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
 POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
@@ -80,6 +83,8 @@ class Stage:
         kernel: rows and columns of a convolution's kernel; ``None`` for dense.
         padding: ``SAME`` or ``VALID``, as XLA defines them.
         stride: rows and columns that a convolution moves on; 1 for dense.
+        norm: ``none``, or what stands in front of the activation: ``layer``, Flax's LayerNorm over
+            the channels of each place or the units.
         pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
         pool_size: side and stride of the square window; 1 without a pool.
         bits: of a weight in int8: ``8``, or what it was trained for: ``4``, ``2``, ``1``,
@@ -95,12 +100,18 @@ class Stage:
     pool: str = "none"
     pool_size: int = 1
     stride: int = 1
+    norm: str = "none"
     bits: str = "8"
 
     @property
     def grid(self) -> Grid | None:
         """The integers that its weights can be; ``None`` for 8 bits."""
         return GRIDS.get(self.bits)
+
+    @property
+    def norm_name(self) -> str:
+        """What Flax calls the norm, whose parameters are ``scale`` and ``bias``."""
+        return f"{self.name}_norm"
 
     def conv_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
@@ -199,8 +210,7 @@ class Model:
     Attributes:
         input_shape: rows, columns, channels of the image.
         stages: the chain.
-        params: ``<layer>/kernel``, ``<layer>/bias`` and, of fewer than 8 bits, ``<layer>/step`` to
-            float32 arrays.
+        params: ``<layer>/kernel``, ``<layer>/bias`` and so on to float32 arrays.
         activation_ranges: hidden layer to its largest activation to represent.
         gap_table: for the reject option; ``None`` if it was not measured.
         info: what a model card tells.
@@ -340,7 +350,8 @@ def _stage(item: dict[str, Any]) -> Stage:
     if item.get("kernel") is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
-    texts = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool, stage.bits)
+    names = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool)
+    texts = (*names, stage.norm, stage.bits)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{texts} are not all texts")
     _size((stage.features, stage.pool_size, stage.stride), 3)
@@ -367,6 +378,7 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
             ("kind", stage.kind, KINDS),
             ("padding", stage.padding, PADDINGS),
             ("pool", stage.pool, POOLS),
+            ("norm", stage.norm, NORMS),
             ("bits", stage.bits, BITS),
         ]:
             if value not in known:
@@ -395,6 +407,12 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 f"stride {stage.stride} does not go with kernel size {stage.kernel}",
                 "supported: convolutions with a stride up to the kernel's smaller side",
             )
+        if stage.norm != "none" and stage.grid:
+            raise UserError(
+                at,
+                f"weights of bits {stage.bits} with norm {stage.norm}, which wants one scale",
+                "supported: 8 bits, or no norm; batch normalization is folded",
+            )
         shape = stage.output_shape(shape)
         if min(shape) < 1:
             raise UserError(at, f"its output would have the shape {shape}", repair)
@@ -412,6 +430,9 @@ def _check_tensors(path: Path, model: Model) -> None:
         )
         expected[f"{stage.name}/kernel"] = stage.kernel_shape(shape), says
         expected[f"{stage.name}/bias"] = (stage.features,), says
+        if stage.norm != "none":
+            expected[f"{stage.norm_name}/scale"] = (stage.features,), says
+            expected[f"{stage.norm_name}/bias"] = (stage.features,), says
         if stage.grid:
             expected[f"{stage.name}/step"] = (stage.features,), says
     for name in sorted(model.params.keys() | expected.keys()):

@@ -186,12 +186,12 @@ class CompiledNetwork:
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.
 
-        The image is given row by row. After each, the rows that are new in the ring buffers are
+        The image is given row by row. After each, the rows that are new in the strips are
         read from the workspace, which the caller owns.
 
         Returns:
-            By the layer's name, its values as float64 ``output_shape``; NaN where a ring had gone
-            on before it could be read (a kernel of one row behind a border of several).
+            By the layer's name, its values as float64 ``output_shape``; NaN where a strip had
+            moved on before it could be read (a kernel of one row behind a border of several).
         """
         plan, workspace = self.plan, self.workspace
         seen = {layer.name: np.full(layer.output_shape, np.nan) for layer in plan.layers}
@@ -224,12 +224,14 @@ class CompiledNetwork:
                 whole = whole.reshape(layer.output_shape)
                 seen[layer.name][new.start : new.stop] = whole[new.start : new.stop]
                 continue
-            size = following.ring_rows
-            ring = self._array(self.workspace.shared.rows, layer).reshape(size, -1)
-            newest = following.rows_padded if new.stop == rows else following.above + new.stop
+            size, step = following.strip_rows, following.row_step
+            strip = self._array(self.workspace.shared.rows, layer).reshape(size, -1)
+            given = following.rows_padded if new.stop == rows else following.above + new.stop
+            first = -(-max(0, given - size) // step) * step  # how far the strip has moved on
             for y in new:
-                if y + following.above >= newest - size:
-                    row = ring[(y + following.above) % size, following.left :]
+                place = y + following.above - first
+                if place >= 0:
+                    row = strip[place, following.left :]
                     seen[layer.name][y] = row[: columns * channels].reshape(columns, channels)
 
 
@@ -239,7 +241,7 @@ def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:
     rows = image_rows
     for layer in plan.convs:
         padded = layer.rows_padded if rows == layer.input_shape[0] else layer.above + rows
-        rows = max(0, (padded - layer.ring_rows) // layer.row_step + 1)
+        rows = max(0, (padded - layer.rows_read) // layer.row_step + 1)
         ready[layer.name] = rows
     return ready
 

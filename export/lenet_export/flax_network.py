@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from lenet_export.checkpoint import Model, Stage
+from lenet_export.checkpoint import NORM_EPSILON, Model, Stage
 from lenet_export.plan import BOUNDS
 from lenet_export.reference import Images, Outputs, in_batches
 
@@ -45,6 +45,8 @@ class FlaxNetwork(nn.Module):
                 )(x)
             else:
                 x = nn.Dense(stage.features, name=stage.name)(x.reshape(len(x), -1))
+            if stage.norm == "layer":
+                x = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=stage.norm_name)(x)
             x = ACTIVATIONS[stage.activation](x)
             self.sow("activated", f"{stage.name}_activated", x)
             if stage.pool != "none":

@@ -23,7 +23,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ from lenet_export.checkpoint import (
     label,
 )
 from lenet_export.errors import UserError
+from lenet_export.layer_norm import LayerNorm
 
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
@@ -87,6 +88,14 @@ class Activation:
     zero_point: int = 0
     table: Array | None = None
     about: str = ""
+
+    @property
+    def mirror(self) -> int:
+        """What each code of the table and its mirror's make together, 255 or 256; 0 if neither."""
+        if self.table is None:
+            return 0
+        both = set((self.table + self.table[::-1].astype(int)).tolist())
+        return both.pop() if both in ({CODE_MAX}, {CODE_MAX + 1}) else 0
 
 
 def _codes(values: Callable[[float], float], steps: float, offset: float) -> Array:
@@ -226,12 +235,15 @@ class Layout:
     Attributes:
         kernel: the name of the kernel's template.
         block: how many outputs the kernel computes at once: ``(channels, rows, columns)`` of a
-            pool window, ``(units,)`` of a dense layer; empty if the kernel has no such choice.
+            pool window, ``(units,)`` of a dense layer; of vectors on x86-64 ``(lanes, taps of a
+            lane, vectors, columns in a vector, pool windows)``, or ``(channels, columns)`` where
+            lanes are columns; empty if the kernel has no such choice.
         tables: the tables in flash in place of the plain ones; empty: the plain ones.
         unroll: how many turns of its inner loop the kernel writes out at most, or 0.
         reload: whether values are loaded again rather than kept, where registers are few.
+        whole: whether all rows of the input are kept, so that none has to move.
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
-            the input), and meets with weights of 0.
+            the input), and meets with weights of 0 or puts into lanes that are not used.
     """
 
     kernel: str = "generic"
@@ -239,6 +251,7 @@ class Layout:
     tables: tuple[Constant, ...] = ()
     unroll: int = 1
     reload: bool = False
+    whole: bool = False
     slack: int = 0
 
 
@@ -258,6 +271,7 @@ class Layer:
         bias: int32 or float32 ``(channels,)``; its type is the accumulator's.
         integers: what else an integer layer has; ``None`` for float32.
         layout: how it lies in memory, which changes no number.
+        norm: the numbers of its norm, if it has one.
     """
 
     stage: Stage
@@ -270,6 +284,7 @@ class Layer:
     bias: Array
     integers: Integers | None
     layout: Layout = Layout()
+    norm: LayerNorm | None = None
 
     @property
     def name(self) -> str:
@@ -317,13 +332,28 @@ class Layer:
         return self.stage.stride * self.stage.pool_size
 
     @property
-    def ring_rows(self) -> int:
-        """Rows of padded input that one row of output needs: what a ring buffer must hold."""
+    def rows_read(self) -> int:
+        """Rows of padded input that one row of output needs."""
         assert self.stage.kernel is not None
         return self.stage.kernel[0] + self.stage.stride * (self.stage.pool_size - 1)
 
     @property
-    def ring_values(self) -> int:
+    def strip_rows(self) -> int:
+        """Rows of padded input that the strip holds: those that are read at once, or all."""
+        return self.rows_padded if self.layout.whole else min(self.rows_read, self.rows_padded)
+
+    @property
+    def strip_is_whole(self) -> bool:
+        """Whether the strip holds all rows, so that it never moves on."""
+        return self.strip_rows == self.rows_padded
+
+    @property
+    def rows_moved(self) -> int:
+        """Rows that stay, and so move up, when a full strip moves on by ``row_step``."""
+        return 0 if self.strip_is_whole else self.strip_rows - self.row_step
+
+    @property
+    def strip_values(self) -> int:
         """Values in one padded row of the input of a convolution, slack included."""
         padded = (sum(self.padding[1]) + self.input_shape[1]) * self.input_shape[2]
         return padded + self.layout.slack
@@ -378,6 +408,18 @@ class Layer:
             weight, about = self.weight, f"{name}: weights [unit][input]"
         found = [Constant(f"{name}_weight", weight, about)]
         requantize = integers.requantize if integers else None
+        if self.norm:
+            return [
+                *found,
+                Constant(f"{name}_bias", self.bias, f"{name}: bias"),
+                Constant(f"{name}_norm_gain", self.norm.gain, f"{name}: gain of the norm"),
+                Constant(
+                    f"{name}_norm_bias",
+                    self.norm.bias,
+                    f"{name}: bias of the norm"
+                    + (", with the offset of the index in it" if requantize else ""),
+                ),
+            ]
         about = f"{name}: bias" + (", with the offset of the index in it" if requantize else "")
         found.append(Constant(f"{name}_bias", self.bias, about))
         if requantize:
@@ -393,7 +435,7 @@ class Buffer:
     Attributes:
         name: in C.
         dtype: of its values.
-        shape: ``(rows, values in a row)`` of a ring, ``(values,)`` of another.
+        shape: ``(rows, values in a row)`` of a strip, ``(values,)`` of another.
         about: what it holds, in one line; may be empty.
     """
 
@@ -416,7 +458,6 @@ class Plan:
         model: what it was made from.
         cpu: the name of the layers' layout.
         optimize: what that layout puts first: ``speed``, ``ram`` or ``flash``.
-        aligned: whether every row and buffer in RAM begins at a whole word.
     """
 
     dtype: str
@@ -426,7 +467,6 @@ class Plan:
     model: Model
     cpu: str = "generic"
     optimize: str = "speed"
-    aligned: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -445,7 +485,7 @@ class Plan:
 
     @property
     def convs(self) -> list[Layer]:
-        """The convolutions: the layers that read a ring of rows."""
+        """The convolutions: the layers that read a strip of rows."""
         return [layer for layer in self.layers if layer.is_conv]
 
     @property
@@ -456,12 +496,7 @@ class Plan:
     @property
     def activations(self) -> list[Activation]:
         """The activations of an integer plan, each once."""
-        found = {}
-        for layer in self.layers:
-            if layer.integers and layer.integers.requantize:
-                activation = layer.integers.requantize.activation
-                found[activation.name] = activation
-        return list(found.values())
+        return activations_of(self.layers)
 
     @property
     def constants(self) -> list[Constant]:
@@ -483,14 +518,14 @@ class Plan:
         return sum(constant.values.nbytes for constant in self.constants)
 
     @property
-    def rings(self) -> list[Buffer]:
+    def strips(self) -> list[Buffer]:
         """The last rows of the input of each convolution, while rows come in."""
         return [
             Buffer(
                 layer.source,
                 layer.source_dtype,
-                (layer.ring_rows, layer.ring_values),
-                f"the last {layer.ring_rows} rows: {layer.input_shape[1]} "
+                (layer.strip_rows, layer.strip_values),
+                f"{_kept(layer)}: {layer.input_shape[1]} "
                 + (
                     f"pixels of {layer.input_shape[2]} channels"
                     if layer.input_shape[2] > 1
@@ -510,19 +545,19 @@ class Plan:
 
     @property
     def units(self) -> list[Buffer]:
-        """The outputs of the hidden dense layers, in the place of the rings."""
+        """The outputs of the hidden dense layers, in the place of the strips."""
         return [_input_of(layer) for layer in self.dense_layers[1:]]
 
     @property
     def counter(self) -> Buffer:
-        """How many rows have been given; a word where the workspace must begin at one."""
-        return Buffer("row", U32 if self.aligned else U16, (), "image rows given so far")
+        """How many rows have been given."""
+        return Buffer("row", U16, (), "image rows given so far")
 
     @property
     def workspace_bytes(self) -> int:
         """Size of the workspace, where types have their natural alignment."""
-        rings, units = (_struct([_size(b) for b in part]) for part in (self.rings, self.units))
-        shared = max(rings[0], units[0]), max(rings[1], units[1])
+        strips, units = (_struct([_size(b) for b in part]) for part in (self.strips, self.units))
+        shared = max(strips[0], units[0]), max(strips[1], units[1])
         return _struct([_size(self.kept), _struct([shared]), _size(self.counter)])[0]
 
     @property
@@ -572,6 +607,20 @@ class Plan:
         return digest.hexdigest()
 
 
+def activations_of(layers: Iterable[Layer]) -> list[Activation]:
+    """The activations of integer layers, each once."""
+    found = {}
+    for layer in layers:
+        if layer.integers and layer.integers.requantize:
+            activation = layer.integers.requantize.activation
+            found[activation.name] = activation
+    return list(found.values())
+
+
+def _kept(conv: Layer) -> str:
+    return "all rows" if conv.strip_is_whole else f"the last {conv.strip_rows} rows"
+
+
 def _input_of(dense: Layer, about: str = "") -> Buffer:
     """The buffer that a dense layer reads."""
     return Buffer(dense.source, dense.source_dtype, (dense.inputs + dense.layout.slack,), about)
@@ -619,14 +668,21 @@ def make_plan(
         weight = np.ascontiguousarray(np.moveaxis(kernel, -1, 0))
         bias = model.params[f"{stage.name}/bias"]
         integers: Integers | None = None
+        norm: LayerNorm | None = None
+        if stage.norm == "layer":
+            gain, shift = (model.params[f"{stage.norm_name}/{v}"] for v in ("scale", "bias"))
+            norm = LayerNorm(gain, shift)
         if dtype == "int8":
             activation = None if last else _activation(stage, model, at)
+            codes = scale, zero_point
             step = None
             if stage.grid:
                 weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
                 step = model.params[f"{stage.name}/step"].astype(np.float64)
-            codes = scale, zero_point
-            weight, bias, integers = _quantize(weight, step, bias, codes, activation, at)
+            if norm and activation:
+                weight, bias, integers, norm = _normed(weight, bias, codes, activation, norm, at)
+            else:
+                weight, bias, integers = _quantize(weight, step, bias, codes, activation, at)
             scale = integers.output_scale
             zero_point = activation.zero_point if activation else 0
         elif place == 0:
@@ -634,12 +690,23 @@ def make_plan(
         output = "logits" if last else _buffer_name(stage)
         output_dtype = bias.dtype if last or dtype == "float32" else U8
         layers.append(
-            Layer(stage, shape, source, source_dtype, output, output_dtype, weight, bias, integers)
+            Layer(
+                stage,
+                shape,
+                source,
+                source_dtype,
+                output,
+                output_dtype,
+                weight,
+                bias,
+                integers,
+                norm=norm,
+            )
         )
-        if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].ring_values) > SIZE_MAX:
+        if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].strip_values) > SIZE_MAX:
             raise UserError(
                 at,
-                f"its input has {layers[-1].rows_padded} rows of {layers[-1].ring_values} values, "
+                f"its input has {layers[-1].rows_padded} rows of {layers[-1].strip_values} values, "
                 f"border included",
                 f"supported: up to {SIZE_MAX} rows of {SIZE_MAX} values",
             )
@@ -682,6 +749,12 @@ def _check_ends(model: Model, where: str) -> None:
                 + ("the last layer" if last else "a hidden layer"),
                 f"supported there: {', '.join(allowed)}",
             )
+    if model.stages[-1].norm != "none":
+        raise UserError(
+            label(where, model.stages, len(model.stages) - 1),
+            f'norm "{model.stages[-1].norm}" is not supported in the last layer',
+            "supported there: none",
+        )
     if model.stages[-1].kind != "dense" or model.stages[-1].features < 2:
         raise UserError(
             label(where, model.stages, len(model.stages) - 1),
@@ -761,6 +834,49 @@ def _quantize(
     )
     rounded_weight = np.ascontiguousarray(rounded.weight.astype(np.int8).reshape(weight.shape))
     return rounded_weight, rounded.bias.astype(np.int32), integers
+
+
+def _normed(
+    weight: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+    codes: tuple[float, int],
+    activation: Activation,
+    learned: LayerNorm,
+    at: str,
+) -> tuple[Array, Array, Integers, LayerNorm]:
+    """The integers of a layer with LayerNorm: one weight scale in all, so that channels compare.
+
+    Nothing changes when the same number is added to all accumulators: here so much that none is
+    negative.
+    """
+    input_scale, input_zero = codes
+    flat = weight.reshape(len(weight), -1).astype(np.float64)
+    scales = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
+    if not flat.any():
+        raise UserError(at, "has only zero weights", "train again")
+    whole = np.rint(flat / scales[:, None])
+    rounded = _bounded(whole, bias.astype(np.float64) / (scales * input_scale), input_zero)
+    added = -rounded.acc_min.min()
+    acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
+    unit = float(scales[0] * input_scale)
+    if max(acc_max.max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
+        raise UserError(
+            at,
+            "its weights or biases are too large for 32 bits",
+            "train with weight decay: the layer is saturated for every input",
+        )
+    norm, index_shift, largest = LayerNorm.of(
+        int(acc_max.max()),
+        unit,
+        learned.gain * activation.steps,
+        learned.bias * activation.steps + activation.offset,
+    )
+    requantize = Requantize(np.ones(len(flat), np.uint16), index_shift, activation, largest)
+    integers = Integers(
+        input_scale, input_zero, scales, activation.scale, acc_min, acc_max, requantize
+    )
+    rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
+    return rounded_weight, (rounded.bias + added).astype(np.int32), integers, norm
 
 
 def _bounded(weight: Floats, bias: Floats, zero_point: int) -> _Rounded:

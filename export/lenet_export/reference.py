@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export.checkpoint import NORM_EPSILON
 from lenet_export.plan import Layer, Plan
 
 Images = npt.NDArray[np.uint8]
@@ -35,7 +36,7 @@ def network(plan: Plan, images: Any, xp: Any = np) -> dict[str, Any]:
     outputs = {}
     x = images.astype(np.int32 if plan.dtype == "int8" else np.float64)
     for layer in plan.layers:
-        x = pool(layer, activate(layer, accumulate(layer, x, xp), xp))
+        x = pool(layer, activate(layer, normalize(layer, accumulate(layer, x, xp), xp), xp))
         outputs[layer.name] = x.astype(layer.output_dtype) if plan.dtype == "int8" else x
     return outputs
 
@@ -55,6 +56,17 @@ def accumulate(layer: Layer, x: Any, xp: Any) -> Any:
         for i in range(kernel_rows)
         for j in range(kernel_columns)
     )
+
+
+def normalize(layer: Layer, acc: Any, xp: Any) -> Any:
+    """The layer's norm over the channels of each place, or the units; without one ``acc``."""
+    if layer.norm is None:
+        return acc
+    if layer.integers:
+        return layer.norm.apply(acc, xp)
+    d = acc - acc.mean(-1, keepdims=True)
+    deviation = xp.sqrt((d * d).mean(-1, keepdims=True) + NORM_EPSILON)
+    return d / deviation * layer.norm.gain + layer.norm.bias
 
 
 def activate(layer: Layer, acc: Any, xp: Any) -> Any:

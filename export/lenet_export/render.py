@@ -10,16 +10,16 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, reference
+from lenet_export import __version__, layer_norm, reference
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan
+from lenet_export.plan import F32, Array, Buffer, DType, Layer, Plan, activations_of
 from lenet_export.targets import TARGETS
 
 KNOWN_IMAGES = 4
@@ -99,16 +99,24 @@ def check_names(plan: Plan, prefix: str) -> None:
         UserError: a name cannot be used, or two would be the same.
     """
     rename = "rename it: letters, digits and _, a letter first"
-    taken: dict[str, str] = {"image": "the image", "row": "the row counter", "shared": "a union"}
+    taken: dict[str, str] = {
+        "image": "the image",
+        "image_place": "a function",
+        "row": "the row counter",
+        "shared": "a union",
+    }
     for layer in plan.layers:
         name, output = layer.name, layer.output
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
             raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
         suffixed = {
             f"{name}_{kind}"
-            for kind in ("sum", "sums", "step", "layer", "weight", "bias", "gain", "taps")
+            for kind in (
+                *("sum", "sums", "pool", "step", "layer", "weight", "bias", "gain", "taps", "gelu"),
+                *("gelu_table", "normalize", "norm_gain", "norm_bias"),
+            )
         }
-        for new in {output, f"{output}_row"} | suffixed:
+        for new in {output, f"{output}_row", f"{output}_place"} | suffixed:
             if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
                 raise UserError(
                     f"layer {name!r}",
@@ -200,9 +208,6 @@ def _environment(plan: Plan) -> jinja2.Environment:
         by=lambda shape: "x".join(map(str, shape)),
         c_type=c_type,
         block=block,
-        block_rows=lambda layer: (
-            layer.ring_rows - layer.stage.stride * (layer.stage.pool_size - layer.layout.block[1])
-        ),
         count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
         declared=_declared,
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
@@ -219,10 +224,15 @@ def _environment(plan: Plan) -> jinja2.Environment:
         parens=lambda text: f"({text})" if " " in text else text,
         plus=_plus,
         pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
-        places=places,
-        folded=lambda layer: [
-            f"{q * layer.stage.features} + c" for q in range(1, layer.layout.block[3])
+        place_in=_place_in,
+        vectors=vectors,
+        quads=quads,
+        fold_lanes=lambda layer: [
+            q * layer.stage.features for q in range(1, layer.layout.block[3])
         ],
+        reciprocal=reciprocal,
+        columns_step=lambda layer: layer.layout.block[1] // layer.row_step,
+        lanes=lambda number: number * TARGETS[plan.cpu].lanes,
         taps_read=taps_read,
         vector_at=vector_at,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
@@ -239,6 +249,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         times16=lambda number: 16 * number,
         unit_pairs=unit_pairs,
         weights=_weights,
+        window_top=_window_top,
         window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
         window_left=lambda layer: _times(
             f"{_times('x', layer.row_step)} + {_times('j', layer.stage.stride)}",
@@ -316,7 +327,7 @@ def gathers(layer: Layer) -> list[dict[str, Any]]:
             "value": f"value{column}{n}",
             "column": column,
             "base": _plus("in", column * _column(layer)),
-            "taps": _plus("taps", 16 * n),
+            "taps": _plus(f"{layer.name}_taps", 16 * n),
             "weight": _plus("weight", 16 * n),
         }
         for column in range(layer.stage.pool_size)
@@ -354,26 +365,139 @@ def _weights(layer: Layer, index: str) -> str:
     return f"({text})" if parts[1:] else text
 
 
-def places(layer: Layer) -> list[dict[str, Any]]:
-    """The places of a pool window that vectors compute one by one: name, row, value in the row."""
-    columns = layer.stage.pool_size if layer.layout.block[3] == 1 else 1
-    return [
-        {"name": f"at{p}_{q}", "row": p * layer.stage.stride, "offset": q * _column(layer)}
-        for p in range(layer.stage.pool_size)
-        for q in range(columns)
-    ]
+@dataclass(frozen=True)
+class Sum:
+    """A vector of sums, at one place of the input.
+
+    Attributes:
+        name: what the C calls it.
+        number: of its vector of weights, in a block.
+        vector: the same in the whole layer, in C.
+        row: of a pool window.
+        offset: values of the input from the block's first to this place's first.
+    """
+
+    name: str
+    number: int
+    vector: str
+    row: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A vector of outputs that a block of lanes makes.
+
+    Attributes:
+        name: what the C calls it.
+        number: of its vector of weights, in a block.
+        vector: the same in the whole layer, in C.
+        sums: those of its pool window.
+        to: where it is stored, in C.
+        count: how many of its lanes are outputs, in C.
+    """
+
+    name: str
+    number: int
+    vector: str
+    sums: list[Sum]
+    to: str
+    count: str
+
+
+def vectors(layer: Layer) -> list[Vector]:
+    """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
+    lanes, _, blocks, fold, windows = layer.layout.block
+    features, size, step = layer.stage.features, layer.stage.pool_size, _column(layer)
+    columns = size if fold == 1 else 1
+    found = []
+    for window in range(windows):
+        for number in range(blocks):
+            mark, vector = LETTERS[number] if blocks > 1 else "", _plus("block", number)
+            sums = [
+                Sum(f"at{window}{mark}_{p}_{q}", number, vector, p, (window * size + q) * step)
+                for p in range(size)
+                for q in range(columns)
+            ]
+            to = _plus("out", window * features + lanes * number)
+            found.append(
+                Vector(
+                    f"out{window}{mark}",
+                    number,
+                    vector,
+                    sums,
+                    to if layer.is_conv else f"{to} + {lanes} * block",
+                    f"{features - lanes * number} - {lanes} * block",
+                )
+            )
+    return found
+
+
+def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
+    """The vectors of four codes in each lane: of which sums, and which outputs take which codes."""
+    if layer.stage.pool == "avg":
+        parts = [(acc, output) for output in outputs for acc in output.sums]
+    else:
+        parts = [(replace(output.sums[0], name=output.name), output) for output in outputs]
+    found = []
+    for start in range(0, len(parts), 4):
+        four = parts[start : start + 4]
+        weights: dict[str, int] = {}
+        for byte, (_, output) in enumerate(four):
+            weights[output.name] = weights.get(output.name, 0) | 1 << 8 * byte
+        sums = [acc for acc, _ in four]
+        found.append(
+            {
+                "name": f"codes{start // 4}",
+                "sums": sums + sums[-1:] * (4 - len(sums)),
+                "parts": [
+                    {"output": name, "weights": f"0x{weight:08X}"}
+                    for name, weight in weights.items()
+                ],
+            }
+        )
+    return found
 
 
 def taps_read(layer: Layer) -> int:
     """Values of one row that vectors read for one place: whole groups."""
-    lanes, _, vectors, _ = layer.layout.block
+    lanes, _, vectors, *_ = layer.layout.block
     return int(layer.constants[0].values.shape[-1]) // (lanes * vectors)
 
 
-def vector_at(layer: Layer, vector: int) -> str:
-    """Where the weights of input ``k`` for the ``vector``-th vector of a block begin, in C."""
-    lanes, taps, vectors, _ = layer.layout.block
-    return _plus(_times("k", lanes * vectors), lanes * taps * vector)
+def _place_in(row: str, layer: Layer) -> str:
+    """Where row ``row`` (in C) of the input of ``layer``, its border included, goes."""
+    if layer.rows_moved:
+        return f"{layer.source}_place(ws, {row})"
+    place = row
+    if not layer.strip_is_whole:
+        place = f"({row}) % {layer.strip_rows}" if layer.strip_rows > 1 else "0"
+    return f"ws->shared.rows.{layer.source}[{place}]"
+
+
+def _window_top(layer: Layer, row: str = "") -> str:
+    """The row of the strip, in C, that row ``row`` of the pool window of output ``y`` begins at."""
+    top = _times("y", layer.row_step) if layer.strip_is_whole else ""
+    down = _times(row, layer.stage.stride) if row else ""
+    return " + ".join(part for part in (top, down) if part) or "0"
+
+
+def vector_at(layer: Layer, name: str, vector: int) -> str:
+    """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
+    lanes, taps, vectors, *_ = layer.layout.block
+    return _plus(_times(name, lanes * vectors), lanes * taps * vector)
+
+
+def reciprocal(layer: Layer) -> str:
+    """Factor and shift, for C, that divide the sum of a pool window's codes as `/` does."""
+    window = layer.stage.pool_size**2
+    most = 255 * window + window // 2
+    sums = np.arange(most + 1)
+    for shift in range(31):
+        factor = -(-(2**shift) // window)
+        if most * factor < 2**32 and (sums * factor >> shift == sums // window).all():
+            return f"{factor}, {shift}"
+    raise AssertionError(f"no reciprocal of {window}")
 
 
 def c_type(dtype: DType) -> str:
@@ -386,6 +510,7 @@ def does(layer: Layer) -> str:
     stage, size = layer.stage, layer.stage.pool_size
     words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
     words += [f"stride {stage.stride}"] if stage.stride > 1 else []
+    words += [f"{stage.norm} norm"] if stage.norm != "none" else []
     words += [] if stage.activation == "none" else [stage.activation]
     words += [] if stage.pool == "none" else [f"{size}x{size} {stage.pool}"]
     return ", ".join(words)
@@ -432,9 +557,9 @@ def _function(activation: str) -> str:
 CALLS = {"tanh": ("sigmoid",), "scaled_tanh": ("sigmoid", "tanh"), "gelu": ("sigmoid",)}
 
 
-def _float_functions(plan: Plan) -> list[str]:
-    """The activations of ``plan`` and those that they call, callers last."""
-    found = {layer.stage.activation for layer in plan.layers} - {"none"}
+def _float_functions(layers: list[Layer]) -> list[str]:
+    """The activations of ``layers`` and those that they call, callers last."""
+    found = {layer.stage.activation for layer in layers} - {"none"}
     found |= {name for activation in found for name in CALLS.get(activation, ())}
     return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
 
@@ -487,27 +612,49 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "logit": c_type(plan.logit_dtype),
         "logit_scale": _float_literal(np.float32(plan.logit_scale)),
         "target": TARGETS[plan.cpu],
+        "is_small": TARGETS[plan.cpu].in_order and plan.optimize == "flash",
         "kernels": list(dict.fromkeys(layer.layout.kernel for layer in plan.layers)),
         "dtype_template": f"{plan.dtype}.c.j2",
-        "ring_width": max((len(_declared(ring)) for ring in plan.rings), default=0),
+        "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
         "border_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.is_padded)
         ),
-        "float_activations": sorted({layer.stage.activation for layer in plan.layers} - {"none"}),
-        "float_functions": _float_functions(plan),
+        "layer_norm": layer_norm,
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
-        "has_table": any(activation.about for activation in plan.activations),
-        "has_mean": any(layer.stage.pool == "avg" for layer in plan.layers),
-        "has_maximum": any(layer.stage.pool == "max" for layer in plan.layers),
+        "moved_types": list(
+            dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.rows_moved)
+        ),
+        "has_fold": any(layer.layout.block[3:4] > (1,) for layer in plan.layers),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
         "constants_crc": _crc(constant.values for constant in plan.constants),
         "known_images": KNOWN_IMAGES,
     }
-    return context | _answers(plan) | _reject(plan)
+    in_lanes = [layer for layer in plan.layers if layer.layout.kernel in ("lanes", "columns")]
+    scalar = [layer for layer in plan.layers if layer not in in_lanes]
+    return (
+        context | _functions("scalar", scalar) | _functions("lane", in_lanes)
+        | _answers(plan) | _reject(plan)
+    )  # fmt: skip
+
+
+def _functions(kind: str, layers: list[Layer]) -> dict[str, Any]:
+    """What ``layers`` call: only that is printed, for a compiler warns of the rest."""
+    activations = activations_of(layers)
+    return {
+        f"{kind}_activations": activations,
+        f"{kind}_functions": _float_functions(layers),
+        f"has_{kind}_table": any(activation.about for activation in activations),
+        f"has_{kind}_mirror": any(activation.mirror for activation in activations),
+        f"has_{kind}_other_table": any(
+            activation.about and not activation.mirror for activation in activations
+        ),
+        f"has_{kind}_mean": any(layer.stage.pool == "avg" for layer in layers),
+        f"has_{kind}_maximum": any(layer.stage.pool == "max" for layer in layers),
+    }
 
 
 def _words(text: object) -> str:

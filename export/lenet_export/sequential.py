@@ -17,14 +17,14 @@ import numpy as np
 from flax import linen as nn
 
 from lenet_export import flax_network
-from lenet_export.checkpoint import PADDINGS, POOL_MAX, Float32, Model, Stage
+from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Float32, Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.fold import fold_batch_norm
 
 SUPPORTED = (
-    "supported: nn.Conv, nn.Dense, nn.BatchNorm behind one of them, nn.Dropout; functions that are "
-    f"{', '.join(sorted(set(flax_network.ACTIVATIONS) - {'none'}))}, an average or maximum pool of "
-    f"side and stride 2 to {POOL_MAX}, a mean over the map, or that flatten"
+    "supported: nn.Conv, nn.Dense, nn.BatchNorm or nn.LayerNorm behind one of them, nn.Dropout; "
+    f"functions that are {', '.join(sorted(set(flax_network.ACTIVATIONS) - {'none'}))}, an average "
+    f"or maximum pool of side and stride 2 to {POOL_MAX}, a mean over the map, or that flatten"
 )
 #: Those that never fall: whether a maximum is taken before or after makes no difference.
 MONOTONE = ("sigmoid", "tanh", "scaled_tanh", "relu")
@@ -146,6 +146,8 @@ class _Chain:
                 layer.refuse("is behind a map", "flatten first: lambda x: x.reshape(len(x), -1)")
             case nn.BatchNorm():
                 self._batch_norm(layer)
+            case nn.LayerNorm():
+                self._layer_norm(layer)
             case nn.Module():
                 layer.refuse("is not supported")
             case function:
@@ -179,6 +181,19 @@ class _Chain:
             norm.epsilon,
         )
 
+    def _layer_norm(self, layer: _Layer) -> None:
+        stage, norm = self._last(layer, bare=True), layer.layer
+        axes = norm.reduction_axes, norm.feature_axes
+        if norm.epsilon != NORM_EPSILON or axes not in [(-1, -1), ((-1,), (-1,))]:
+            layer.refuse(
+                f"has the epsilon {norm.epsilon} and the axes {axes[0]}, {axes[1]}; "
+                f"expected {NORM_EPSILON} and -1, the channels"
+            )
+        for name, start in (("scale", np.ones), ("bias", np.zeros)):
+            values = layer.params.get(name, start(stage.features))
+            self.params[f"{stage.norm_name}/{name}"] = np.asarray(values, np.float32)
+        self.stages[-1] = replace(stage, norm="layer")
+
     def _function(
         self, layer: _Layer, function: Callable[[Any], Any], shape: tuple[int, ...]
     ) -> None:
@@ -208,7 +223,7 @@ class _Chain:
 
 
 def _is_done(stage: Stage) -> bool:
-    return stage.activation != "none" or stage.pool != "none"
+    return stage.activation != "none" or stage.pool != "none" or stage.norm != "none"
 
 
 def _same(y: Any, expected: jax.Array) -> bool:

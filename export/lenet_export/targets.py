@@ -25,13 +25,11 @@ class Kernel:
 
     Attributes:
         template: the name of its template.
-        codes: the type in which it reads codes from a ring of rows.
-        aligned: whether it needs each row and buffer to begin at a whole word.
+        codes: the type in which it reads codes from a strip of rows.
     """
 
     template: str = "generic"
     codes: DType = field(default=U8, kw_only=True)
-    aligned: bool = field(default=False, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:  # noqa: ARG002 - this one suits any
         """Whether it can compute ``layer``."""
@@ -40,6 +38,28 @@ class Kernel:
     def layout(self, layer: Layer) -> Layout:  # noqa: ARG002 - the plain one
         """How ``layer`` lies in memory for it."""
         return Layout(self.template)
+
+
+@dataclass(frozen=True)
+class Normed(Kernel):
+    """Layers with LayerNorm, which wants all sums of a place at once, in plain C99 on every CPU.
+
+    Attributes:
+        table_max: bytes that a table of weights may have; 0: any number.
+    """
+
+    template: str = "normed"
+    table_max: int = 0
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it has one."""
+        return layer.norm is not None
+
+    def layout(self, layer: Layer) -> Layout:
+        """The plain tables, the weights in parts if need be."""
+        weight, *others = layer.plain_constants
+        parts = _parts(weight, self.table_max) if self.table_max else [weight]
+        return Layout(self.template, tables=(*parts, *others))
 
 
 def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...]:
@@ -153,39 +173,47 @@ class Pairs(Blocked):
 
 
 @dataclass(frozen=True)
-class Quads(Kernel):
-    """Dense layers by SMLAD: four codes at a time, and two units in each halfword of weights.
+class Quads(Blocked):
+    """Layers by SMLAD on bytes: four codes at a time, two outputs in each halfword of weights.
 
     Attributes:
-        units: how many are computed at once; an even number.
+        units: how many units of a dense layer are computed at once; an even number.
     """
 
-    template: str = "smlad_dense"
+    template: str = "smlad_bytes"
+    sums: int = 4
+    rows: int = 1
+    unroll: int = 1
     units: int = 8
-    aligned: bool = field(default=True, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether its units come in pairs, and their sums without bias fit 24 bits."""
-        if layer.is_conv or layer.integers is None or layer.outputs % 2:
+        """Whether its outputs come in pairs, and their sums without bias fit 24 bits."""
+        if layer.integers is None or layer.stage.features % 2 or layer.stage.pool_size > 2:
             return False
+        if layer.is_conv and layer.kernel_values < 8:
+            return False  # nearly half of what it multiplies would be filled up
         sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
         return bool(sums[0].min() >= -(2**23) and sums[1].max() < 2**23)
 
     def layout(self, layer: Layer) -> Layout:
-        """The block, and two units in each halfword of weights."""
-        units = 2 * divisor(layer.outputs // 2, self.units // 2)
-        quads = -(-layer.inputs // 4)
-        weight = np.zeros((layer.outputs, 4 * quads), np.int16)
-        weight[:, : layer.inputs] = layer.weight
-        both = 256 * weight[0::2] + weight[1::2]
-        # Inputs 0 and 2 of a quad meet one word, inputs 1 and 3 the next.
-        values = both.reshape(-1, units // 2, quads, 2, 2).transpose(0, 2, 1, 4, 3)
-        about = (
-            f"{layer.name}: 256 * (weight of unit a) + weight of b "
-            f"[unit / {units}][4 inputs, 2 units, inputs 0 2 1 3]"
+        """The block, and two outputs in each halfword of weights."""
+        features, what = layer.stage.features, "channel" if layer.is_conv else "unit"
+        outputs = 2 if layer.is_conv else 2 * divisor(features // 2, self.units // 2)
+        weight = layer.plain_constants[0].values.astype(np.int16)
+        weight = np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, -weight.shape[-1] % 4)])
+        both = (256 * weight[0::2] + weight[1::2]).reshape(
+            features // outputs, outputs // 2, -1, 2, 2
         )
-        tables = with_weights(layer, values.reshape(len(values), -1), about)
-        return Layout(self.template, (units,), tables, slack=4 * quads - layer.inputs)
+        # Values 0 and 2 of four meet one word, values 1 and 3 the next.
+        values = both.transpose(0, 2, 1, 4, 3).reshape(len(both), -1)
+        about = (
+            f"{layer.name}: 256 * (weight of {what} a) + weight of b "
+            f"[{what} / {outputs}][4 values, 2 {what}s, values 0 2 1 3]"
+        )
+        block = (outputs, 1, layer.stage.pool_size) if layer.is_conv else (outputs,)
+        slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % 4
+        tables = with_weights(layer, values, about)
+        return Layout(self.template, block, tables, self.unroll, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -218,24 +246,24 @@ class Vectors(Blocked):
 class Taps(Vectors):
     """A convolution by MVE whose kernel's inputs are gathered once for all channels.
 
-    It needs a ring of rows so small that offsets of a byte reach all of it, and so small a kernel
-    that its vectors stay in registers.
+    It needs rows so short that offsets of a byte reach the whole kernel, and so small a kernel that
+    its vectors stay in registers.
     """
 
     template: str = "mve_taps"
     sums: int = 16
 
     def suits(self, layer: Layer) -> bool:
-        """Whether the ring and the kernel are small, and gathering loads fewer vectors."""
+        """Whether rows and kernel are small, and gathering loads fewer vectors."""
         if not layer.is_conv or not super().suits(layer):
             return False
-        last = (layer.ring_rows - 1) * layer.ring_values + layer.kernel_values - 1
+        last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
         vectors = -(-layer.weight[0].size // VECTOR)
         rows = layer.weight.shape[1] * -(-layer.kernel_values // VECTOR)
-        return last < 2**8 and vectors * layer.stage.pool_size <= 4 and vectors < rows
+        return bool(last < 2**8 and vectors * layer.stage.pool_size <= 4 and vectors < rows)
 
     def layout(self, layer: Layer) -> Layout:
-        """All weights of a channel in a row, and the places of its inputs in the ring."""
+        """All weights of a channel in a row, and the places of its inputs in the strip."""
         channels = divisor(layer.stage.features, self.sums // layer.stage.pool_size)
         weight = _filled(layer.weight.reshape(len(layer.weight), -1))
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
@@ -259,12 +287,10 @@ def _shifted(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]
 
 
 def _taps(layer: Layer) -> Constant:
-    """Where a kernel's inputs lie in the ring, uint8 ``(ring row, taps)``, by its first row."""
-    first = np.arange(layer.ring_rows)[:, None, None]
-    i = np.arange(layer.weight.shape[1])[:, None]
-    values = (first + i) % layer.ring_rows * layer.ring_values + np.arange(layer.kernel_values)
-    taps = _filled(values.reshape(layer.ring_rows, -1)).astype(np.uint8)
-    about = f"{layer.name}: where a kernel's inputs lie in the ring [ring row of the first]"
+    """Where a kernel's inputs lie in the strip, uint8 ``(taps,)``, from the first of them."""
+    rows = np.arange(layer.weight.shape[1])[:, None] * layer.strip_values
+    taps = _filled((rows + np.arange(layer.kernel_values)).ravel()).astype(np.uint8)
+    about = f"{layer.name}: where a kernel's inputs lie in the strip"
     return Constant(f"{layer.name}_taps", taps, about)
 
 
@@ -281,23 +307,33 @@ class Lanes(Kernel):
     Attributes:
         lanes: of a vector.
         taps: how many values and weights of one lane an instruction multiplies.
+        sums: how many vectors of sums a convolution computes at once, at most: gcc 12 keeps two
+            copies of one that VPDPBUSD adds to, so that there half the registers must do.
+        vectors: how many vectors of channels share a value that is loaded, at most.
         weights: the type of a weight in flash.
     """
 
     template: str = "lanes"
     lanes: int = 16
     taps: int = 4
+    sums: int = 14
+    vectors: int = 1
     weights: DType = field(default=S8, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether its weights are of the kind of number that this one multiplies."""
-        return (layer.integers is None) == (self.weights == F32)
+        """Whether it multiplies its kind of weight, and its maximum may come first.
+
+        A maximum of sums is activated once: that is so where the activation never falls.
+        """
+        falls = layer.stage.activation == "gelu" and layer.stage.pool == "max"
+        return (layer.integers is None) == (self.weights == F32) and not falls
 
     def layout(self, layer: Layer) -> Layout:
         """The weights that meet one group of values side by side, lane by lane.
 
         If all columns of a pool window fit a vector, lane ``q * channels + c`` is channel c of
-        column q: its kernel lies q strides further to the right.
+        column q: its kernel lies q strides further to the right. As many pool windows beside each
+        other as there are registers for share a vector of weights.
         """
         weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
         weight = weight if layer.is_conv else layer.weight[:, None]
@@ -307,23 +343,24 @@ class Lanes(Kernel):
         taps = kernel + (fold - 1) * step
         groups = -(-taps // self.taps)
         blocks = -(-fold * features // self.lanes)
-        passes = blocks if layer.is_conv else -(-blocks // MOST_VECTORS)
+        passes = -(-blocks // (self.vectors if layer.is_conv else MOST_VECTORS))
         vectors = -(-blocks // passes)
         blocks = passes * vectors
+        windows = 1
+        if layer.is_conv:
+            places = size * (1 if fold > 1 else size)
+            windows = divisor(layer.output_shape[1], self.sums // (places * vectors))
         full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
         for q in range(fold):
             lane, column = q * features, q * step
             full[lane : lane + features, :, column : column + kernel] = weight
-        split = full.reshape(blocks, self.lanes, rows, groups, self.taps)
-        values: Array
-        if layer.is_conv:
-            values = split.transpose(0, 2, 3, 1, 4).reshape(blocks, rows, -1)
-        else:
-            passed = split.reshape(-1, vectors, self.lanes, groups, self.taps)
-            values = passed.transpose(0, 3, 1, 2, 4).reshape(blocks // vectors, -1)
+        split = full.reshape(passes, vectors, self.lanes, rows, groups, self.taps)
+        values = split.transpose(0, 3, 4, 1, 2, 5).reshape(passes, rows, -1)
+        if not layer.is_conv:
+            values = values[:, 0]
         tables = self._tables(layer, values, blocks, fold)
-        block = (self.lanes, self.taps, vectors, fold)
-        return Layout(self.template, block, tables, slack=groups * self.taps - taps)
+        block = (self.lanes, self.taps, vectors, fold, windows)
+        return Layout(self.template, block, tables, whole=True, slack=groups * self.taps - taps)
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
         """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
@@ -341,6 +378,42 @@ class Lanes(Kernel):
 
 
 @dataclass(frozen=True)
+class Columns(Kernel):
+    """A float32 convolution by x86's intrinsics: each lane is a column.
+
+    Attributes:
+        lanes: of a vector.
+        channels: how many are computed at once, at most, each in two vectors.
+    """
+
+    template: str = "columns"
+    lanes: int = 16
+    channels: int = 6
+    codes: DType = field(default=F32, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether the columns lie side by side, and whole pool windows in two vectors."""
+        if not layer.is_conv or layer.integers is not None or layer.input_shape[-1] != 1:
+            return False
+        return layer.stage.stride == 1 and 2 * self.lanes % layer.row_step == 0
+
+    def layout(self, layer: Layer) -> Layout:
+        """The weights that meet one value side by side; rows up to whole pairs of vectors."""
+        channels = divisor(layer.stage.features, self.channels)
+        kernel = layer.weight.shape[1:3]
+        values = layer.weight.reshape(-1, channels, *kernel).transpose(0, 2, 3, 1)
+        about = (
+            f"{layer.name}: weights [channel / {channels}][kernel row]"
+            f"[kernel column, channel % {channels}]"
+        )
+        tables = with_weights(layer, values.reshape(len(values), kernel[0], -1), about)
+        columns = 2 * self.lanes
+        read = -(-layer.output_shape[1] * layer.row_step // columns) * columns + kernel[1] - 1
+        slack = max(0, read - layer.strip_values)
+        return Layout(self.template, (channels, columns), tables, whole=True, slack=slack)
+
+
+@dataclass(frozen=True)
 class Target:
     """A CPU.
 
@@ -353,6 +426,7 @@ class Target:
         program_memory: whether tables lie in a memory of their own, which ``avr/pgmspace.h`` reads.
         saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
         flags: what its compiler must be told.
+        moves_vectors: whether it has MVE, by which rows are moved.
         lanes: 32-bit numbers in a vector; 0: it has none.
         requires: the macros by which its compiler says that it was told.
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
@@ -364,6 +438,7 @@ class Target:
     program_memory: bool = False
     saturates: bool = False
     flags: tuple[str, ...] = ()
+    moves_vectors: bool = False
     lanes: int = 0
     requires: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
@@ -373,8 +448,12 @@ class Target:
         """Of a vector: x86's names of types and intrinsics have it."""
         return 32 * self.lanes
 
+    @property
+    def vector_bytes(self) -> int:
+        """Of a vector."""
+        return 4 * self.lanes
 
-WORD = 4  # bytes
+
 VECTOR = 16  # bytes
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
 #: The lower 64 KB of an AVR's program memory, which LPM reads, less the interrupt vectors and the
@@ -385,16 +464,15 @@ GENERIC = Kernel()
 ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
 
 
-def _choices(small: Blocked, *fast: Kernel) -> dict[str, tuple[Kernel, ...]]:
+def _choices(
+    small: Blocked, *fast: Kernel, flash: tuple[Kernel, ...] = ()
+) -> dict[str, tuple[Kernel, ...]]:
     """The kernels for each choice; a layer that no fast one suits gets the small one.
 
-    That needs the least RAM; with its loops hardly unrolled also the least flash.
+    That needs the least RAM; with fewer sums and its loops hardly unrolled also the least flash.
     """
-    return {
-        "speed": (*fast, small),
-        "ram": (small,),
-        "flash": (replace(small, unroll=min(small.unroll, 10)),),
-    }
+    smallest = replace(small, sums=min(small.sums, 4), unroll=min(small.unroll, 5))
+    return {"speed": (*fast, small), "ram": (small,), "flash": (*flash, smallest)}
 
 
 #: By name of the CPU. A Cortex-M7 or M33 runs the code for the M4, a Cortex-M0+ that for the M0.
@@ -402,15 +480,18 @@ TARGETS = {
     "generic": Target(dict.fromkeys(OPTIMIZE, ())),
     "cortex-m0": Target(_choices(Blocked(sums=4, reload=True)), in_order=True),
     "cortex-m3": Target(_choices(Blocked(reload=True)), **ARM),
-    "cortex-m4": Target(_choices(Blocked(reload=True), Pairs(), Quads()), **ARM),
+    "cortex-m4": Target(
+        _choices(Blocked(reload=True), Pairs(), Quads(), flash=(Quads(units=2),)), **ARM
+    ),
     "cortex-m55": Target(
         _choices(Blocked(reload=True), Taps(), Vectors(dense_sums=6)),
         headers=("arm_acle.h", "arm_mve.h"),
+        moves_vectors=True,
         saturates=True,
         in_order=True,
     ),
     "avr": Target(
-        _choices(Blocked(sums=4, reload=True, unroll=0, table_max=TABLE_MAX)),
+        _choices(Blocked(sums=4, rows=1, unroll=0, table_max=TABLE_MAX)),
         headers=("avr/pgmspace.h",),
         program_memory=True,
     ),
@@ -418,8 +499,9 @@ TARGETS = {
         dict.fromkeys(
             OPTIMIZE,
             (
-                Lanes(lanes=8, taps=2, weights=S16, codes=U16),
-                Lanes(lanes=8, taps=1, weights=F32, codes=F32),
+                Lanes(lanes=8, sums=8, vectors=2, taps=2, weights=S16, codes=U16),
+                Columns(lanes=8),
+                Lanes(lanes=8, sums=12, vectors=2, taps=1, weights=F32, codes=F32),
             ),
         ),
         headers=("immintrin.h",),
@@ -429,7 +511,9 @@ TARGETS = {
         features=("avx2", "bmi2", "fma"),
     ),
     "x86-64-v4": Target(
-        dict.fromkeys(OPTIMIZE, (Lanes(), Lanes(taps=1, weights=F32, codes=F32))),
+        dict.fromkeys(
+            OPTIMIZE, (Lanes(), Columns(), Lanes(sums=24, taps=1, weights=F32, codes=F32))
+        ),
         headers=("immintrin.h",),
         flags=("-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"),
         lanes=16,
@@ -469,7 +553,12 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     Raises:
         UserError: the CPU cannot hold the tables.
     """
-    kernels = *TARGETS[cpu].kernels[optimize], GENERIC
+    of_cpu = TARGETS[cpu].kernels[optimize]
+    # What plain C does beside vectors reads the same codes as they do.
+    vectors = F32 if plan.dtype == "float32" else of_cpu[0].codes if of_cpu else U8
+    codes = vectors if TARGETS[cpu].lanes else U8
+    normed = Normed(table_max=TABLE_MAX if TARGETS[cpu].program_memory else 0, codes=codes)
+    kernels = normed, *of_cpu, replace(GENERIC, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     layouts = [kernel.layout(layer) for kernel, layer in zip(chosen, plan.layers, strict=True)]
     layers = [
@@ -483,10 +572,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
             chosen, [*chosen[1:], GENERIC], layouts, plan.layers, strict=True
         )
     ]
-    aligned = any(kernel.aligned for kernel in chosen)
-    if aligned:
-        layers = [_aligned(layer) for layer in layers]
-    laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize, aligned=aligned)
+    laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize)
     if TARGETS[cpu].program_memory:
         _check_program_memory(laid_out)
     return laid_out
@@ -515,10 +601,3 @@ def _check_program_memory(plan: Plan) -> None:
 def _codes(reader: Kernel, dtype: DType) -> DType:
     """The type of values that ``reader`` reads; floats and logits stay what they are."""
     return reader.codes if dtype == U8 else dtype
-
-
-def _aligned(layer: Layer) -> Layer:
-    """With slack, so that each row of its input, or all of it, is whole words."""
-    values = layer.ring_values if layer.is_conv else layer.inputs + layer.layout.slack
-    slack = layer.layout.slack + -values % (WORD // layer.source_dtype.itemsize)
-    return replace(layer, layout=replace(layer.layout, slack=slack))

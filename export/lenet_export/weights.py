@@ -31,6 +31,7 @@ min_gap          a reading is accepted if (largest logit - second largest) >= mi
 <layer>/stride   conv: rows and columns of input between two outputs
 <layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
 <layer>/border   what stands in them: the input's code of 0
+<layer>/norm     "none", or "layer": LayerNorm in front of the activation
 <layer>/activation  "sigmoid", "tanh", "scaled_tanh", "relu", "gelu" or "none"
 <layer>/pool, <layer>/pool_size  "avg", "max" or "none"; side and stride of the square window; rows
                  and columns that fill no window are dropped
@@ -38,7 +39,7 @@ min_gap          a reading is accepted if (largest logit - second largest) >= mi
 int8. All integers, of 32 bits: neither acc nor acc * gain overflows for any input. ">>" is
 an arithmetic shift (floor), "//" divides and floors:
 
-    acc   = bias + sum(weight * input code)
+    acc   = bias + sum(weight * input code), with a norm then what layer_norm below makes of it
     index = min(max((acc * gain) >> shift, 0), top)
     code  = table[index] if the layer has a table, otherwise index     0 to 255
     pool  "avg": (sum of the window + size * size // 2) // (size * size);  "max": the largest
@@ -53,9 +54,21 @@ take it off.
 <layer>/input_scale, <layer>/weight_scale, <layer>/output_scale   the scale of input codes, of
                  weights (by channel), of output codes (or of logits). To compute, none is needed.
 
-float32. The same chain in floats; the first layer's weights are divided by 255, so that it reads
-the image's bytes: out = activation(bias + sum(weight * input)), with
-sigmoid(z) = 1 / (1 + exp(-z)), scaled_tanh(z) = 1.7159 * tanh(2 / 3 * z) and
+A layer with norm "layer" has norm_gain, norm_bias, drop, factor, mean_shift and least. Over the n
+channels of a place, or the units; x, root and what is shifted last have 32 bits without a sign:
+
+    u = acc >> drop;  near = sum(u) * factor >> mean_shift
+    mean = near + ((sum(u) - n * near) * factor + (1 << mean_shift) // 2 >> mean_shift)
+    d = u - mean;  x = sum(d * d) + least;  places = 0
+    15 times: if x < 2**30: x = 4 * x, places = places + 1
+    x = x >> 16;  root = 35000 - (x * 5000 >> 14)
+    twice: root = root * (98304 - (x * (root * root >> 15) >> 14)) >> 16
+    acc = norm_bias + norm_gain * ((d * root + (32768 << 16 - places)) >> 16 - places)
+
+float32. The same chain in floats; a norm is (acc - mean) / sqrt(variance + 1e-6) * norm_gain +
+norm_bias. The first layer's weights are divided by 255, so that it reads the image's bytes:
+out = activation(bias + sum(weight * input)), with sigmoid(z) = 1 / (1 + exp(-z)),
+scaled_tanh(z) = 1.7159 * tanh(2 / 3 * z) and
 gelu(z) = z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z ** 3))).
 """
 
@@ -89,11 +102,17 @@ def _arrays(layer: Layer) -> dict[str, Any]:
         "stride": layer.stage.stride,
         "padding": layer.padding,
         "border": layer.border,
+        "norm": layer.stage.norm,
         "activation": layer.stage.activation,
         "pool": layer.stage.pool,
         "pool_size": layer.stage.pool_size,
     }
     integers = layer.integers
+    if layer.norm:
+        arrays |= {"norm_gain": layer.norm.gain, "norm_bias": layer.norm.bias}
+    if layer.norm and integers:
+        fields = ("drop", "factor", "mean_shift", "least")
+        arrays |= {field: getattr(layer.norm, field) for field in fields}
     if integers is None:
         return arrays
     arrays |= {

@@ -35,6 +35,14 @@ SIGNED = (
     Stage("fc1", "dense", 6, "scaled_tanh"),
     Stage("fc2", "dense", 7),
 )
+#: Layer normalization with a pool, in front of a border, unpooled, dense, beside layers without.
+NORMED = (
+    Stage("conv1", "conv", 6, "gelu", (3, 3), "SAME", "max", 2, norm="layer"),
+    Stage("conv2", "conv", 5, "relu", (3, 3), "SAME", "avg", 2),
+    Stage("conv3", "conv", 5, "tanh", (2, 2), "VALID", norm="layer"),
+    Stage("fc1", "dense", 12, "sigmoid", norm="layer"),
+    Stage("fc2", "dense", 7),
+)
 #: A pool over the whole map.
 GAP = (
     Stage("conv1", "conv", 4, "gelu", (3, 3), "SAME", stride=2),
@@ -60,6 +68,7 @@ CHAINS = {
     "signed": SIGNED,
     "strided": STRIDED,
     "gap": GAP,
+    "normed": NORMED,
 }
 SHAPES = {
     "lenet": (28, 28, 1),
@@ -70,6 +79,7 @@ SHAPES = {
     "signed": (13, 11, 2),
     "strided": (60, 57, 1),
     "gap": (21, 22, 1),
+    "normed": (14, 15, 1),
 }
 
 
@@ -82,6 +92,9 @@ def random_model(stages, shape, seed=0, spread=2.0):
         inputs = int(np.prod(kernel[:-1]))
         params[f"{stage.name}/kernel"] = rng.normal(0, spread * inputs**-0.5, kernel)
         params[f"{stage.name}/bias"] = rng.normal(0, 0.3, stage.features)
+        if stage.norm == "layer":
+            params[f"{stage.norm_name}/scale"] = rng.uniform(-2, 2, stage.features)
+            params[f"{stage.norm_name}/bias"] = rng.normal(0, 0.5, stage.features)
     rows = GapRow(0.0, 1000, 20), GapRow(0.5, 980, 5), GapRow(1.0, 900, 0)
     return Model(
         shape,

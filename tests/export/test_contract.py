@@ -14,6 +14,7 @@ from lenet_export.compiled import CompiledNetwork
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
+from lenet_export.targets import choices, lay_out
 from needs import require
 
 from .networks import CHAINS, named_model, random_model, rows_given, write_files
@@ -23,6 +24,19 @@ WARNINGS = (
 ).split()
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 LEVELS = ["-O0", "-Os", "-O2", "-O3"]
+#: The compiler of each CPU that is not this machine's, its lister of symbols, its flags.
+CROSS = {
+    cpu: ("arm-none-eabi-gcc", "arm-none-eabi-nm", f"-mcpu={cpu} -mthumb {more}")
+    for cpu, more in {
+        "cortex-m0": "",
+        "cortex-m3": "",
+        "cortex-m4": "-mfloat-abi=hard -mfpu=fpv4-sp-d16",
+        "cortex-m55": "-mfloat-abi=hard",
+    }.items()
+} | {
+    "riscv32": ("riscv64-unknown-elf-gcc", "riscv64-unknown-elf-nm", "-march=rv32imac -mabi=ilp32"),
+    "avr": ("avr-gcc", "avr-nm", "-mmcu=atmega2560"),
+}
 
 
 @pytest.fixture(params=CHAINS)
@@ -76,10 +90,23 @@ def test_it_compiles_as_cpp17_without_a_warning(compiler, dtype, chain, tmp_path
     subprocess.run(command, cwd=tmp_path, check=True)
 
 
-def symbols_of(path):
+@pytest.mark.parametrize("cpu", CROSS)
+def test_on_a_chip_it_needs_the_compilers_own_runtime_alone(cpu, int8_plan, tmp_path):
+    compiler, nm, flags = CROSS[cpu]
+    for optimize in choices(cpu):
+        write_files(lay_out(int8_plan, cpu, optimize), tmp_path)
+        for level in LEVELS:
+            command = [require(compiler), "-std=c99", *flags.split(), level, "-ffreestanding"]
+            subprocess.run([*command, "-c", "lenet.c", "-o", "lenet.o"], cwd=tmp_path, check=True)
+            symbols = symbols_of(tmp_path / "lenet.o", nm)
+            needed = [name for name, kind, _ in symbols if kind == "U"]
+            assert [name for name in needed if not name.startswith("__")] == [], (optimize, level)
+
+
+def symbols_of(path, nm="nm"):
     """``(name, kind, size)`` of every symbol of an object file."""
     lines = subprocess.run(
-        [require("nm"), "-S", path], check=True, capture_output=True, text=True
+        [require(nm), "-S", path], check=True, capture_output=True, text=True
     ).stdout.splitlines()
     found = []
     for line in lines:

@@ -18,6 +18,7 @@ from lenet_export.plan import make_plan
 from lenet_export.targets import lay_out
 
 from .networks import named_model, rows_given
+from .test_parity import can_run
 
 TEMPLATES = {
     path.name: path.read_text()
@@ -37,8 +38,12 @@ MUTATIONS = {
     "proofs that hold anyway": ("lenet", "[(condition) ? 1 : -1]", "[1]"),
     "proof of the product": ("int8", "product_max }} <=", "product_max }} * 9 <="),
     "answers not compared": ("int8", "== 0x{{ answers_crc }}", "== 0"),
-    "padding not cleared": ("lenet", "{{ layer.ring_rows | product(layer.ring_values) }}", "1"),
-    "inner border not cleared": ("lenet", "], {{ layer.ring_values }}, {{", "], 0, {{"),
+    "padding not cleared": ("lenet", "layer.strip_rows | product(layer.strip_values)", "1"),
+    "inner border not cleared": (
+        "lenet",
+        "place_in(layer), layer.strip_values",
+        "place_in(layer), 0",
+    ),
     "border of code 0": ("lenet", "{{ layer.border }}", "0"),
     "no border below": ("lenet", "i < {{ layer.rows_padded }}", "i < {{ layer.rows_given }}"),
     "border one row short": ("lenet", "i < {{ layer.rows_p", "i + 1 < {{ layer.rows_p"),
@@ -57,17 +62,32 @@ MUTATIONS = {
     "CRC less the first": ("lenet", "constants %}\n    crc", "constants[1:] %}\n    crc"),
     "other known images": ("lenet", "(n + 1)", "(n + 2)"),
     "self-test always fails": ("lenet", "? LENET_SELF_TEST_PASSED", "? LENET_SELF_TEST_ANSWERS"),
-    "ring read one row on": ("layers", "row_step) }} + i)", "row_step) }} + i + 1)"),
-    "ring too small": ("layers", "% {{ layer.ring_rows }}]", "% {{ layer.ring_rows - 1 }}]"),
-    "ring written one on": ("layers", "plus(following.above)", "plus(following.above + 1)"),
-    "ring written left": ("layers", "plus(following.left)", "plus(following.left + 1)"),
+    "strip read one row on": ("generic", "[top + i]", "[top + i + 1]"),
+    "strip moves on too early": (
+        "lenet",
+        "if (r < {{ layer.strip_rows",
+        "if (r + 1 < {{ layer.strip_rows",
+    ),
+    "strip moves at the wrong rows": ("lenet", "(r - {{ layer.strip_rows }}) %", "(r + 1) %"),
+    "strip's last row stays": (
+        "lenet",
+        "i < {{ layer.rows_moved }}",
+        "i + 1 < {{ layer.rows_moved }}",
+    ),
+    "strip's last value stays": (
+        "lenet",
+        "}}], {{ layer.strip_values }});",
+        "}}], {{ layer.strip_values }} - 9);",
+    ),
+    "strip moves by another step": ("lenet", "plus(layer.row_step) }}], {{", "plus(1) }}], {{"),
+    "strip written one on": ("layers", "plus(following.above)", "plus(following.above + 1)"),
+    "strip written left": ("layers", "plus(following.left)", "plus(following.left + 1)"),
     "kernel one row short": ("generic", "{{ layer.stage.kernel[0] }}; i", "1; i"),
     "kernel one value short": ("generic", "j < {{ layer.kernel", "j + 1 < {{ layer.kernel"),
     "dense one input short": ("generic", "k < {{ layer.inputs }}", "k + 1 < {{ layer.inputs }}"),
     "bias left out": ("generic", '(layer.name ~ "_bias[o]")', '"0"'),
     "channels swapped": ("pools", " + c] =", " + {{ layer.stage.features - 1 }} - c] ="),
-    "stride of rows lost": ("generic", '"i" | times(layer.stage.stride)', '"i"'),
-    "pool of wrong rows": ("generic", 'row + {{ "i"', 'row + {{ "j"'),
+    "pool of wrong rows": ("generic", 'window_top("i")', 'window_top("j")'),
     "maximum is minimum": ("int8", "(is_less - 1)", "-is_less"),
     "float mean": ("float32", "sum / {{ layer | window }}.0f", "sum / 5.0f"),
     "float answers compared wrong": ("float32", "right && off <", "right && off >"),
@@ -78,9 +98,25 @@ MUTATIONS = {
     "float tanh of half": ("float32_activations", "sigmoid(2.0f * z)", "sigmoid(z)"),
     "float gelu less its cube": ("float32_activations", "0.044715f", "0.0f"),
     "float scaled tanh not scaled": ("float32_activations", "1.7159f *", "1.0f *"),
+    "norm not of all channels": (
+        "int8",
+        "c < {{ layer.stage.features }}; c++) {\n        acc[c] -=",
+        "c < 1; c++) {\n        acc[c] -=",
+    ),
+    "norm's mean not rounded": ("int8", " + {{ layer.norm.half }}", ""),
+    "norm's drop lost": ("int8", ">> {{ layer.norm.drop }}", ">> 1"),
+    "norm without epsilon": ("int8", "squares = {{ layer.norm.least }}", "squares = 1"),
+    "norm's root one step short": ("int8", "step < {{ layer_norm.STEPS }}", "step < 1"),
+    "norm's gain of channel 0": ("int8", '"_norm_gain[c]"', '"_norm_gain[0]"'),
+    "norm's bias of channel 0": ("int8", '"_norm_bias[c]"', '"_norm_bias[0]"'),
+    "norm of one place": ("normed", "_normalize(sums[i][j])", "_normalize(sums[i][0])"),
+    "dense norm left out": ("normed", "    {{ layer.name }}_normalize(sums);\n", ""),
+    "float norm's gain of channel 0": ("float32", '"_norm_gain[c]"', '"_norm_gain[0]"'),
+    "float norm's root too coarse": ("float32", "step < 4", "step < 1"),
     "float relu leaks": ("float32_activations", "z : 0.0f", "z : 0.1f * z"),
 }
-#: The same for the templates of tuned kernels, by the name of a CPU that they are printed for.
+#: The same for the templates of tuned kernels, by what they are printed for: a CPU, and what is put
+#: first if not speed.
 TUNED = {
     "block of another channel": (
         "cortex-m3",
@@ -90,8 +126,18 @@ TUNED = {
     ),
     "block's place swapped": ("riscv32", "blocked", "plus(place.offset)", "plus(0)"),
     "block's stride lost": ("cortex-m3", "blocked", "p | product(layer.stage.stride)", "p"),
-    "pairs' stride lost": ("cortex-m4", "smlad", "p | product(layer.stage.stride)", "p"),
-    "vectors' stride lost": ("cortex-m55", "mve", "p | product(layer.stage.stride)", "p"),
+    "pairs' stride lost": (
+        "cortex-m4",
+        "smlad",
+        "strip_values | product(layer.stage.stride)",
+        "strip_values",
+    ),
+    "vectors' stride lost": (
+        "cortex-m55",
+        "mve",
+        "strip_values | product(layer.stage.stride)",
+        "strip_values",
+    ),
     "block's row swapped": ("cortex-m3", "blocked", "= in{{ place.row }}[", "= in0["),
     "block's weights swapped": ("cortex-m3", "blocked", ' | plus(output.index)) ~ "]"', ') ~ "]"'),
     "block's left lost": ("cortex-m3", "blocked", "+ left;", ";"),
@@ -111,32 +157,104 @@ TUNED = {
     ),
     "even unit off": (
         "cortex-m4",
-        "smlad_dense",
+        "smlad_bytes",
         "(uint32_t)both - (uint32_t)odd",
         "(uint32_t)both",
     ),
-    "odd bytes of the quad lost": ("cortex-m4", "smlad_dense", "codes >> 8", "codes"),
+    "odd bytes of the quad lost": ("cortex-m4", "smlad_bytes", "codes >> 8", "codes"),
     "codes not shifted": ("cortex-m55", "mve", "0x80", "0x00"),
     "vector's last values lost": ("cortex-m55", "mve", "j < {{ layer.kernel_values }}", "j < 1"),
     "taps of another column": ("cortex-m55", "mve_taps", "{{ gather.base }}", "in"),
+    "odd values of a place lost": ("cortex-m4 flash", "smlad_bytes", '" >> 8" if', '"" if'),
+    "place of another column": ("cortex-m4 flash", "smlad_bytes", "plus(place.offset)", "plus(0)"),
+    "last four values lost": (
+        "cortex-m4 flash",
+        "smlad_bytes",
+        "j < {{ layer.kernel_values }}",
+        "j + 4 < {{ layer.kernel_values }}",
+    ),
     "shift by bytes off": ("avr", "int8", "(shift - 16)", "(shift - 15)"),
     "last quad lost": (
         "cortex-m4",
-        "smlad_dense",
+        "smlad_bytes",
         "k < {{ layer.inputs }}",
         "k + 4 < {{ layer.inputs }}",
     ),
 }
+#: The same for vectors on x86-64, by the kind of number and the CPU.
+VECTORS = {
+    "lanes beyond the last": ("int8", "x86-64-v4", "lanes", "(1 << count) - 1", "(1 << count) - 2"),
+    "columns not folded": ("int8", "x86-64-v4", "lanes", ", {{ lanes }}))", ", 0))"),
+    "codes of both windows": ("int8", "x86-64-v4", "lanes", "{{ part.weights }}", "0x01010101"),
+    "gain of another vector": ("int8", "x86-64-v4", "lanes", "_gain[{{ acc.vector }}]", "_gain[0]"),
+    "another half of the table": ("int8", "x86-64-v4", "lanes", "set1_epi8(1)", "set1_epi8(2)"),
+    "another quarter": ("int8", "x86-64-v4", "lanes", "movepi8_mask(low)", "movepi8_mask(high)"),
+    "no clamp below": (
+        "int8",
+        "x86-64-v4",
+        "lanes",
+        "_mm512_max_epi32(index, every(0))",
+        "index",
+    ),
+    "no clamp above": ("int8", "x86-64-v3", "lanes", "every(top)", "every(2 * top + 1)"),
+    "mean not rounded": ("int8", "x86-64-v3", "lanes", "plus(sum, every(half))", "sum"),
+    "last pixel lost": ("int8", "x86-64-v4", "lanes", "(count - k)) - 1 :", "(count - k)) / 2 :"),
+    "border not cleared": ("int8", "x86-64-v4", "lanes", "k += together", "k += 2 * together"),
+    "part of the table lost": ("int8", "x86-64-v3", "lanes", "part < 128", "part < 112"),
+    "parts not told apart": ("int8", "x86-64-v3", "lanes", "before = here", "before = every(0)"),
+    "half of the table twice": (
+        "int8",
+        "x86-64-v3",
+        "lanes",
+        "entries(upper + 128",
+        "entries(upper",
+    ),
+    "lower half as the upper": ("int8", "x86-64-v3", "lanes", "epi16(ab, 15)", "epi16(cd, 15)"),
+    "codes in other lanes": ("int8", "x86-64-v3", "lanes", "(0, 4, 8, 12", "(4, 0, 8, 12"),
+    "last code not stored": ("int8", "x86-64-v3", "lanes", "4; c < count", "4; c + 1 < count"),
+    "pixels after the eighths": ("int8", "x86-64-v3", "lanes", "row ? row[k]", "row ? row[0]"),
+    "value of another place": (
+        "float32",
+        "x86-64-v4",
+        "lanes",
+        "plus(place.offset) }}, w",
+        "plus(0) }}, w",
+    ),
+    "inputs one short": (
+        "float32",
+        "x86-64-v4",
+        "lanes",
+        "k < {{ layer | taps_read }}",
+        "k + 1 < {{ layer | taps_read }}",
+    ),
+    "a term of exp": ("float32", "x86-64-v4", "lanes", "0.24024745f", "0.25f"),
+    "exp not scaled": ("float32", "x86-64-v4", "lanes", "_mm512_scalef_ps(e, n)", "e"),
+    "exp scaled too little": ("float32", "x86-64-v3", "lanes", "(n), 23)", "(n), 22)"),
+    "sigmoid cut short": ("float32", "x86-64-v3", "lanes", "every(16.0f)", "every(1.0f)"),
+    "mean of too many": ("float32", "x86-64-v3", "lanes", "{{ layer | window }}.0f", "5.0f"),
+    "columns of the left": ("float32", "x86-64-v4", "columns", "plus(target.lanes)", "plus(0)"),
+    "row of the window lost": ("float32", "x86-64-v4", "columns", "p > 0 ?", "p > 1 ?"),
+    "row of another place": ("float32", "x86-64-v3", "columns", "top + p + i", "top + i"),
+    "column of the window twice": (
+        "float32",
+        "x86-64-v3",
+        "columns",
+        "window[{{ q }}]",
+        "window[0]",
+    ),
+    "columns from another x": ("float32", "x86-64-v3", "columns", "(x + place)", "place"),
+}
 
 
-def is_found(dtype, cpu="generic") -> bool:
+def is_found(dtype, target="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
-    names = ("deep", "lenet", "mlp", "signed", "strided")
-    return any(is_found_in(named_model(name), dtype, cpu) for name in names)
+    names = ("deep", "lenet", "mlp", "signed", "strided", "normed")
+    return any(is_found_in(named_model(name), dtype, target) for name in names)
 
 
-def is_found_in(model, dtype, cpu) -> bool:
-    plan = lay_out(make_plan(model, dtype, max_error=0.01), cpu, "speed")
+def is_found_in(model, dtype, target) -> bool:
+    cpu, _, optimize = target.partition(" ")
+    plan = lay_out(make_plan(model, dtype, max_error=0.01), cpu, optimize or "speed")
     printed = render.render_c(plan, render.Options())
     try:
         verify.verify(plan, printed)
@@ -180,14 +298,29 @@ def test_a_mutated_template_is_found(name, monkeypatch):
 
 @pytest.mark.parametrize("name", TUNED)
 def test_a_mutated_template_of_a_tuned_kernel_is_found(name, monkeypatch):
-    cpu, *mutation = TUNED[name]
+    target, *mutation = TUNED[name]
     mutate(*mutation, monkeypatch)
-    assert is_found("int8", cpu)
+    assert is_found("int8", target)
 
 
-@pytest.mark.parametrize("cpu", sorted({cpu for cpu, *_ in TUNED.values()}))
-def test_the_templates_of_tuned_kernels_as_they_are_pass(cpu):
-    assert not is_found("int8", cpu)
+@pytest.mark.parametrize("name", [name for name in VECTORS if can_run(VECTORS[name][1])])
+def test_a_mutated_template_of_vectors_is_found(name, monkeypatch):
+    dtype, cpu, *mutation = VECTORS[name]
+    mutate(*mutation, monkeypatch)
+    assert is_found(dtype, cpu)
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_templates_of_vectors_as_they_are_pass(dtype, cpu):
+    if not can_run(cpu):
+        pytest.skip(f"this machine has not the instructions of {cpu}")
+    assert not is_found(dtype, cpu)
+
+
+@pytest.mark.parametrize("target", sorted({target for target, *_ in TUNED.values()}))
+def test_the_templates_of_tuned_kernels_as_they_are_pass(target):
+    assert not is_found("int8", target)
 
 
 def mutate(template, old, new, monkeypatch):

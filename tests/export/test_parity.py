@@ -177,11 +177,13 @@ def chains(draw):
         rows, columns, _ = stage.conv_shape(size)
         pool_size = draw(st.integers(1, min(6, rows, columns)) | st.just(min(16, rows, columns)))
         pool = "none" if pool_size == 1 else draw(st.sampled_from(["avg", "max"]))
-        stages.append(replace(stage, pool=pool, pool_size=pool_size))
+        norm = draw(st.sampled_from(["none", "none", "layer"]))
+        stages.append(replace(stage, pool=pool, pool_size=pool_size, norm=norm))
         size = stages[-1].output_shape(size)
     for place in range(draw(st.integers(0, 2))):
         activation = draw(st.sampled_from(ACTIVATIONS))
-        stages.append(Stage(f"fc{place}", "dense", draw(st.integers(1, 9)), activation))
+        norm = draw(st.sampled_from(["none", "layer"]))
+        stages.append(Stage(f"fc{place}", "dense", draw(st.integers(1, 9)), activation, norm=norm))
     stages.append(Stage("last", "dense", draw(st.integers(2, 5))))
     return random_model(stages, shape, draw(st.integers(0, 99)), draw(st.sampled_from([0.3, 2, 9])))
 

@@ -64,15 +64,20 @@ def test_the_printed_bounds_are_those_of_the_plan(int8_plan):
         assert f"LENET_PROVE({layer.name}_acc, {low} >= INT32_MIN && {high} <= INT32_MAX);" in text
 
 
+def without_norm(plan):
+    """The hidden layers whose accumulators are scaled to the index."""
+    return [layer for layer in plan.layers[:-1] if not layer.norm]
+
+
 def test_a_weight_scale_is_exactly_what_gain_and_shift_stand_for(any_plan):
-    for layer in any_plan.layers[:-1]:
+    for layer in without_norm(any_plan):
         integers, requantize = layer.integers, layer.integers.requantize
         steps = integers.weight_scale * integers.input_scale * requantize.activation.steps
         assert np.allclose(steps, requantize.gain / 2.0**requantize.shift, rtol=1e-12, atol=0)
 
 
 def test_no_product_of_accumulator_and_gain_overflows_and_the_shift_is_the_largest(any_plan):
-    for layer in any_plan.layers[:-1]:
+    for layer in without_norm(any_plan):
         gain = layer.integers.requantize.gain.astype(np.int64)
         bounds = np.maximum(np.abs(layer.integers.acc_min), np.abs(layer.integers.acc_max))
         assert gain.max() <= GAIN_MAX
@@ -277,6 +282,17 @@ def test_the_model_id_changes_with_any_number_and_not_with_the_training_notes(bu
         params[name].flat[0] += np.abs(params[name]).max() / 2
         other = dataclasses.replace(bundled, params=params)
         assert make_plan(other, "int8").model_id != plan.model_id
+
+
+@pytest.mark.parametrize(
+    ("name", "both"), [("sigmoid", 255), ("tanh", 256), ("relu", 0), ("gelu", 0)]
+)
+def test_the_lower_half_of_a_table_mirrors_the_upper_one_or_says_that_it_does_not(name, both):
+    """x86-64-v3 reads the upper half alone."""
+    activation = ACTIVATIONS[name](1.0, "conv1")
+    assert activation.mirror == both
+    if both:
+        assert (both - activation.table[::-1].astype(int) == activation.table).all()
 
 
 # ---- Few bits --------------------------------------------------------------------------------

@@ -90,3 +90,10 @@ def test_bits_that_make_no_sense_are_refused_before_any_work(idx_folder, tmp_pat
     assert train(idx_folder, tmp_path / "out", "--bits", "conv1=2") == 1
     assert "--bits conv1=2: 'conv1=2' is not known" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_few_bits_behind_a_layer_norm_are_refused_before_any_work(idx_folder, tmp_path, capsys):
+    command = ["--dataset", idx_folder, "--norm", "layer", "--bits", "2", "--out", tmp_path / "out"]
+    assert cli.main([str(part) for part in command]) == 1
+    assert "--bits 2: layer 1 of 5, conv1: weights of bits 2 with norm" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from conftest import write_idx_folder
@@ -234,6 +235,21 @@ def test_a_damaged_checkpoint_is_told(stopped, arguments, tmp_path, capsys):
     told = capsys.readouterr().err
     assert f"{run.CHECKPOINTS}: holds a checkpoint that cannot be read: " in told
     assert "--anew" in told.splitlines()[-1]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    checkpoints = resume.Checkpoints(tmp_path / "here", {})
+
+    def full(*_, **__):
+        # As TensorStore tells it.
+        raise ValueError('RESOURCE_EXHAUSTED: Error writing "loss/0": No space left on device')
+
+    monkeypatch.setattr(checkpoints._manager, "save", full)
+    with pytest.raises(UserError) as caught:
+        checkpoints.save(loop.Progress(1, {"value": np.ones(3)}))
+    checkpoints.close()
+    assert caught.value.where == str(tmp_path / "here")
+    assert caught.value.what == "a checkpoint cannot be written: No space left on device"
 
 
 def test_two_runs_cannot_share_a_folder(arguments, tmp_path, capsys):

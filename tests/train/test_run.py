@@ -119,6 +119,7 @@ PARTS = [
     "--activation relu --norm batch --init he",
     "--activation gelu --pool stride --channels 4,8 --kernels 3,5",
     "--head gap --norm batch --pool max",
+    "--activation relu --norm layer",
     "--arch lenet5-1998",
 ]
 

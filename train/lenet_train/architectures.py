@@ -19,7 +19,7 @@ CLASSES = 10
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu")
 POOLS = ("avg", "max", "stride")
-NORMS = ("none", "batch")
+NORMS = ("none", "batch", "layer")
 INITS = ("xavier", "he")
 HEADS = ("dense", "gap")
 
@@ -68,7 +68,7 @@ class Architecture:
     Attributes:
         title: its name and what was exchanged, e.g. ``lenet relu max``.
         stages: the chain as it is exported.
-        norm: ``none``, or what stands between each hidden layer and its activation: ``batch``.
+        norm: what stands between each hidden layer and its activation, a name in :data:`NORMS`.
         init: what the kernels start at: ``xavier`` or ``he``, evenly drawn.
         subsampling: the convolutions that have one weight a map.
         sees: convolutions whose maps see some of the input's maps only, with those of each.
@@ -131,9 +131,10 @@ def lenet(
         )
     stages: list[Stage] = []
     shape: tuple[int, ...] = INPUT_SHAPE
+    layer_norm = "layer" if norm == "layer" else "none"
     step = {"stride": 2} if pool == "stride" else {"pool_size": 2}
     for number, (features, side) in enumerate(zip(channels, kernels, strict=True), 1):
-        conv = Stage(f"conv{number}", "conv", features, activation, (side, side))
+        conv = Stage(f"conv{number}", "conv", features, activation, (side, side), norm=layer_norm)
         conv = replace(
             conv,
             padding="SAME" if number == 1 else "VALID",
@@ -155,7 +156,8 @@ def lenet(
     dense = LENET_STAGES[-1:] if head == "gap" else LENET_STAGES[2:]
     for stage in dense:
         last = stage == LENET_STAGES[-1]
-        stages.append(stage if last else replace(stage, activation=activation))
+        hidden = replace(stage, activation=activation, norm=layer_norm)
+        stages.append(stage if last else hidden)
     changes = [
         activation if activation != "sigmoid" else "",
         pool if pool != "avg" else "",

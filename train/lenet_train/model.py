@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from lenet_export.checkpoint import Float32, Stage
+from lenet_export.checkpoint import NORM_EPSILON, Float32, Stage
 from lenet_export.flax_network import ACTIVATIONS, POOLS
 from lenet_export.fold import fold_batch_norm
 from lenet_train.architectures import Architecture
@@ -38,8 +38,10 @@ class Network(nn.Module):
         for stage in self.architecture.stages:
             x = self.layer(stage, x)
             if self.architecture.norm == "batch" and stage.activation != "none":
-                name = f"{stage.name}_norm"
+                name = stage.norm_name
                 x = nn.BatchNorm(not train, momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
+            elif stage.norm == "layer":
+                x = nn.LayerNorm(NORM_EPSILON, name=stage.norm_name)(x)
             x = ACTIVATIONS[stage.activation](x)
             if stage.pool != "none":
                 window = (stage.pool_size, stage.pool_size)
@@ -133,9 +135,11 @@ def deployed(architecture: Architecture, variables: dict[str, Any]) -> dict[str,
         else:
             table = mask(architecture, stage, inputs)
             kernel = layer["kernel"] if table is None else layer["kernel"] * table
-        bias, norm = layer["bias"], f"{stage.name}_norm"
-        if norm in variables["params"]:
-            statistics = variables["params"][norm] | variables["batch_stats"][norm]
+        bias, norm = layer["bias"], variables["params"].get(stage.norm_name, {})
+        if stage.norm == "layer":
+            found |= {f"{stage.norm_name}/{name}": np.asarray(v) for name, v in norm.items()}
+        elif norm:
+            statistics = norm | variables["batch_stats"][stage.norm_name]
             kernel, bias = fold_batch_norm(kernel, bias, statistics, EPSILON)
         found |= {f"{stage.name}/kernel": np.array(kernel), f"{stage.name}/bias": bias}
         inputs = stage.features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -76,20 +77,22 @@ class Checkpoints:
         return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
 
     def save(self, progress: Progress) -> None:
-        """Keeps ``progress``; most of the writing goes on while the training does."""
+        """Keeps ``progress``; most of the writing goes on while the training does.
+
+        Raises:
+            UserError: it, or the one before it, cannot be written.
+        """
         run = {
             "settings": self._settings,
             "epochs": [dataclasses.asdict(epoch) for epoch in progress.epochs],
             "seconds": progress.seconds,
         }
-        self._manager.save(
-            progress.step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(jax.device_get(progress.state)),
-                run=ocp.args.JsonSave(run),
-            ),
-            force=True,
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(jax.device_get(progress.state)),
+            run=ocp.args.JsonSave(run),
         )
+        with self._writing():
+            self._manager.save(progress.step, args=items, force=True)
         self._saved = time.monotonic()
 
     def save_if_due(self, progress: Progress) -> None:
@@ -98,8 +101,26 @@ class Checkpoints:
             self.save(progress)
 
     def close(self) -> None:
-        """Waits until all is written."""
-        self._manager.close()
+        """Waits until all is written.
+
+        Raises:
+            UserError: it cannot be.
+        """
+        with self._writing():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        # The library that Orbax writes with tells a full disk, too, as a ValueError.
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            reason = str(error).splitlines()[0].rsplit(": ", 1)[-1]
+            raise UserError(
+                self._folder,
+                f"a checkpoint cannot be written: {reason}",
+                "check the space left; the same command goes on from the checkpoint before it",
+            ) from None
 
 
 def everywhere(progress: Progress) -> Progress:

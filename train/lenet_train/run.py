@@ -97,6 +97,7 @@ def run(
         report.check_tensorboard()
     stages = architecture.stages
     few = qat.with_bits(stages, bits)
+    checkpoint.check_chain(f"--bits {bits}", INPUT_SHAPE, few)
     images = data.load(dataset)
     judges = [_teacher(path, stages) for path in teachers]
     if judges:

@@ -33,6 +33,33 @@ static inline int8x16_t vldrbq_s8(const int8_t *from)
     return vector;
 }
 
+/* A bit for each lane. */
+typedef uint16_t mve_pred16_t;
+
+/* The first `count` lanes. */
+static inline mve_pred16_t vctp8q(uint32_t count)
+{
+    return (mve_pred16_t)(count < 16 ? (1u << count) - 1 : 0xFFFF);
+}
+
+static inline uint8x16_t vldrbq_z_u8(const uint8_t *from, mve_pred16_t lanes)
+{
+    uint8x16_t vector;
+    for (int k = 0; k < 16; k++) {
+        vector.lane[k] = (uint8_t)((lanes >> k & 1) != 0 ? from[k] : 0);
+    }
+    return vector;
+}
+
+static inline void vstrbq_p_u8(uint8_t *to, uint8x16_t vector, mve_pred16_t lanes)
+{
+    for (int k = 0; k < 16; k++) {
+        if ((lanes >> k & 1) != 0) {
+            to[k] = vector.lane[k];
+        }
+    }
+}
+
 static inline uint8x16_t vldrbq_gather_offset_u8(const uint8_t *from, uint8x16_t offsets)
 {
     uint8x16_t vector;
