@@ -2,10 +2,10 @@
 
 The tensors are ``<layer>/kernel`` and ``<layer>/bias``, float32, in Flax's layout: a convolution's
 kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``. A
-layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``. A
-layer whose weights were trained for fewer than 8 bits has ``<layer>/step`` too, float32
-``(features,)``: the value of integer weight 1 of each channel. Its kernel holds ``step * integer``,
-the integers are those of its :class:`Grid`, and the steps of the last layer are all equal.
+layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``. A layer whose weights were
+trained for fewer than 8 bits has ``<layer>/step`` too, float32 ``(features,)``: the value of
+integer weight 1 of each channel. Its kernel holds ``step * integer``, the integers are those of its
+:class:`Grid`, and the steps of the last layer are all equal.
 The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 
 ``format``
@@ -104,14 +104,14 @@ class Stage:
     bits: str = "8"
 
     @property
-    def norm_name(self) -> str:
-        """What Flax calls the norm, whose parameters are ``scale`` and ``bias``."""
-        return f"{self.name}_norm"
-
-    @property
     def grid(self) -> Grid | None:
         """The integers that its weights can be; ``None`` for 8 bits."""
         return GRIDS.get(self.bits)
+
+    @property
+    def norm_name(self) -> str:
+        """What Flax calls the norm, whose parameters are ``scale`` and ``bias``."""
+        return f"{self.name}_norm"
 
     def conv_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
@@ -350,10 +350,8 @@ def _stage(item: dict[str, Any]) -> Stage:
     if item.get("kernel") is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
-    texts = (
-        *(stage.name, stage.kind, stage.activation, stage.padding),
-        *(stage.pool, stage.norm, stage.bits),
-    )
+    names = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool)
+    texts = (*names, stage.norm, stage.bits)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{texts} are not all texts")
     _size((stage.features, stage.pool_size, stage.stride), 3)
@@ -408,6 +406,12 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 at,
                 f"stride {stage.stride} does not go with kernel size {stage.kernel}",
                 "supported: convolutions with a stride up to the kernel's smaller side",
+            )
+        if stage.norm != "none" and stage.grid:
+            raise UserError(
+                at,
+                f"weights of bits {stage.bits} with norm {stage.norm}, which wants one scale",
+                "supported: 8 bits, or no norm; batch normalization is folded",
             )
         shape = stage.output_shape(shape)
         if min(shape) < 1:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lenet_export.verify import Report
 
 
+MODELS = files("lenet_export") / "models"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
     options = _parse(arguments)
@@ -51,9 +54,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        type=Path,
+        default="mnist",
         metavar="FILE",
-        help="a model.safetensors of lenet-train (default: the bundled MNIST model)",
+        help="a model.safetensors of lenet-train, or a bundled model by its name: "
+        f"{', '.join(_bundled())} (default: mnist)",
     )
     parser.add_argument(
         "--dtype",
@@ -131,6 +135,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _bundled() -> list[str]:
+    """The names of the models in the package; a file of such a name is ``./name``."""
+    names = [file.name for file in MODELS.iterdir()]
+    suffix = ".safetensors"
+    return sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
+
+
 def _prefix(text: str) -> str:
     try:
         check_prefix(text)
@@ -153,12 +164,13 @@ def _export(options: argparse.Namespace) -> int:
     out: Path = options.out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
-    if options.model is None:
-        with as_file(files("lenet_export") / "models" / "mnist.safetensors") as path:
+    name = options.model
+    if name in _bundled():
+        with as_file(MODELS / f"{name}.safetensors") as path:
             model = checkpoint.load(path)
-        name = "the bundled MNIST model"
+        name = f"the bundled {name}"
     else:
-        model, name = checkpoint.load(options.model), str(options.model)
+        model = checkpoint.load(Path(name))
     plan = make_plan(model, options.dtype, options.max_error, name)
     if options.target == "npz":
         path = out / f"{options.prefix}.npz"

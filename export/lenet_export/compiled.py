@@ -191,7 +191,8 @@ class CompiledNetwork:
 
         Returns:
             By the layer's name, its values as float64 ``output_shape``; NaN where a strip had
-            moved on before it could be read (where its predecessor's border below makes more rows at once than it holds).
+            moved on before it could be read (where its predecessor's border below makes more
+            rows at once than it holds).
         """
         plan, workspace = self.plan, self.workspace
         seen = {layer.name: np.full(layer.output_shape, np.nan) for layer in plan.layers}

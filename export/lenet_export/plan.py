@@ -863,8 +863,8 @@ def _quantize(
 ) -> tuple[Array, Array, Integers]:
     """The integers of one layer; the channel is the first axis of ``weight``.
 
-    Its weights are floats, or, with the ``step`` of each channel, integers already.
-    Its input's ``codes`` have a scale and a zero point.
+    Its weights are floats, or, with the ``step`` of each channel, integers already. Its input's
+    ``codes`` have a scale and a zero point.
     """
     input_scale, input_zero = codes
     flat = weight.reshape(len(weight), -1).astype(np.float64)
@@ -882,8 +882,9 @@ def _quantize(
     else:
         origin = bias.astype(np.float64) * activation.steps + activation.offset
         index_scale = 1 / (activation.steps * input_scale)
-        at_codes = index_scale, input_zero
-        scale, gain, shift, rounded = _fixed_point(flat, step, origin, at_codes, at)
+        scale, gain, shift, rounded = _fixed_point(
+            flat, step, origin, (index_scale, input_zero), at
+        )
         product_max = int((rounded.acc_max * gain).max())
         requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
         output_scale = activation.scale
@@ -918,8 +919,8 @@ def _normed(
     scales = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
     if not flat.any():
         raise UserError(at, "has only zero weights", "train again")
-    integers_of = np.rint(flat / scales[:, None])
-    rounded = _bounded(integers_of, bias.astype(np.float64) / (scales * input_scale), input_zero)
+    whole = np.rint(flat / scales[:, None])
+    rounded = _bounded(whole, bias.astype(np.float64) / (scales * input_scale), input_zero)
     added = -rounded.acc_min.min()
     acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
     unit = float(scales[0] * input_scale)

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from lenet_export.plan import make_plan
 from .networks import CHAINS, named_model
 
 PROGRAM = [sys.executable, "-m", "lenet_export.cli"]
+MODELS = Path(cli.__file__).parent / "models"
 THREE = ["lenet.c", "lenet.h", "lenet.json"]
 
 
@@ -169,6 +171,18 @@ def test_it_verifies_on_the_images_and_labels_of_a_folder(tmp_path, model_file, 
     out = capsys.readouterr().out
     assert "of 30 test images" in out
     assert "accuracy" in out
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_a_bundled_model_is_given_by_its_name(path, tmp_path, capsys):
+    for model, out in [(path.stem, "name"), (str(path), "file")]:
+        assert cli.main(["--model", model, "--no-verify", "--out", str(tmp_path / out)]) == 0
+    assert (tmp_path / "name/lenet.c").read_bytes() == (tmp_path / "file/lenet.c").read_bytes()
+    assert f"the bundled {path.stem}, int8" in capsys.readouterr().out
+    assert path.with_suffix(".md").exists()
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert path.stem in capsys.readouterr().out
 
 
 def test_a_missing_model_is_told(tmp_path, capsys):

@@ -14,7 +14,8 @@ from lenet_export.checkpoint import Model, check_chain
 from lenet_export.flax_network import activation_ranges, run_floats
 from lenet_train import architectures, loop, summary
 from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
-from lenet_train.model import Network, deployed
+from lenet_train.conv import Conv
+from lenet_train.model import Network, deployed, settled
 from lenet_train.recipes import BEST, TEXTBOOK
 
 MODERN = lenet("relu", "max", "batch", "he")
@@ -173,3 +174,20 @@ def test_a_range_is_that_in_front_of_the_pool():
     model = Model(INPUT_SHAPE, architecture.stages, params)
     pooled = run_floats(model, images)["conv1"]
     assert activation_ranges(model, images)["conv1"] > 1.2 * np.percentile(pooled, 99.99)
+
+
+def test_settled_statistics_are_those_of_the_images():
+    network = Network(architectures.lenet(norm="batch"))
+    x = jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
+    variables = network.init(jax.random.key(0), x)
+    found = settled(network, variables, x)
+    conv = Conv(6, (5, 5), padding="SAME")
+    before = conv.apply({"params": variables["params"]["conv1"]}, x)
+    statistics = found["batch_stats"]["conv1_norm"]
+    np.testing.assert_allclose(statistics["mean"], before.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(statistics["var"], before.var((0, 1, 2)), rtol=1e-2, atol=1e-4)
+    # So the network measured is the one that saw a batch of these images while it learned.
+    learning, _ = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(network.apply(found, x), learning, atol=1e-3)
+    plain = {"params": variables["params"]}
+    assert settled(Network(architectures.lenet()), plain, x) is plain

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenet_export.errors import UserError
-from lenet_train import cli
-from lenet_train.recipes import BEST, RECIPES, TEXTBOOK, Augmentation
+from lenet_train import architectures, cli
+from lenet_train.recipes import BEST, RECIPES, TEXTBOOK, Augmentation, Distillation, FewBits
+
+GROUPS = {"augmentation": Augmentation, "distillation": Distillation, "few_bits": FewBits}
 
 MISTAKES = {
     "lr": "is not FIELD=VALUE",
@@ -40,7 +42,8 @@ def test_a_mistake_is_told_with_the_fields_and_their_types(setting):
     assert caught.value.what == MISTAKES[setting]
     lines = caught.value.remedy.splitlines()
     fields = {f.name for f in dataclasses.fields(BEST)} - {"name"}
-    fields |= {f"augmentation.{f.name}" for f in dataclasses.fields(Augmentation)}
+    for group, kind in GROUPS.items():
+        fields |= {f"{group}.{f.name}" for f in dataclasses.fields(kind)}
     assert {line.split(":")[0].strip() for line in lines[1:]} == fields
     assert "    lr: a number from 0 to 100" in lines
     assert "    epochs: a whole number from 1 to 100,000" in lines
@@ -84,7 +87,8 @@ def test_the_title_tells_what_was_set(recipe):
 def test_other_settings_have_another_run_folder():
     def folder(*arguments):
         args = cli._parser().parse_args(arguments)
-        return str(cli._folder(args, RECIPES[args.recipe].changed(args.set)))
+        recipe = RECIPES[args.recipe].changed(args.set)
+        return str(cli._folder(args, architectures.lenet(), recipe))
 
     assert folder() == "runs/digits-lenet-best"
     changed = folder("--set", "augmentation.shift=1", "--epochs", "3", "--seed", "4")

@@ -11,17 +11,31 @@ import numpy as np
 import pytest
 
 from lenet_train import loop
-from lenet_train.architectures import MLP, MLP_STAGES
+from lenet_train.architectures import LENET_STAGES, MLP, MLP_STAGES, lenet
 from lenet_train.augment import augment
 from lenet_train.data import Examples
 from lenet_train.model import Network
-from lenet_train.recipes import BEST, RECIPES, TEXTBOOK, Augmentation, Recipe
+from lenet_train.recipes import BEST, CURED, RECIPES, TEXTBOOK, Augmentation, Recipe
 
 STILL = Augmentation(0, 0, 0, 0)
 
 
 def test_the_textbook_recipe_is_the_textbook_s():
     assert Recipe("textbook", epochs=10, batch=128, optimizer="sgd", lr=0.1) == TEXTBOOK
+
+
+def test_the_cured_start_takes_the_plateau_s_two_causes_away():
+    ordinary, cured = (
+        loop.start(Network(lenet()), LENET_STAGES, recipe, jax.random.key(0))["params"]
+        for recipe in (TEXTBOOK, CURED)
+    )
+    for name in ("conv1", "conv2", "fc1", "fc2"):
+        np.testing.assert_allclose(cured[name]["kernel"], 4 * ordinary[name]["kernel"], rtol=1e-6)
+    for name in ("conv2", "fc1", "fc2"):  # an input of 1/2 everywhere is no offset
+        kernel = cured[name]["kernel"].reshape(-1, cured[name]["bias"].size)
+        np.testing.assert_allclose(0.5 * kernel.sum(0) + cured[name]["bias"], 0, atol=1e-4)
+    jax.tree.map(np.testing.assert_array_equal, cured["fc3"], ordinary["fc3"])
+    assert not cured["conv1"]["bias"].any()
 
 
 @pytest.mark.parametrize("images, batch", [(55_000, 128), (1222, 30), (85, 2), (1, 1)])
@@ -147,8 +161,9 @@ def test_no_amount_of_change_leaves_the_images_alone():
         Augmentation(0, 0.1, 0, 0),
         Augmentation(0, 0, 0.1, 0),
         Augmentation(0, 0, 0, 2),
+        Augmentation(0, 0, 0, 0, 1),
     ],
-    ids=["rotation", "scale", "shear", "shift"],
+    ids=["rotation", "scale", "shear", "shift", "elastic"],
 )
 def test_each_change_moves_ink_a_little_and_each_image_its_own_way(most):
     x = jnp.zeros((4, 28, 28, 1)).at[:, 8:20, 8:20].set(1)

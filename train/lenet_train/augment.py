@@ -1,4 +1,8 @@
-"""Random affine changes of training images, inside the compiled training loop."""
+"""Random changes of training images, affine and elastic, inside the compiled training loop.
+
+The elastic ones are those of Simard, Steinkraus, Platt, "Best Practices for Convolutional Neural
+Networks Applied to Visual Document Analysis", ICDAR 2003, on a coarse grid.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from jax.scipy.ndimage import map_coordinates
 
 from lenet_train.recipes import Augmentation
 
+ELASTIC_GRID = 6  # nodes a side whose displacements are drawn; between them it is smooth
+
 
 def augment(key: jax.Array, images: jax.Array, most: Augmentation) -> jax.Array:
-    """Rotates, scales, shears and shifts each image about its centre, by its own random amounts.
+    """Rotates, scales, shears, shifts and bends each image, by its own random amounts.
 
     Args:
         key: of the random numbers.
@@ -29,14 +35,29 @@ def augment(key: jax.Array, images: jax.Array, most: Augmentation) -> jax.Array:
     centre = jnp.array([(rows - 1) / 2, (columns - 1) / 2])[:, None, None]
     grid = jnp.indices((rows, columns)) - centre
 
-    def one(image: jax.Array, amount: jax.Array) -> jax.Array:
+    bends = jnp.zeros((count, 2, 1, 1))
+    if most.elastic:
+        shape = (count, 2, ELASTIC_GRID, ELASTIC_GRID)
+        nodes = jax.random.normal(jax.random.fold_in(key, 1), shape)
+        down, along = (_smoothing(side) for side in (rows, columns))
+        bends = most.elastic * jnp.einsum("rg,nkgh,ch->nkrc", down, nodes, along)
+
+    def one(image: jax.Array, amount: jax.Array, bend: jax.Array) -> jax.Array:
         angle, tall, wide, lean, down, right = amount
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         rotate = jnp.array([[cos, -sin], [sin, cos]])
         stretch = jnp.array([[1 + tall, 0], [lean, 1 + wide]])
         shift = jnp.stack([down, right])[:, None, None]
         # Where in the old image each pixel of the new one comes from.
-        source = jnp.tensordot(rotate @ stretch, grid, 1) + centre + shift
+        source = jnp.tensordot(rotate @ stretch, grid, 1) + centre + shift + bend
         return map_coordinates(image, list(source), order=1, mode="constant")
 
-    return jax.vmap(one)(images[..., 0], amounts * limits)[..., None]
+    return jax.vmap(one)(images[..., 0], amounts * limits, bends)[..., None]
+
+
+def _smoothing(side: int) -> jax.Array:
+    """What each node of the grid weighs at each pixel of a side: ``(side, nodes)``, sums of 1."""
+    nodes, pixels = jnp.linspace(0, 1, ELASTIC_GRID), jnp.linspace(0, 1, side)
+    distance = (pixels[:, None] - nodes) * (ELASTIC_GRID - 1)
+    weights: jax.Array = jax.nn.softmax(-0.5 * (distance / 0.6) ** 2, axis=1)
+    return weights

@@ -111,6 +111,21 @@ def _parser() -> argparse.ArgumentParser:
         help="passes over the training images: short for --set epochs=N",
     )
     parser.add_argument(
+        "--bits",
+        default="8",
+        metavar="B",
+        help="bits of a weight: 8, rounded when exported (default), or trained for 4, 2, 1 or "
+        "ternary; or by layer, fc1=2,conv=4",
+    )
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="model.safetensors of networks to learn from, beside the labels",
+    )
+    parser.add_argument(
         "--seed",
         type=_seed,
         default=0,
@@ -165,7 +180,10 @@ def _folder(args: argparse.Namespace, architecture: Architecture, recipe: Recipe
     """The run folder of these settings, so that other settings get another one."""
     names = architecture.title.split(), recipe.title.split()
     parts = [Path(args.dataset).resolve().name, *names[0], *names[1]]
-    return Path("runs") / "-".join([*parts, *([f"seed{args.seed}"] if args.seed else [])])
+    parts += [] if args.bits == "8" else [f"bits={args.bits}"]
+    parts += ["taught"] if args.teacher else []
+    parts += [f"seed{args.seed}"] if args.seed else []
+    return Path("runs") / "-".join(parts)
 
 
 def _summarize(architecture: Architecture, out: Path) -> None:
@@ -187,7 +205,7 @@ def _run(args: argparse.Namespace, architecture: Architecture, recipe: Recipe, o
         devices.join_cluster()
     run.run(
         architecture, recipe, args.seed, args.dataset, out,
-        anew=args.anew, tensorboard=args.tensorboard,
+        bits=args.bits, teachers=args.teacher, anew=args.anew, tensorboard=args.tensorboard,
     )  # fmt: skip
 
 

@@ -12,6 +12,14 @@ import jax.numpy as jnp
 
 from lenet_export.checkpoint import PADDINGS, Stage
 
+#: Columns of the matrix product that are fast.
+COLUMNS = 96
+
+
+def fast_tile(features: int) -> int:
+    """The side of a tile that makes the product of ``features`` channels fast."""
+    return max(1, math.isqrt(COLUMNS // features))
+
 
 class Conv(nn.Module):
     """A drop-in for ``nn.Conv``: same parameters, same mathematics.

@@ -38,10 +38,13 @@ UInt8 = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Examples:
-    """Images uint8 ``(n, 28, 28)``, 0 background, 255 ink, and labels uint8 ``(n,)``, 0 to 9."""
+    """Images uint8 ``(n, 28, 28)``, 0 background, 255 ink, and labels uint8 ``(n,)``, 0 to 9.
+
+    Where a teacher has judged them, labels are probabilities, float32 ``(n, 10)``.
+    """
 
     images: UInt8
-    labels: UInt8
+    labels: npt.NDArray[Any]
 
     def __getitem__(self, at: Any) -> Examples:
         """The images and labels at the places ``at``."""

@@ -103,6 +103,7 @@ class Training:
         seed: of all random numbers.
         training: what to learn from.
         validation: what each epoch is measured on.
+        params: what to begin with; ``None``: what the network begins with.
     """
 
     network: nn.Module
@@ -111,6 +112,7 @@ class Training:
     seed: int
     training: Examples
     validation: Examples
+    params: Params | None = None
 
     @property
     def batch(self) -> int:
@@ -129,6 +131,8 @@ class Training:
     def _begin(self) -> State:
         start_key, _ = jax.random.split(jax.random.key(self.seed))
         variables = start(self.network, self.stages, self.recipe, start_key)
+        if self.params is not None:
+            variables = {**variables, "params": self.params}
         return State(
             variables=variables,
             mean=variables,
@@ -199,9 +203,15 @@ def start(
 ) -> Variables:
     """The variables before the first step."""
     variables: Variables = network.init(key, jnp.zeros((1, *INPUT_SHAPE)))
+    before = ""
     for stage in stages:
+        layer = variables["params"][stage.name]
         if stage.activation == "sigmoid":
-            variables["params"][stage.name]["kernel"] *= recipe.sigmoid_gain
+            layer["kernel"] *= recipe.sigmoid_gain
+            if before == "sigmoid":
+                inputs = tuple(range(layer["kernel"].ndim - 1))
+                layer["bias"] -= recipe.sigmoid_mean * layer["kernel"].sum(inputs)
+        before = stage.activation
     return variables
 
 
@@ -246,8 +256,7 @@ def train_step(
 
     def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, Variables]]:
         z, changed = network.apply({"params": params, **others}, x, mutable=list(others), **mode)
-        loss = optax.softmax_cross_entropy_with_integer_labels(z, labels).mean()
-        return loss, ((z.argmax(axis=1) == labels).sum(), changed)
+        return cross_entropy(z, labels).mean(), (is_right(z, labels).sum(), changed)
 
     (loss, (right, changed)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
     updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
@@ -284,6 +293,18 @@ def _run_steps(
         loss=jnp.where(fresh, 0, state.loss), right=jnp.where(fresh, 0, state.right)
     )
     return jax.lax.fori_loop(first, last, one, state)
+
+
+def cross_entropy(z: jax.Array, labels: jax.Array) -> jax.Array:
+    """Of logits ``(n, classes)`` and labels, or probabilities ``(n, classes)``: ``(n,)``."""
+    if labels.ndim == 2:
+        return optax.softmax_cross_entropy(z, labels)
+    return optax.softmax_cross_entropy_with_integer_labels(z, labels)
+
+
+def is_right(z: jax.Array, labels: jax.Array) -> jax.Array:
+    """Whether the largest logit is the label's, or that of the largest probability: ``(n,)``."""
+    return z.argmax(axis=1) == (labels.argmax(axis=1) if labels.ndim == 2 else labels)
 
 
 def to_input(images: jax.Array) -> jax.Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -13,13 +12,15 @@ from lenet_export.checkpoint import NORM_EPSILON, Float32, Stage
 from lenet_export.flax_network import ACTIVATIONS, POOLS
 from lenet_export.fold import fold_batch_norm
 from lenet_train.architectures import Architecture
-from lenet_train.conv import Conv
+from lenet_train.conv import Conv, fast_tile
+
+#: Flax's collections: ``params``, and with batch normalization ``batch_stats``.
+Variables = dict[str, Any]
 
 INITS = {"xavier": nn.initializers.xavier_uniform(), "he": nn.initializers.he_uniform()}
 
-#: Columns of the convolution's matrix product that are fast: see :class:`Conv`.
-COLUMNS = 96
 EPSILON = 1e-5
+MOMENTUM = 0.9
 
 
 class Network(nn.Module):
@@ -37,8 +38,8 @@ class Network(nn.Module):
         for stage in self.architecture.stages:
             x = self.layer(stage, x)
             if self.architecture.norm == "batch" and stage.activation != "none":
-                norm = nn.BatchNorm(not train, momentum=0.9, epsilon=EPSILON, name=stage.norm_name)
-                x = norm(x)
+                name = stage.norm_name
+                x = nn.BatchNorm(not train, momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
             elif stage.norm == "layer":
                 x = nn.LayerNorm(NORM_EPSILON, name=stage.norm_name)(x)
             x = ACTIVATIONS[stage.activation](x)
@@ -60,11 +61,33 @@ class Network(nn.Module):
             stage.kernel,
             padding=stage.padding,
             strides=stage.stride,
-            tile=max(1, math.isqrt(COLUMNS // stage.features)),
+            tile=fast_tile(stage.features),
             mask=mask(self.architecture, stage, x.shape[-1]),
             kernel_init=init,
             name=stage.name,
         )(x)
+
+
+def settled(network: nn.Module, variables: Variables, x: jax.Array) -> Variables:
+    """The variables with the statistics of the images ``x`` in place of those of training.
+
+    Training's are those of augmented images, and lag behind the parameters, which are a running
+    mean besides. Source: Wu, Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.
+
+    Args:
+        network: of the variables.
+        variables: what was trained; without batch normalization it comes back as it is.
+        x: float32 ``(images, 28, 28, 1)``.
+    """
+    if "batch_stats" not in variables:
+        return variables
+    old = variables["batch_stats"]
+    _, moved = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    # How far the images moved the statistics tells their own.
+    own = jax.tree.map(
+        lambda old, new: old + (new - old) / (1 - MOMENTUM), old, moved["batch_stats"]
+    )
+    return {**variables, "batch_stats": own}
 
 
 class Subsample(nn.Module):

@@ -6,23 +6,27 @@ import contextlib
 import dataclasses
 import fcntl
 import gzip
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from lenet_export import __version__, checkpoint, files, idx
+from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import activation_ranges
-from lenet_train import data, devices, figures, loop, report
-from lenet_train.architectures import Architecture
+from lenet_train import data, devices, distill, figures, loop, qat, report
+from lenet_train.architectures import INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
-from lenet_train.model import Network, deployed
-from lenet_train.recipes import Recipe
+from lenet_train.model import Network, deployed, settled
+from lenet_train.recipes import Distillation, Recipe
 from lenet_train.resume import Checkpoints, Settings, everywhere, refuse_other
 from lenet_train.summary import parameters
 
@@ -33,21 +37,46 @@ TEST_LABELS = f"{data.LABELS.format('t10k')}.gz"
 #: What a finished run leaves, in the order of the screen.
 FILES = (MODEL, report.METRICS, *figures.NAMES, TEST_IMAGES, TEST_LABELS)
 
+#: The folder of the float network, where weights of few bits are trained from it.
+FLOAT = "float"
+
 #: Only while the run is not over.
 CHECKPOINTS = "checkpoints"
 
-# Enough for the 99.99th percentile of a layer's activations.
-RANGE_IMAGES = 4000
+# Training images: enough for the 99.99th percentile of a layer's activations, and for the
+# statistics of batch normalization.
+SAMPLE = 4000
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training: of the float network, or of few bits afterwards.
+
+    Attributes:
+        title: in one line.
+        settings: all that its model depends on, JSON values.
+        out: its folder.
+        training: makes what is trained.
+        deployed: makes, of its network's variables, the model that is exported, unmeasured.
+    """
+
+    title: str
+    settings: Settings
+    out: Path
+    training: Callable[[], loop.Training]
+    deployed: Callable[[loop.Variables], Model]
 
 
 def run(
     architecture: Architecture, recipe: Recipe, seed: int, dataset: str, out: Path,
-    *, anew: bool = False, tensorboard: bool = False,
+    *, bits: str = "8", teachers: Sequence[Path] = (),
+    anew: bool = False, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     """Trains a network, or goes on with it, until the folder ``out`` holds :data:`FILES`.
 
     The model comes last: where it is, the run is whole. One that is there already, of the same
-    settings, is left as it is.
+    settings, is left as it is. For weights of few bits the float network comes first, as a run of
+    its own in the folder ``float`` inside ``out``.
 
     Args:
         architecture: the network.
@@ -55,6 +84,8 @@ def run(
         seed: of all random numbers.
         dataset: a name or a folder, as :func:`lenet_train.data.load` takes it.
         out: the run's folder.
+        bits: of the weights, as :func:`lenet_train.qat.with_bits` takes it.
+        teachers: files of models to learn from.
         anew: removes what an earlier run left there, and begins at the beginning.
         tensorboard: writes a log for TensorBoard, too.
 
@@ -62,10 +93,15 @@ def run(
         UserError: something of what was given cannot be used; nothing is written.
         Interrupted: by a signal, with a checkpoint.
     """
-    began = time.perf_counter()
     if tensorboard:
         report.check_tensorboard()
+    stages = architecture.stages
+    few = qat.with_bits(stages, bits)
+    checkpoint.check_chain(f"--bits {bits}", INPUT_SHAPE, few)
     images = data.load(dataset)
+    judges = [_teacher(path, stages) for path in teachers]
+    if judges:
+        recipe = dataclasses.replace(recipe, distillation=recipe.distillation or Distillation())
     settings = {
         "arch": architecture.title,
         "recipe": dataclasses.asdict(recipe),
@@ -74,30 +110,95 @@ def run(
         "dataset_sha256": images.sha256,
         "tool": f"lenet-train {__version__}",
     }
+    if teachers:
+        settings["teachers"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
     title = f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
+    is_few = any(stage.grid for stage in few)
+
+    def floats() -> loop.Training:
+        return _taught(judges, loop.Training(
+            Network(architecture), stages, recipe, seed, images.training, images.validation
+        ))  # fmt: skip
+
+    def folded(variables: loop.Variables) -> Model:
+        params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
+        model = Model(INPUT_SHAPE, stages, params, info=info)
+        ranges = activation_ranges(model, images.training.images[:SAMPLE, ..., None])
+        return dataclasses.replace(model, activation_ranges=ranges)
+
+    where = out / FLOAT if is_few else out
+    _run_phase(Phase(title, settings, where, floats, folded), images, anew, tensorboard)
+    if not is_few:
+        return
+    start = checkpoint.load(where / MODEL)
+
+    def of_few_bits() -> loop.Training:
+        return _taught(judges or [start], loop.Training(
+            qat.FewBits(few, tuple(start.activation_ranges[stage.name] for stage in few[:-1])),
+            few, recipe.for_few_bits(), seed, images.training, images.validation,
+            qat.begin(few, start.params),
+        ))  # fmt: skip
+
+    def on_grid(variables: loop.Variables) -> Model:
+        params = qat.finish(few, variables["params"])
+        return dataclasses.replace(start, stages=few, params=params)
+
+    title, settings = f"{title}, bits {bits}", settings | {"bits": bits}
+    _run_phase(Phase(title, settings, out, of_few_bits, on_grid), images, anew, tensorboard)
+
+
+def _teacher(path: Path, stages: tuple[Stage, ...]) -> Model:
+    """The model in a file, if it can teach a network of these stages.
+
+    Raises:
+        UserError: it cannot be read, or is of other images or classes.
+    """
+    model = checkpoint.load(path)
+    here = (*INPUT_SHAPE, stages[-1].features)
+    there = (*model.input_shape, model.stages[-1].features)
+    if here != there:
+        raise UserError(
+            f"--teacher {path}",
+            f"takes {there[:3]} and gives {there[3]} classes, expected {here[:3]} and {here[3]}",
+            "give a model that was trained on such images",
+        )
+    return model
+
+
+def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training:
+    """The training by what the teachers say; as it is without teachers."""
+    recipe = training.recipe
+    if not teachers:
+        return training
+    assert recipe.distillation
+    labelled = distill.refined(
+        teachers, training.training, recipe.distillation, recipe.augmentation, training.seed
+    )
+    return dataclasses.replace(training, training=labelled)
+
+
+def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool) -> None:
+    """Trains until the phase's folder holds :data:`FILES`, and tells what it is."""
+    began = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        model = devices.first_does(lambda: _open(stack, out, settings, anew))
-        first_line = f"{title}: trained before; --anew trains it again"
+        model = devices.first_does(lambda: _open(stack, phase.out, phase.settings, anew))
+        first_line = f"{phase.title}: trained before; --anew trains it again"
         if not devices.largest(model is not None):
-            network, stages = Network(architecture), architecture.stages
-            training = loop.Training(
-                network, stages, recipe, seed, images.training, images.validation
-            )
-            progress = _train(training, settings, out, tensorboard)
+            training = phase.training()
+            progress = _train(training, phase.settings, phase.out, tensorboard)
             if devices.is_first():
-                model = _finish(training, architecture, progress, images, settings, title, out)
-            first_line = f"{title}: {recipe.epochs} epochs, {time.perf_counter() - began:.0f} s"
+                model = _finish(phase, training, progress, images)
+            epochs = training.recipe.epochs
+            first_line = f"{phase.title}: {epochs} epochs, {time.perf_counter() - began:.0f} s"
     if model:
         accuracy, count = model.info["test_accuracy"], model.info["test_images"]
         print(first_line)
         print(f"test accuracy: {accuracy:.2%} ({round(accuracy * count):,} of {count:,} images)")
-        print(f"files: {out}/ {' '.join(FILES)}")
-        print(f"next: lenet-export --target c --model {out / MODEL}")
+        print(f"files: {phase.out}/ {' '.join(FILES)}")
+        print(f"next: lenet-export --target c --model {phase.out / MODEL}")
 
 
-def _open(
-    stack: contextlib.ExitStack, out: Path, settings: Settings, anew: bool
-) -> checkpoint.Model | None:
+def _open(stack: contextlib.ExitStack, out: Path, settings: Settings, anew: bool) -> Model | None:
     """Makes the folder ready, and keeps other runs out; the model if this run is over already."""
     make_folder(out, FILES)
     stack.enter_context(_locked(out))
@@ -153,33 +254,31 @@ def _train(
 
 
 def _finish(
-    training: loop.Training, architecture: Architecture, progress: loop.Progress,
-    images: data.Dataset, settings: Settings, title: str, out: Path,
-) -> checkpoint.Model:  # fmt: skip
+    phase: Phase, training: loop.Training, progress: loop.Progress, images: data.Dataset
+) -> Model:
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
-    network = training.network
-    variables = jax.device_get(progress.state.mean)
+    network, out = training.network, phase.out
+    sample = loop.to_input(jnp.asarray(images.training.images[:SAMPLE]))
+    variables = jax.device_get(settled(network, progress.state.mean, sample))
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
+    valid = validation_logits.argmax(axis=1) == images.validation.labels
     right = test_logits.argmax(axis=1) == images.test.labels
-    model = checkpoint.Model(
-        input_shape=(data.SIDE, data.SIDE, 1),
-        stages=training.stages,
-        params=deployed(architecture, variables),
+    model = phase.deployed(variables)
+    model = dataclasses.replace(
+        model,
         gap_table=checkpoint.GapTable.measure(validation_logits, images.validation.labels),
-        info=settings
+        info=model.info
+        | phase.settings
         | {
             "images": data.CONVENTIONS.get(images.name, ""),
             "test_accuracy": float(right.mean()),
             "test_images": len(right),
-            "validation_accuracy": progress.epochs[-1].validation_accuracy,
+            "validation_accuracy": float(valid.mean()),
             "validation_images": len(images.validation.labels),
-            "parameters": parameters(architecture),
         },
     )
-    ranges = activation_ranges(model, images.training.images[:RANGE_IMAGES, ..., None])
-    model = dataclasses.replace(model, activation_ranges=ranges)
-    pictures = figures.of_run(model, progress.epochs, images.test, test_logits, title)
+    pictures = figures.of_run(model, progress.epochs, images.test, test_logits, phase.title)
     files.write(
         {out / name: picture for name, picture in pictures.items()}
         | {

@@ -1,0 +1,77 @@
+"""Learning from teachers: what larger networks say of an image, beside its label.
+
+Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015. A wide teacher
+takes three times as long for an image as the student's whole step, so that it is not asked at each
+step. It looks once at a few augmented copies of each training image, and what it says of them on
+average is the image's label from then on (Bagherinezhad, Horton, Rastegari, Farhadi, "Label
+Refinery: Improving ImageNet Classification through Label Progression", 2018).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lenet_export.checkpoint import Float32, Model
+from lenet_export.flax_network import run_floats
+from lenet_train.augment import augment
+from lenet_train.data import Examples, UInt8
+from lenet_train.loop import EVALUATION_BATCH, to_input
+from lenet_train.recipes import Augmentation, Distillation
+
+
+def refined(
+    teachers: Sequence[Model],
+    training: Examples,
+    how: Distillation,
+    augmentation: Augmentation | None,
+    seed: int,
+) -> Examples:
+    """The training images with probabilities for labels, float32 ``(images, classes)``.
+
+    Args:
+        teachers: who count alike.
+        training: the images and their labels.
+        how: to mix labels and teachers, and how many copies to show them.
+        augmentation: of each copy; ``None`` leaves the images alone.
+        seed: of the augmentation.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    said = [
+        probabilities(teacher, copy, how.temperature)
+        for number in range(how.copies)
+        for copy in [_copy(jax.random.fold_in(key, number), training.images, augmentation)]
+        for teacher in teachers
+    ]
+    soft = np.mean(said, axis=0)
+    hard = np.eye(soft.shape[1], dtype=np.float32)[training.labels]
+    return Examples(training.images, how.weight * soft + (1 - how.weight) * hard)
+
+
+def probabilities(model: Model, images: UInt8, temperature: float) -> Float32:
+    """What ``model`` says of images uint8 ``(n, 28, 28)``, float32 ``(n, classes)``."""
+    logits = run_floats(model, images[..., None])[model.stages[-1].name]
+    return np.asarray(jax.nn.softmax(jnp.asarray(logits) / temperature))
+
+
+def _copy(key: jax.Array, images: UInt8, augmentation: Augmentation | None) -> UInt8:
+    """The images, each changed by its own random amounts, in bytes as a camera would give them."""
+    if augmentation is None:
+        return images
+    starts = range(0, len(images), EVALUATION_BATCH)
+    return np.concatenate(
+        [
+            _changed(jax.random.fold_in(key, at), images[at : at + EVALUATION_BATCH], augmentation)
+            for at in starts
+        ]
+    )
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _changed(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
+    x = augment(key, to_input(images), augmentation)
+    return jnp.round(x[..., 0] * 255).astype(jnp.uint8)

@@ -1,0 +1,183 @@
+"""Quantization-aware training: a network that already computes with the weights and codes of the C.
+
+Weights of few bits have a learned step for each channel, and round with a gradient that passes
+straight through: Esser, McKinstry, Bablani, Appuswamy, Modha, "Learned Step Size Quantization",
+ICLR 2020. Activations are the codes that the exporter makes of them, 0 to 255.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lenet_export import plan
+from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
+from lenet_export.errors import UserError
+from lenet_export.flax_network import ACTIVATIONS
+from lenet_train.conv import fast_tile, tiled_conv
+
+Params = dict[str, Any]
+
+
+def nearest(grid: Grid, x: jax.Array) -> jax.Array:
+    """The integers of the grid that are nearest to ``x``."""
+    x = jnp.clip(x, -grid.peak, grid.peak)
+    return jnp.round((x + grid.peak) / grid.spacing) * grid.spacing - grid.peak
+
+
+def passed_through(x: jax.Array, rounded: jax.Array) -> jax.Array:
+    """``rounded``, with the gradient of ``x``."""
+    return x + jax.lax.stop_gradient(rounded - x)
+
+
+def with_bits(stages: tuple[Stage, ...], text: str) -> tuple[Stage, ...]:
+    """The stages with the bits that ``text`` says: ``2``, or by layer ``fc1=2,conv=8``.
+
+    What stands before ``=`` is a layer's name or a kind, ``conv`` or ``dense``. A name goes before
+    a kind, a kind before bits alone, and what none of them says is 8.
+
+    Raises:
+        UserError: there is no such layer, kind or number of bits, or one is given twice.
+    """
+    chosen: dict[str, str] = {}
+    places = [*(stage.name for stage in stages), *KINDS]
+    for part in text.split(","):
+        place, equals, bits = part.rpartition("=")
+        if bits not in BITS or (equals and place not in places) or place in chosen:
+            raise UserError(
+                f"--bits {text}",
+                f"{part!r} is given twice" if place in chosen else f"{part!r} is not known",
+                f"give {', '.join(BITS)}, or PLACE=BITS with a place of {', '.join(places)}",
+            )
+        chosen[place] = bits
+    return tuple(
+        replace(
+            stage,
+            bits=chosen.get(stage.name, chosen.get(stage.kind, chosen.get("", "8"))),
+        )
+        for stage in stages
+    )
+
+
+class FewBits(nn.Module):
+    """A chain of stages that computes as its export will.
+
+    Its input is that of the float network, and so are its kernels and biases, which stay float
+    while they learn; a layer of few bits has ``log_step`` besides, the logarithm of its channels'
+    steps. The last layer has one step for all its channels.
+
+    Attributes:
+        stages: the chain, with the bits of each layer.
+        ranges: the largest activation of each hidden layer, in order: code 255.
+    """
+
+    stages: tuple[Stage, ...]
+    ranges: tuple[float, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The logits float32 ``(images, classes)`` of the images ``x``."""
+        for stage, largest in zip(self.stages, (*self.ranges, None), strict=True):
+            if stage.kind == "dense":
+                x = x.reshape(len(x), -1)
+            x = Layer(stage, name=stage.name)(x)
+            if largest is None:
+                return x
+            x = ACTIVATIONS[stage.activation](x)
+            codes = plan.ACTIVATIONS[stage.activation](largest, stage.name)
+            if stage.pool == "max":  # before the rounding, which changes no order
+                x = _windows(x, stage.pool_size).max((2, 4))
+            x = _as_codes(codes, x)
+            if stage.pool == "avg":
+                x = _as_codes(codes, _windows(x, stage.pool_size).mean((2, 4)))
+        raise AssertionError("a chain has a last layer")
+
+
+class Layer(nn.Module):
+    """A convolution or dense layer with weights of few bits.
+
+    Attributes:
+        stage: what it is.
+    """
+
+    stage: Stage
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """What is in front of the activation."""
+        stage = self.stage
+        shape = stage.kernel_shape(x.shape[1:])
+        kernel = self.param("kernel", nn.initializers.zeros, shape)
+        bias = self.param("bias", nn.initializers.zeros, (stage.features,))
+        if stage.grid:
+            steps = 1 if stage.activation == "none" else stage.features
+            log_step = self.param("log_step", nn.initializers.zeros, (steps,))
+            kernel = on_grid(stage.grid, kernel, jnp.exp(log_step))
+        if stage.kernel is None:
+            return x @ kernel + bias
+        tile = fast_tile(stage.features)
+        return tiled_conv(x, kernel, stage.padding, tile, stage.stride) + bias
+
+
+def on_grid(grid: Grid, kernel: jax.Array, step: jax.Array) -> jax.Array:
+    """The kernel on its grid; the gradient is 1 between the grid's ends and 0 beyond."""
+    x = kernel / step
+    inside = jnp.clip(x, -grid.peak, grid.peak)
+    return step * passed_through(inside, nearest(grid, x))
+
+
+def _windows(x: jax.Array, size: int) -> jax.Array:
+    """Pool windows ``(images, rows, size, columns, size, channels)``; partial ones go."""
+    images, rows, columns, channels = x.shape
+    x = x[:, : rows // size * size, : columns // size * size]
+    return x.reshape(images, rows // size, size, columns // size, size, channels)
+
+
+def _as_codes(codes: plan.Activation, x: jax.Array) -> jax.Array:
+    """Activations as codes 0 to 255 give them back, half rounded up."""
+    low, high = -codes.zero_point * codes.scale, (plan.CODE_MAX - codes.zero_point) * codes.scale
+    x = jnp.clip(x, low, high)
+    return passed_through(x, jnp.floor(x / codes.scale + 0.5) * codes.scale)
+
+
+def begin(stages: tuple[Stage, ...], params: Mapping[str, Float32]) -> Params:
+    """The parameters of :class:`FewBits` that are nearest to those of a model of floats.
+
+    The first step of a channel is LSQ's, 2 * mean|w| / sqrt(peak), for integers one apart.
+
+    Args:
+        stages: the chain, with the bits of each layer.
+        params: as the checkpoint names them.
+    """
+    start = {}
+    for stage in stages:
+        kernel, bias = params[f"{stage.name}/kernel"], params[f"{stage.name}/bias"]
+        start[stage.name] = {"kernel": kernel, "bias": bias}
+        if stage.grid:
+            last = stage.activation == "none"
+            size = np.abs(kernel).mean(None if last else tuple(range(kernel.ndim - 1)))
+            step = 2 * size / math.sqrt(stage.grid.peak) / stage.grid.spacing
+            start[stage.name]["log_step"] = np.log(step).reshape(-1)
+    return start
+
+
+def finish(stages: tuple[Stage, ...], params: Mapping[str, Any]) -> dict[str, Float32]:
+    """The parameters as the checkpoint holds them: ``step``, and ``kernel`` a multiple of it."""
+    done = {}
+    for stage in stages:
+        layer = params[stage.name]
+        kernel = layer["kernel"]
+        if stage.grid:
+            step = jnp.exp(layer["log_step"])
+            kernel = step * nearest(stage.grid, kernel / step)
+            done[f"{stage.name}/step"] = np.array(jnp.broadcast_to(step, (stage.features,)))
+        done[f"{stage.name}/kernel"] = np.asarray(kernel)
+        done[f"{stage.name}/bias"] = np.asarray(layer["bias"])
+    return done
