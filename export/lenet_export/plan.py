@@ -722,13 +722,6 @@ def make_plan(
             activation = None if last else _activation(stage, model, at)
             codes = scale, zero_point
             step = None
-            if stage.grid and norm:
-                raise UserError(
-                    at,
-                    f"has LayerNorm and weights of bits {stage.bits}: each channel has its own "
-                    "step, and LayerNorm compares channels",
-                    "train it with bits 8, or without the norm",
-                )
             if stage.grid:
                 weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
                 if _largest_packed(stage, weight[0].size) > INT32_MAX:
