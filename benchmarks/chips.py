@@ -28,7 +28,6 @@ import chart
 import firmware
 import stack
 import stages
-from few_bits import FEW_BITS, on_grids
 from lenet_export import checkpoint, reference, verify
 from lenet_export.plan import Plan, make_plan
 from lenet_export.targets import choices
@@ -54,7 +53,7 @@ CORES = {
 }
 #: How a core's code is compiled, where that is not -O3, and the bits of its layers' weights.
 LEVELS = {"atmega328p": "-O2"}
-BITS = {"atmega328p": FEW_BITS["fc1 of 2 bits, rest 4"]}
+MODELS = {"atmega328p": "mnist-uno"}
 #: What is called for an image, in this order, where that is not lenet_logits.
 FUNCTIONS = {"atmega328p": ("lenet_begin", "lenet_row", "lenet_finish")}
 CHECKED = ("instructions", "flash", "ram", "stack", "stack_bound")
@@ -164,11 +163,11 @@ def measure(
 
 def measure_all(cores: Iterable[str], count: int) -> Figures:
     """The figures of every variant of ``cores`` over ``count`` made-up images."""
-    bundled = checkpoint.load(FOLDER.parent / "export/lenet_export/models/mnist.safetensors")
+    models = FOLDER.parent / "export/lenet_export/models"
     figures: Figures = {}
     for core in cores:
-        bits = BITS.get(core, ["8"] * len(bundled.stages))
-        plan = make_plan(on_grids(bundled, bits), "int8")
+        model = models / f"{MODELS.get(core, 'mnist')}.safetensors"
+        plan = make_plan(checkpoint.load(model), "int8")
         made = verify.stress_images(plan)
         noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
         images = np.concatenate([made, noise])[: 16 if "avr-" in CORES[core] else count]

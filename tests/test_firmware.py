@@ -14,7 +14,6 @@ import pytest
 
 import firmware
 from export.networks import named_model
-from few_bits import FEW_BITS, on_grids
 from lenet_export import checkpoint, reference, verify
 from lenet_export.plan import make_plan
 from lenet_export.targets import choices
@@ -60,12 +59,10 @@ def expected(images, int8_plan):
 
 
 @pytest.fixture(scope="session")
-def packed(tmp_path_factory, bundled):
+def packed():
     """The bundled model with weights of 2 and 4 bits, which fits an Arduino Uno: file and plan."""
-    model = on_grids(bundled, FEW_BITS["fc1 of 2 bits, rest 4"])
-    path = tmp_path_factory.mktemp("model") / "packed.safetensors"
-    checkpoint.save(model, path)
-    return path, make_plan(model, "int8")
+    path = ROOT / "export/lenet_export/models/mnist-uno.safetensors"
+    return path, make_plan(checkpoint.load(path), "int8")
 
 
 @pytest.fixture(scope="session")
