@@ -3850,8 +3850,8 @@ static void move_u8(volatile uint8_t *to, const uint8_t *from, uint32_t count)
     }
 }
 
-/* Makes room for row r of image and its border; to be called once for each, in order. The strip holds
- * 6 rows. When it is full, it moves on by 2 rows, as a row of pool1 does. */
+/* Makes room for row r of image and its border: once for each, in order. The strip
+ * holds 6 rows; when it is full, it moves on by 2 rows, as a row of pool1 does. */
 static uint8_t *image_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -3867,8 +3867,8 @@ static uint8_t *image_place(lenet_workspace *ws, int r)
     return ws->shared.rows.image[4];
 }
 
-/* Makes room for row r of pool1; to be called once for each, in order. The strip holds
- * 6 rows. When it is full, it moves on by 2 rows, as a row of pool2 does. */
+/* Makes room for row r of pool1: once for each, in order. The strip
+ * holds 6 rows; when it is full, it moves on by 2 rows, as a row of pool2 does. */
 static uint8_t *pool1_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
