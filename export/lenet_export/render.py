@@ -196,8 +196,11 @@ def _environment(plan: Plan) -> jinja2.Environment:
         return f"ws->shared.units.{name}" if name in units else f"ws->{name}"
 
     def acc_type(layer: Layer) -> str:
-        """The type of a layer's accumulators: the narrowest that holds them, where that pays."""
-        if program_memory and layer.integers:
+        """The type of a layer's accumulators: the narrowest that holds them, where that pays.
+
+        What a norm makes of them is larger than they are.
+        """
+        if program_memory and layer.integers and not layer.norm:
             for bits, name in ((16, "int16_t"), (24, "int24")):
                 if layer.fits(bits):
                     return name

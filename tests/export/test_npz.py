@@ -24,19 +24,20 @@ def compute(data, images):
         layer = {key.split("/")[1]: data[key] for key in data.files if key.startswith(f"{name}/")}
         weight, bias = layer["weight"].astype(x.dtype), layer["bias"].astype(x.dtype)
         if layer["kind"] == "conv":
-            x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)))
+            x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)), constant_values=layer["border"])
             window = np.lib.stride_tricks.sliding_window_view(x, weight.shape[1:3], axis=(1, 2))
+            window = window[:, :: layer["stride"], :: layer["stride"]]
             acc = np.einsum("nyxkij,cijk->nyxc", window, weight) + bias
         else:
             acc = x.reshape(len(x), -1) @ weight.T + bias
+        if layer["norm"] == "layer":
+            acc = layer_norm(acc, layer) if is_int else float_norm(acc, layer)
         if is_int and "gain" in layer:
             index = (acc * layer["gain"].astype(np.int64)) >> layer["shift"]
             index = np.minimum(np.maximum(index, 0), layer["top"])
             acc = layer["table"][index].astype(np.int64) if "table" in layer else index
-        elif layer["activation"] == "sigmoid":
-            acc = 1 / (1 + np.exp(-acc))
-        elif layer["activation"] == "relu":
-            acc = np.maximum(acc, 0)
+        elif not is_int:
+            acc = FUNCTIONS[str(layer["activation"])](acc)
         size = int(layer["pool_size"])
         if size > 1:
             n, rows, columns, channels = acc.shape
@@ -50,6 +51,43 @@ def compute(data, images):
                 acc = acc.mean((2, 4))
         x = acc
     return x
+
+
+FUNCTIONS = {
+    "none": lambda z: z,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "scaled_tanh": lambda z: 1.7159 * np.tanh(2 / 3 * z),
+    "relu": lambda z: np.maximum(z, 0),
+    "gelu": lambda z: z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
+}
+
+
+def float_norm(acc, layer):
+    deviation = np.sqrt(acc.var(-1, keepdims=True) + 1e-6)
+    return (acc - acc.mean(-1, keepdims=True)) / deviation * layer["norm_gain"] + layer["norm_bias"]
+
+
+def layer_norm(acc, layer):
+    """LayerNorm in integers, as README tells it."""
+    drop, factor, mean_shift, least = (
+        int(layer[key]) for key in ("drop", "factor", "mean_shift", "least")
+    )
+    u = acc >> drop
+    total = u.sum(-1, keepdims=True)
+    near = total * factor >> mean_shift
+    rest = total - acc.shape[-1] * near
+    d = u - (near + (rest * factor + (1 << mean_shift) // 2 >> mean_shift))
+    x, places = (d * d).sum(-1, keepdims=True) + least, 0
+    for _ in range(15):
+        is_small = x < 2**30
+        x, places = np.where(is_small, 4 * x, x), places + is_small
+    x = x >> 16
+    root = 35000 - (x * 5000 >> 14)
+    for _ in range(2):
+        root = root * (98304 - (x * (root * root >> 15) >> 14)) >> 16
+    share = (d * root + (32768 << 16 - places)) >> 16 - places
+    return layer["norm_bias"].astype(np.int64) + layer["norm_gain"].astype(np.int64) * share
 
 
 @pytest.mark.parametrize("bits", GRIDS)
