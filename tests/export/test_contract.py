@@ -14,7 +14,7 @@ from lenet_export.compiled import CompiledNetwork
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
-from lenet_export.targets import choices, lay_out
+from lenet_export.targets import TARGETS, choices, lay_out
 from needs import require
 
 from .networks import CHAINS, named_model, random_model, rows_given, write_files
@@ -101,6 +101,28 @@ def test_on_a_chip_it_needs_the_compilers_own_runtime_alone(cpu, int8_plan, tmp_
             symbols = symbols_of(tmp_path / "lenet.o", nm)
             needed = [name for name, kind, _ in symbols if kind == "U"]
             assert [name for name in needed if not name.startswith("__")] == [], (optimize, level)
+
+
+#: Once wrong: functions for vectors in a file whose vectors have no activation.
+ONE_CONV = {
+    activation: (
+        Stage("conv1", "conv", 6, activation, (5, 5), "SAME", pool, 2),
+        Stage("fc", "dense", 3),
+    )
+    for activation, pool in [("gelu", "max"), ("relu", "max"), ("sigmoid", "avg")]
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
+def test_vectors_compile_without_a_warning(cpu, compiler, dtype, tmp_path):
+    models = [random_model(stages, (14, 14, 1)) for stages in ONE_CONV.values()]
+    for model in [*map(named_model, CHAINS), *models]:
+        write_files(lay_out(make_plan(model, dtype), cpu, "speed"), tmp_path)
+        flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", *TARGETS[cpu].flags]
+        command = [require(compiler), *flags, "-c", "lenet.c", "-o", "lenet.o"]
+        subprocess.run(command, cwd=tmp_path, check=True)
 
 
 def symbols_of(path, nm="nm"):
