@@ -9,10 +9,11 @@ import jax
 import numpy as np
 
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Stage
-from lenet_export.flax_network import ACTIVATIONS, POOLS
+from lenet_export.flax_network import ACTIVATIONS
 from lenet_export.fold import fold_batch_norm
 from lenet_train.architectures import Architecture
 from lenet_train.conv import Conv, fast_tile
+from lenet_train.pools import POOLS, avg_pool
 
 #: Flax's collections: ``params``, and with batch normalization ``batch_stats``.
 Variables = dict[str, Any]
@@ -44,8 +45,7 @@ class Network(nn.Module):
                 x = nn.LayerNorm(NORM_EPSILON, name=stage.norm_name)(x)
             x = ACTIVATIONS[stage.activation](x)
             if stage.pool != "none":
-                window = (stage.pool_size, stage.pool_size)
-                x = POOLS[stage.pool](x, window, strides=window)
+                x = POOLS[stage.pool](x, stage.pool_size)
         return x
 
     def layer(self, stage: Stage, x: jax.Array) -> jax.Array:
@@ -101,7 +101,7 @@ class Subsample(nn.Module):
         """Takes float32 ``(images, rows, columns, maps)`` to half the rows and columns."""
         coefficient = self.param("coefficient", nn.initializers.constant(0.25), x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
-        return nn.avg_pool(x, (2, 2), strides=(2, 2)) * 4 * coefficient + bias
+        return avg_pool(x, 2) * 4 * coefficient + bias
 
 
 def mask(architecture: Architecture, stage: Stage, inputs: int) -> Float32 | None:

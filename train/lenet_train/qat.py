@@ -22,6 +22,7 @@ from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import ACTIVATIONS
 from lenet_train.conv import fast_tile, tiled_conv
+from lenet_train.pools import avg_pool, max_pool
 
 Params = dict[str, Any]
 
@@ -93,10 +94,10 @@ class FewBits(nn.Module):
             x = ACTIVATIONS[stage.activation](x)
             codes = plan.ACTIVATIONS[stage.activation](largest, stage.name)
             if stage.pool == "max":  # before the rounding, which changes no order
-                x = _windows(x, stage.pool_size).max((2, 4))
+                x = max_pool(x, stage.pool_size)
             x = _as_codes(codes, x)
             if stage.pool == "avg":
-                x = _as_codes(codes, _windows(x, stage.pool_size).mean((2, 4)))
+                x = _as_codes(codes, avg_pool(x, stage.pool_size))
         raise AssertionError("a chain has a last layer")
 
 
@@ -131,13 +132,6 @@ def on_grid(grid: Grid, kernel: jax.Array, step: jax.Array) -> jax.Array:
     x = kernel / step
     inside = jnp.clip(x, -grid.peak, grid.peak)
     return step * passed_through(inside, nearest(grid, x))
-
-
-def _windows(x: jax.Array, size: int) -> jax.Array:
-    """Pool windows ``(images, rows, size, columns, size, channels)``; partial ones go."""
-    images, rows, columns, channels = x.shape
-    x = x[:, : rows // size * size, : columns // size * size]
-    return x.reshape(images, rows // size, size, columns // size, size, channels)
 
 
 def _as_codes(codes: plan.Activation, x: jax.Array) -> jax.Array:
