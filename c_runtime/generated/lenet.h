@@ -47,8 +47,8 @@ extern "C" {
  *     --max-error   LENET_MIN_GAP   rejected   wrong among the accepted
  *     0.01                      0     0.00 %     0.42 %
  *     0.005                     0     0.00 %     0.42 %
- *     0.002                 30434     1.08 %     0.18 %
- *     0.001                 41142     1.76 %     0.08 %
+ *     0.002                 30834     1.08 %     0.18 %
+ *     0.001                 42565     1.92 %     0.08 %
  *
  * To use one of them without another export, compare the gap of a reading with it yourself.
  */

@@ -159,6 +159,10 @@ class GapRow(NamedTuple):
     errors: int
 
 
+#: Parts into which a gap table cuts the way from one wrong image's gap to the next.
+BETWEEN = 8
+
+
 @dataclass(frozen=True)
 class GapTable:
     """What the score gap (top logit minus second) tells about errors, on a validation split.
@@ -166,8 +170,8 @@ class GapTable:
     Attributes:
         images: how many images the split has.
         rows: gap ascending: of the images whose score gap is at least ``gap``, how many there are
-            (accepted) and how many of them are wrong (errors). There is a row for gap 0 and one
-            just above the gap of each wrong image, so no other threshold is worth taking.
+            (accepted) and how many of them are wrong (errors). There is a row for gap 0, one just
+            above the gap of each wrong image, and some evenly between two of these.
     """
 
     images: int
@@ -180,23 +184,42 @@ class GapTable:
         gap = ordered[:, -1] - ordered[:, -2]
         wrong = logits.argmax(axis=1) != labels
         above = np.nextafter(gap[wrong], np.float32(np.inf))
+        ends = np.unique(np.append(above, np.float32(0)))
+        between = np.linspace(ends[:-1], ends[1:], BETWEEN + 1, dtype=np.float32)
         rows = [
             GapRow(float(t), int((gap >= t).sum()), int((wrong & (gap >= t)).sum()))
-            for t in np.unique(np.append(above, np.float32(0)))
+            for t in np.unique(np.append(between, ends))
         ]
         return cls(len(labels), tuple(rows))
+
+    def expected_errors(self) -> npt.NDArray[np.float64]:
+        """How many errors to expect among as many other images, for each row.
+
+        A threshold just above a wrong image's gap lies there because of that image, which counts
+        therefore; from there to the next one the expectation falls evenly. To count only what is
+        above would promise one error too few each time.
+        """
+        first = [i for i, row in enumerate(self.rows) if row.errors != self.rows[i - 1].errors]
+        first = first or [0]
+        gaps = [row.gap for row in self.rows]
+        counted = [self.rows[i].errors + 1 for i in first]
+        return np.interp(gaps, [gaps[i] for i in first], counted)
 
     def row(self, max_error: float) -> GapRow | None:
         """The row that accepts most images with at most ``max_error`` of the accepted wrong.
 
-        ``None`` if there is none, or if so few images cannot show so small an error.
+        As many errors as :meth:`expected_errors` says are taken to be among them. ``None`` if there
+        is no such row: few images cannot show a small error.
         """
-        if max_error * self.images < 1:
-            return None
-        for row in self.rows:
-            if row.accepted and row.errors <= max_error * row.accepted:
+        for row, errors in zip(self.rows, self.expected_errors(), strict=True):
+            if errors <= max_error * row.accepted:
                 return row
         return None
+
+    def smallest_error(self) -> float:
+        """The smallest error that can be asked for, at most 1."""
+        asked = zip(self.rows, self.expected_errors(), strict=True)
+        return float(min(1.0, *(e / row.accepted for row, e in asked if row.accepted)))
 
     def describe(self, row: GapRow) -> tuple[str, str]:
         """How many a row rejects, and how many of the accepted are wrong, in percent."""

@@ -32,7 +32,6 @@ import numpy.typing as npt
 
 from lenet_export.checkpoint import (
     GapRow,
-    GapTable,
     Grid,
     Model,
     Stage,
@@ -1051,12 +1050,6 @@ def _check_weights(rounded: _Rounded, too_coarse: npt.NDArray[np.bool_], at: str
         )
 
 
-def _reachable(table: GapTable) -> float:
-    """The smallest error that can be asked for, rounded up to 1/10,000."""
-    errors = [row.errors / row.accepted for row in table.rows if row.accepted]
-    return math.ceil(1e4 * max(1 / table.images, min(errors, default=1.0))) / 1e4
-
-
 def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
     option = f"--max-error {max_error:g}"
     table = model.gap_table
@@ -1066,10 +1059,11 @@ def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
         )
     row = table.row(max_error)
     if row is None:
+        least = math.ceil(1e4 * table.smallest_error()) / 1e4
         raise UserError(
             option,
             f"cannot be reached: the table was measured on {table.images} images, and no threshold "
             "shows so small an error on them",
-            f"ask for at least {_reachable(table):g}, or train with more validation images",
+            f"ask for at least {least:g}, or train with more validation images",
         )
     return row

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from few_bits import FEW_BITS, on_grids
 from lenet_export import reference, verify
-from lenet_export.checkpoint import GRIDS, GapRow, GapTable, Stage
+from lenet_export.checkpoint import BETWEEN, GRIDS, GapRow, GapTable, Stage
 from lenet_export.errors import UserError
 from lenet_export.plan import ACTIVATIONS, GAIN_MAX, make_plan
 from lenet_export.render import Options, render_c
@@ -247,7 +247,8 @@ def test_a_missing_activation_range_is_refused():
 
 def test_the_threshold_is_the_first_that_reaches_the_error():
     model = named_model("mlp")  # errors by gap: 0: 20 of 1000, 0.5: 5 of 980, 1.0: 0 of 900
-    for max_error, gap in [(0.5, 0.0), (0.02, 0.0), (0.019, 0.5), (0.006, 0.5), (0.005, 1.0)]:
+    # One more counts than was seen: 21, 6 and 1.
+    for max_error, gap in [(0.5, 0), (0.021, 0), (0.0209, 0.5), (0.0062, 0.5), (0.0061, 1)]:
         plan = make_plan(model, "float32", max_error)
         assert plan.threshold == gap
         plan = make_plan(model, "int8", max_error)
@@ -255,7 +256,10 @@ def test_the_threshold_is_the_first_that_reaches_the_error():
 
 
 def test_a_max_error_below_what_the_table_can_show_is_refused():
-    assert "cannot be reached" in refused(named_model("mlp"), max_error=0.0009)
+    message = refused(named_model("mlp"), max_error=0.0009)
+    assert "cannot be reached" in message
+    assert "at least 0.0012," in message  # 1 of 900
+    make_plan(named_model("mlp"), "int8", max_error=0.0012)
     bare = dataclasses.replace(named_model("mlp"), gap_table=None)
     assert "no score-gap table" in refused(bare, max_error=0.01)
     hopeless = dataclasses.replace(
@@ -268,10 +272,42 @@ def test_the_gap_table_counts_what_each_threshold_accepts():
     logits = np.array([[3, 1], [1, 2], [0, 5], [2, 2.5]], np.float32)
     table = GapTable.measure(logits, np.array([0, 0, 1, 0]))  # gaps 2, 1 (wrong), 5, 0.5 (wrong)
     assert table.images == 4
-    assert [row[1:] for row in table.rows] == [(4, 2), (3, 1), (2, 0)]
-    assert [row[0] for row in table.rows] == pytest.approx([0, 0.5, 1])
-    assert table.rows[1][0] > 0.5
-    assert table.rows[2][0] > 1
+    wrong_ones = table.rows[::BETWEEN]
+    assert [row[1:] for row in wrong_ones] == [(4, 2), (3, 1), (2, 0)]
+    assert [row[0] for row in wrong_ones] == pytest.approx([0, 0.5, 1])
+    assert wrong_ones[1][0] > 0.5
+    assert wrong_ones[2][0] > 1
+    for gap, accepted, errors in table.rows:
+        assert accepted == sum(g >= gap for g in (2, 1, 5, 0.5))
+        assert errors == sum(g >= gap for g in (1, 0.5))
+
+
+def test_a_threshold_that_a_wrong_image_placed_counts_that_image():
+    logits = np.array([[3, 1], [1, 2], [0, 5], [2, 2.5]], np.float32)
+    table = GapTable.measure(logits, np.array([0, 0, 1, 0]))
+    expected = table.expected_errors()
+    assert expected[::BETWEEN].tolist() == [3, 2, 1]
+    np.testing.assert_allclose(np.diff(expected), -1 / BETWEEN, rtol=1e-3)
+    # 3 of 4 from 0 on; halfway between 0.5 and 1 it is 1.5 of 3, and most of the way 1.125 of 3.
+    assert table.row(0.75).gap == 0
+    assert table.row(0.5).gap == pytest.approx(0.75)
+    assert table.row(0.375).gap == pytest.approx(0.9375)
+    assert table.row(0.37) is None
+    assert table.smallest_error() == pytest.approx(0.375)
+
+
+def test_no_more_errors_come_than_were_asked_for():
+    """Over many drawn validation splits, and as many other images, the mean is what was asked."""
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        gap = random.exponential(1, (2, 2000)).astype(np.float32)
+        wrong = random.random(gap.shape) < 0.3 * np.exp(-4 * gap)
+        logits = np.stack([gap[0], np.zeros_like(gap[0])], axis=1)
+        row = GapTable.measure(logits, wrong[0].astype(np.uint8)).row(0.005)
+        shares.append(wrong[1][gap[1] >= row.gap].mean())
+    # To count only the errors above a threshold gives 0.0054.
+    assert 0.0042 < np.mean(shares) < 0.005
 
 
 def test_the_model_id_changes_with_any_number_and_not_with_the_training_notes(bundled):
