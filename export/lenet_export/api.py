@@ -105,7 +105,7 @@ def export(
             f"give some hundred images, uint8 (images, {', '.join(map(str, input_shape))})",
         )
     if images is not None and labels is not None:
-        logits = flax_network.run_floats(model, images)[model.stages[-1].name]
+        logits = flax_network.run_logits(model, images)
         model = replace(model, gap_table=GapTable.measure(logits, labels))
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
     return write_c(plan, Path(out), Options(prefix, single_file), verify, images, labels)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from lenet_export.checkpoint import NORM_EPSILON, Model, Stage
+from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Stage
 from lenet_export.plan import BOUNDS
 from lenet_export.reference import Images, Outputs, in_batches
 
@@ -57,13 +57,19 @@ class FlaxNetwork(nn.Module):
 
 
 def run_floats(model: Model, images: Images) -> Outputs:
-    """Every stage's float32 output, by the stage's name; the last stage's are the logits.
+    """Every stage's float32 output, by the stage's name.
 
     Args:
         model: the trained network.
         images: uint8 ``(images, rows, columns, channels)``.
     """
     return in_batches(jax.jit(lambda x: _apply(model, x)), images)
+
+
+def run_logits(model: Model, images: Images) -> Float32:
+    """The last stage's output alone, float32 ``(images, classes)``: see :func:`run_floats`."""
+    last = model.stages[-1].name
+    return in_batches(jax.jit(lambda x: {last: _apply(model, x)[last]}), images)[last]
 
 
 def activation_ranges(model: Model, images: Images) -> dict[str, float]:

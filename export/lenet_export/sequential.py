@@ -105,7 +105,7 @@ def read_sequential(
         chain.add(layer, x.shape[1:])
         x = y
     model = Model(input_shape, tuple(chain.stages), chain.params)
-    ours = flax_network.run_floats(model, images)[chain.stages[-1].name] if chain.stages else x
+    ours = flax_network.run_logits(model, images) if chain.stages else x
     if np.shape(ours) != x.shape or np.abs(ours - x).max() > TOLERANCE * max(1, np.abs(x).max()):
         raise UserError(
             "nn.Sequential",

@@ -162,7 +162,7 @@ def verify(
     compared = everything if plan.dtype == "float32" else everything[:real]
     floats = np.empty((0, plan.classes), np.float32)
     if len(compared):
-        floats = flax_network.run_floats(plan.model, compared)[plan.layers[-1].name]
+        floats = flax_network.run_logits(plan.model, compared)
     if plan.dtype == "int8":
         expected = reference.run_integers(plan, everything)[plan.layers[-1].name]
         wrong = ours != expected

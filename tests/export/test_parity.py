@@ -78,7 +78,7 @@ def integers(int8_plan, images):
 
 @pytest.fixture(scope="module")
 def floats(bundled, images):
-    return flax_network.run_floats(bundled, images)["fc3"]
+    return flax_network.run_logits(bundled, images)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lenet_export.checkpoint import Model, check_chain
-from lenet_export.flax_network import activation_ranges, run_floats
+from lenet_export.flax_network import activation_ranges, run_floats, run_logits
 from lenet_train import architectures, loop, summary
 from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
 from lenet_train.conv import Conv
@@ -70,7 +70,7 @@ def test_what_is_saved_is_a_plain_chain_that_computes_the_same(architecture):
         assert model.params[f"{stage.name}/kernel"].dtype == np.float32
     images = np.random.default_rng(0).integers(0, 256, (20, *INPUT_SHAPE)).astype(np.uint8)
     expected = network.apply(variables, images.astype(np.float32) / 255)
-    found = run_floats(model, images)[model.stages[-1].name]
+    found = run_logits(model, images)
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
 
 

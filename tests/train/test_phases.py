@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,16 @@ def test_the_same_command_finds_both_runs_done(few, capsys):
     assert train(folder, out, "--bits", "fc1=2,fc2=4") == 0
     assert capsys.readouterr().out.count("trained before") == 2
     assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_how_few_bits_are_trained_is_no_matter_of_the_float_network(few, tmp_path, capsys):
+    folder, out = few
+    shutil.copytree(out / "float", tmp_path / "float")
+    assert train(folder, tmp_path, "--bits", "2", "--set", "few_bits.lr=0.002") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("trained before") == 1
+    assert "few_bits.lr" not in printed.splitlines()[0]
+    assert checkpoint.load(tmp_path / "model.safetensors").info["recipe"]["few_bits"]["lr"] == 0.002
 
 
 def test_other_bits_go_on_from_the_same_float_network_or_are_refused_there(few, capsys):

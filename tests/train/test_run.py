@@ -13,7 +13,7 @@ from flax.traverse_util import unflatten_dict
 from conftest import lenet_train
 from lenet_export import checkpoint, idx
 from lenet_export.cli import main as export
-from lenet_export.flax_network import run_floats
+from lenet_export.flax_network import run_logits
 from lenet_train import architectures, cli, data, figures, loop, model, report, run
 from lenet_train.recipes import BEST
 
@@ -130,9 +130,9 @@ def test_each_part_trains_and_exports_as_what_was_trained(parts, idx_folder, tmp
     recipe = ["--recipe", "textbook", "--epochs", "1"]
     assert cli.main([*parts.split(), *recipe, "--dataset", str(idx_folder), "--out", out]) == 0
     trained = checkpoint.load(tmp_path / "run" / run.MODEL)
-    logits = run_floats(trained, idx.read(tmp_path / "run" / run.TEST_IMAGES, 3)[..., None])
+    logits = run_logits(trained, idx.read(tmp_path / "run" / run.TEST_IMAGES, 3)[..., None])
     labels = idx.read(tmp_path / "run" / run.TEST_LABELS, 1)
-    right = logits[trained.stages[-1].name].argmax(1) == labels
+    right = logits.argmax(1) == labels
     assert right.mean() == pytest.approx(trained.info["test_accuracy"], abs=0.011)
     for dtype in ("int8", "float32"):
         arguments = ["--model", f"{out}/{run.MODEL}", "--dtype", dtype, "--out", out]

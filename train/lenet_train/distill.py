@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lenet_export.checkpoint import Float32, Model
-from lenet_export.flax_network import run_floats
+from lenet_export.flax_network import run_logits
 from lenet_train.augment import augment
 from lenet_train.data import Examples, UInt8
 from lenet_train.loop import EVALUATION_BATCH, to_input
@@ -54,7 +54,7 @@ def refined(
 
 def probabilities(model: Model, images: UInt8, temperature: float) -> Float32:
     """What ``model`` says of images uint8 ``(n, 28, 28)``, float32 ``(n, classes)``."""
-    logits = run_floats(model, images[..., None])[model.stages[-1].name]
+    logits = run_logits(model, images[..., None])
     return np.asarray(jax.nn.softmax(jnp.asarray(logits) / temperature))
 
 

@@ -102,9 +102,11 @@ def run(
     judges = [_teacher(path, stages) for path in teachers]
     if judges:
         recipe = dataclasses.replace(recipe, distillation=recipe.distillation or Distillation())
-    settings = {
+    # The float network is the same however few bits are trained from it.
+    plain = dataclasses.replace(recipe, few_bits=None)
+    settings: Settings = {
         "arch": architecture.title,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": dataclasses.asdict(plain),
         "seed": seed,
         "dataset": images.name,
         "dataset_sha256": images.sha256,
@@ -112,12 +114,14 @@ def run(
     }
     if teachers:
         settings["teachers"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
-    title = f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
     is_few = any(stage.grid for stage in few)
+
+    def title(recipe: Recipe) -> str:
+        return f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
 
     def floats() -> loop.Training:
         return _taught(judges, loop.Training(
-            Network(architecture), stages, recipe, seed, images.training, images.validation
+            Network(architecture), stages, plain, seed, images.training, images.validation
         ))  # fmt: skip
 
     def folded(variables: loop.Variables) -> Model:
@@ -127,7 +131,8 @@ def run(
         return dataclasses.replace(model, activation_ranges=ranges)
 
     where = out / FLOAT if is_few else out
-    _run_phase(Phase(title, settings, where, floats, folded), images, anew, tensorboard)
+    phase = Phase(title(plain), settings, where, floats, folded)
+    _run_phase(phase, images, anew, tensorboard)
     if not is_few:
         return
     start = checkpoint.load(where / MODEL)
@@ -143,8 +148,9 @@ def run(
         params = qat.finish(few, variables["params"])
         return dataclasses.replace(start, stages=few, params=params)
 
-    title, settings = f"{title}, bits {bits}", settings | {"bits": bits}
-    _run_phase(Phase(title, settings, out, of_few_bits, on_grid), images, anew, tensorboard)
+    settings |= {"recipe": dataclasses.asdict(recipe), "bits": bits}
+    phase = Phase(f"{title(recipe)}, bits {bits}", settings, out, of_few_bits, on_grid)
+    _run_phase(phase, images, anew, tensorboard)
 
 
 def _teacher(path: Path, stages: tuple[Stage, ...]) -> Model:
