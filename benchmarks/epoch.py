@@ -129,8 +129,8 @@ def main() -> None:
     try:
         turns["PyTorch"] = torch_turn(channels_last=False)
         turns["PyTorch, channels_last"] = torch_turn(channels_last=True)
-    except ImportError:
-        print("PyTorch is not installed; pip install -e '.[bench]'")
+    except ImportError as error:
+        print(f"no PyTorch ({error}); pip install -e '.[bench]'")
     walls: dict[str, list[float]] = {name: [] for name in turns}
     cpus: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(count + 1):

@@ -29,6 +29,7 @@ from lenet_export.plan import (
 )
 
 S8, S16 = np.dtype(np.int8), np.dtype(np.int16)
+COLUMNS = 4  # of a pool window, at most, that are computed at once
 COPY_MAX = 512  # bytes of weights that are copied to the stack
 MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
@@ -170,12 +171,9 @@ class Blocked(Kernel):
     packs: bool = field(default=True, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether the sums of a row of its pool window are a block of sensible size.
-
-        And whether there is room for a copy of a channel's weights, where they are packed.
-        """
+        """Whether there is room for a copy of a channel's weights, where they are packed."""
         is_copied = layer.is_conv and self.packs and layer.stage.grid is not None
-        return layer.stage.pool_size <= 4 and not (is_copied and layer.weight[0].size > COPY_MAX)
+        return not (is_copied and layer.weight[0].size > COPY_MAX)
 
     def layout(self, layer: Layer) -> Layout:
         """The block, and the weights that meet one value side by side."""
@@ -186,7 +184,7 @@ class Blocked(Kernel):
             )
             return self._layout(layer, (units,))
         size = layer.stage.pool_size
-        rows, columns = divisor(size, self.rows), size
+        rows, columns = divisor(size, self.rows), divisor(size, COLUMNS)
         most = self.sums // (rows * columns)
         if layer.stage.grid:
             most = min(most, COPY_MAX // layer.weight[0].size)
@@ -244,7 +242,8 @@ class Copied(Blocked):
     def suits(self, layer: Layer) -> bool:
         """Whether it is a convolution whose weights are packed."""
         is_packed = layer.stage.grid is not None and layer.integers is not None
-        return layer.is_conv and is_packed and super().suits(layer)
+        is_small = layer.is_conv and layer.stage.pool_size <= COLUMNS
+        return is_small and is_packed and super().suits(layer)
 
     def layout(self, layer: Layer) -> Layout:
         """A channel's weights in a row, at the places of one row of a pool window."""

@@ -205,7 +205,7 @@ def chains(draw):
 
 #: Once wrong: a block of 16 channels, of which one was called as the values are; a pool of 12.
 @pytest.mark.parametrize("tuned", TUNED)
-@pytest.mark.parametrize(("features", "pool_size"), [(16, 1), (2, 12)])
+@pytest.mark.parametrize(("features", "pool_size"), [(16, 1), (2, 12), (3, 5)])
 def test_wide_blocks_and_pools_equal_jax(features, pool_size, tuned):
     pool = "none" if pool_size == 1 else "max"
     conv = Stage("conv1", "conv", features, "relu", (3, 3), "SAME", pool, pool_size)
