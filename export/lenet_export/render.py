@@ -730,6 +730,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.is_padded)
         ),
         "layer_norm": layer_norm,
+        "has_norm": any(layer.norm for layer in plan.layers),
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
         "moved_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.rows_moved)

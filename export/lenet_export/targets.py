@@ -63,7 +63,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Normed(Kernel):
-    """Layers with LayerNorm, which wants all sums of a place at once, in plain C99 on every CPU.
+    """Layers with LayerNorm, which wants all sums of a place at once, in plain C99.
 
     Attributes:
         table_max: bytes that a table of weights may have; 0: any number.
@@ -366,7 +366,7 @@ class Taps(Vectors):
 
     def suits(self, layer: Layer) -> bool:
         """Whether rows and kernel are small, and gathering loads fewer vectors."""
-        if not layer.is_conv or not super().suits(layer):
+        if not layer.is_conv or layer.norm or not super().suits(layer):
             return False
         last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
         vectors = -(-layer.weight[0].size // VECTOR)
@@ -432,12 +432,13 @@ class Lanes(Kernel):
     weights: DType = field(default=S8, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether it multiplies its kind of weight, and its maximum may come first.
+        """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
 
         A maximum of sums is activated once: that is so where the activation never falls.
         """
         falls = layer.stage.activation == "gelu" and layer.stage.pool == "max"
-        return (layer.integers is None) == (self.weights == F32) and not falls
+        is_float = layer.integers is None
+        return is_float == (self.weights == F32) and not layer.norm and not falls
 
     def layout(self, layer: Layer) -> Layout:
         """The weights that meet one group of values side by side, lane by lane.
@@ -505,6 +506,8 @@ class Columns(Kernel):
     def suits(self, layer: Layer) -> bool:
         """Whether the columns lie side by side, and whole pool windows in two vectors."""
         if not layer.is_conv or layer.integers is not None or layer.input_shape[-1] != 1:
+            return False
+        if layer.norm:
             return False
         return layer.stage.stride == 1 and 2 * self.lanes % layer.row_step == 0
 
@@ -678,7 +681,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     vectors = F32 if plan.dtype == "float32" else of_cpu[0].codes if of_cpu else U8
     codes = vectors if TARGETS[cpu].lanes else U8
     normed = Normed(table_max=TABLE_MAX if TARGETS[cpu].program_memory else 0, codes=codes)
-    kernels = normed, *of_cpu, replace(GENERIC, codes=codes)
+    kernels = *of_cpu, normed, replace(GENERIC, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     layouts = [kernel.layout(layer) for kernel, layer in zip(chosen, plan.layers, strict=True)]
     layers = [

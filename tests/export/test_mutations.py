@@ -111,8 +111,8 @@ MUTATIONS = {
     "norm's root one step short": ("int8", "step < {{ layer_norm.STEPS }}", "step < 1"),
     "norm's gain of channel 0": ("int8", '"_norm_gain[c]"', '"_norm_gain[0]"'),
     "norm's bias of channel 0": ("int8", '"_norm_bias[c]"', '"_norm_bias[0]"'),
-    "norm of one place": ("normed", "_normalize(sums[i][j])", "_normalize(sums[i][0])"),
-    "dense norm left out": ("normed", "    {{ layer.name }}_normalize(sums);\n", ""),
+    "norm of one place": ("layers", "_normalize(sums[i][j])", "_normalize(sums[i][0])"),
+    "dense norm left out": ("layers", "    {{ layer.name }}_normalize(sums);\n", ""),
     "float norm's gain of channel 0": ("float32", '"_norm_gain[c]"', '"_norm_gain[0]"'),
     "float norm's root too coarse": ("float32", "step < 4", "step < 1"),
     "float relu leaks": ("float32_activations", "z : 0.0f", "z : 0.1f * z"),
@@ -159,6 +159,14 @@ TUNED = {
         "sums[i][c - first][j]",
         "sums[0][c - first][j]",
     ),
+    "part of a window read again": (
+        "int8",
+        "cortex-m3",
+        "layers",
+        "acc = sums[p][c][q]",
+        "acc = sums[0][c][q]",
+    ),
+    "parts of a window lost": ("int8", "cortex-m4", "layers", "pooled[c] += ", "pooled[c] = "),
     "saturated to fewer bits": (
         "int8",
         "cortex-m3",
@@ -339,7 +347,7 @@ READING = {
 
 def is_found(dtype, target="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
-    names = ("deep", "lenet", "mlp", "signed", "strided", "normed")
+    names = ("deep", "lenet", "mlp", "signed", "strided", "normed", "gap")
     return any(is_found_in(named_model(name), dtype, target) for name in names)
 
 
