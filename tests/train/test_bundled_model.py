@@ -23,7 +23,7 @@ STAGES = {
     "mnist-modern": MODERN.stages,
     "mnist-uno": qat.with_bits(MODERN.stages, "fc1=2,4"),
 }
-AT_LEAST = {"mnist": 0.994, "mnist-modern": 0.996, "mnist-uno": 0.9955}
+AT_LEAST = {"mnist": 0.994, "mnist-modern": 0.9965, "mnist-uno": 0.9955}
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -43,7 +43,8 @@ def card(name):
 
 def test_it_is_the_architecture_that_its_card_tells(name, bundled):
     assert bundled.stages == STAGES[name]
-    assert bundled.info["parameters"] == summary.parameters(architectures.lenet())
+    weights = [value for part, value in bundled.params.items() if not part.endswith("/step")]
+    assert sum(value.size for value in weights) == summary.parameters(architectures.lenet())
     assert (bundled.info["dataset"], bundled.info["test_images"]) == ("mnist", 10_000)
 
 
