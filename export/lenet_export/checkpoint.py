@@ -26,6 +26,7 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from dataclasses import dataclass, field
@@ -219,7 +220,7 @@ class GapTable:
     def smallest_error(self) -> float:
         """The smallest error that can be asked for, at most 1."""
         asked = zip(self.rows, self.expected_errors(), strict=True)
-        return float(min(1.0, *(e / row.accepted for row, e in asked if row.accepted)))
+        return float(min([1.0, *(e / row.accepted for row, e in asked if row.accepted)]))
 
     def describe(self, row: GapRow) -> tuple[str, str]:
         """How many a row rejects, and how many of the accepted are wrong, in percent."""
@@ -358,6 +359,10 @@ def _gap_table(table: dict[str, Any]) -> GapTable:
             raise ValueError(f"{row} of {images} images is no row of a score-gap table")
     if not rows or rows[0].accepted != images or images < 1:
         raise ValueError("the score-gap table does not begin with all images")
+    for row, above in itertools.pairwise(rows):
+        falls = row.accepted >= above.accepted and row.errors >= above.errors
+        if row.gap >= above.gap or not falls:
+            raise ValueError(f"{above} does not follow {row} in a score-gap table")
     return GapTable(images, tuple(rows))
 
 

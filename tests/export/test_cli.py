@@ -305,6 +305,8 @@ def with_gap_row(*row):
         (with_gap_row(9.0, 5, -3), "metadata is damaged"),
         (with_gap_row(float("nan"), 5, 3), "metadata is damaged"),
         (with_gap_row(1.0, 9999, 3), "metadata is damaged"),
+        (with_gap_row(0.7, 5, 0), "metadata is damaged"),  # the gaps before it go up to 1
+        (with_gap_row(2.0, 950, 0), "metadata is damaged"),  # more than the 900 before it
         (lambda c: c | {"activation_ranges": {"stem": 10**400}}, "metadata is damaged"),
         (changed_stage(name=[]), "metadata is damaged"),
         (lambda c: {k: v for k, v in c.items() if k != "input"}, "metadata is damaged"),
