@@ -198,13 +198,16 @@ class GapTable:
 
         A threshold just above a wrong image's gap lies there because of that image, which counts
         therefore; from there to the next one the expectation falls evenly. To count only what is
-        above would promise one error too few each time.
+        above would promise one error too few each time. Threshold 0 was placed by none. Never less
+        than was seen, nor than 1.
         """
-        first = [i for i, row in enumerate(self.rows) if row.errors != self.rows[i - 1].errors]
-        first = first or [0]
+        first = [
+            i for i, row in enumerate(self.rows) if not i or row.errors < self.rows[i - 1].errors
+        ]
         gaps = [row.gap for row in self.rows]
-        counted = [self.rows[i].errors + 1 for i in first]
-        return np.interp(gaps, [gaps[i] for i in first], counted)
+        counted = [max(1, self.rows[i].errors + (gaps[i] > 0)) for i in first]
+        seen = [row.errors for row in self.rows]
+        return np.maximum(seen, np.interp(gaps, [gaps[i] for i in first], counted))
 
     def row(self, max_error: float) -> GapRow | None:
         """The row that accepts most images with at most ``max_error`` of the accepted wrong.
@@ -213,7 +216,7 @@ class GapTable:
         is no such row: few images cannot show a small error.
         """
         for row, errors in zip(self.rows, self.expected_errors(), strict=True):
-            if errors <= max_error * row.accepted:
+            if row.accepted and errors / row.accepted <= max_error:
                 return row
         return None
 

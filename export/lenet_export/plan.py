@@ -1059,7 +1059,9 @@ def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
         )
     row = table.row(max_error)
     if row is None:
-        least = math.ceil(1e4 * table.smallest_error()) / 1e4
+        smallest = table.smallest_error()
+        least = math.ceil(1e4 * smallest) / 1e4
+        least += 1e-4 * (least < smallest)  # 1e4 times it was rounded down
         raise UserError(
             option,
             f"cannot be reached: the table was measured on {table.images} images, and no threshold "

@@ -61,28 +61,6 @@ class Kernel:
         return Layout(self.template, tables=with_weights(layer, values, about), packing=packing)
 
 
-@dataclass(frozen=True)
-class Normed(Kernel):
-    """Layers with LayerNorm, which wants all sums of a place at once, in plain C99.
-
-    Attributes:
-        table_max: bytes that a table of weights may have; 0: any number.
-    """
-
-    template: str = "normed"
-    table_max: int = 0
-
-    def suits(self, layer: Layer) -> bool:
-        """Whether it has one."""
-        return layer.norm is not None
-
-    def layout(self, layer: Layer) -> Layout:
-        """The plain tables, the weights in parts if need be."""
-        weight, *others = layer.plain_constants
-        parts = _parts(weight, self.table_max) if self.table_max else [weight]
-        return Layout(self.template, tables=(*parts, *others))
-
-
 def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...]:
     """The tables of ``layer`` with other weights in front."""
     weight, *others = layer.plain_constants
@@ -184,7 +162,8 @@ class Blocked(Kernel):
             )
             return self._layout(layer, (units,))
         size = layer.stage.pool_size
-        rows, columns = divisor(size, self.rows), divisor(size, COLUMNS)
+        columns = divisor(size, min(COLUMNS, self.sums))
+        rows = divisor(size, min(self.rows, self.sums // columns))
         most = self.sums // (rows * columns)
         if layer.stage.grid:
             most = min(most, COPY_MAX // layer.weight[0].size)
@@ -240,7 +219,7 @@ class Copied(Blocked):
     rows: int = 1
 
     def suits(self, layer: Layer) -> bool:
-        """Whether it is a convolution whose weights are packed."""
+        """Whether it is a convolution whose weights are packed, with a small pool window."""
         is_packed = layer.stage.grid is not None and layer.integers is not None
         is_small = layer.is_conv and layer.stage.pool_size <= COLUMNS
         return is_small and is_packed and super().suits(layer)
@@ -261,7 +240,7 @@ class Pairs(Blocked):
 
     def suits(self, layer: Layer) -> bool:
         """Whether it is a convolution of integers."""
-        return layer.is_conv and layer.integers is not None and super().suits(layer)
+        return layer.is_conv and layer.integers is not None
 
     def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
         """The channels' pairs side by side; an odd row's last pair has a weight of 0."""
@@ -335,7 +314,7 @@ class Vectors(Blocked):
         A dense layer of few bits would lose what they are for: it has most of the weights.
         """
         is_packed = layer.stage.grid is not None and not layer.is_conv
-        if layer.integers is None or is_packed or not super().suits(layer):
+        if layer.integers is None or is_packed:
             return False
         return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
 
@@ -365,7 +344,7 @@ class Taps(Vectors):
     sums: int = 16
 
     def suits(self, layer: Layer) -> bool:
-        """Whether rows and kernel are small, and gathering loads fewer vectors."""
+        """Whether rows and kernel are small, gathering loads fewer vectors, and no norm follows."""
         if not layer.is_conv or layer.norm or not super().suits(layer):
             return False
         last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
@@ -504,12 +483,10 @@ class Columns(Kernel):
     codes: DType = field(default=F32, kw_only=True)
 
     def suits(self, layer: Layer) -> bool:
-        """Whether the columns lie side by side, and whole pool windows in two vectors."""
+        """Whether the columns lie side by side, whole pool windows in two vectors, without norm."""
         if not layer.is_conv or layer.integers is not None or layer.input_shape[-1] != 1:
             return False
-        if layer.norm:
-            return False
-        return layer.stage.stride == 1 and 2 * self.lanes % layer.row_step == 0
+        return not layer.norm and layer.stage.stride == 1 and 2 * self.lanes % layer.row_step == 0
 
     def layout(self, layer: Layer) -> Layout:
         """The weights that meet one value side by side; rows up to whole pairs of vectors."""
@@ -680,8 +657,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     # What plain C does beside vectors reads the same codes as they do.
     vectors = F32 if plan.dtype == "float32" else of_cpu[0].codes if of_cpu else U8
     codes = vectors if TARGETS[cpu].lanes else U8
-    normed = Normed(table_max=TABLE_MAX if TARGETS[cpu].program_memory else 0, codes=codes)
-    kernels = *of_cpu, normed, replace(GENERIC, codes=codes)
+    kernels = *of_cpu, replace(GENERIC, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     layouts = [kernel.layout(layer) for kernel, layer in zip(chosen, plan.layers, strict=True)]
     layers = [

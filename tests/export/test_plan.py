@@ -247,8 +247,8 @@ def test_a_missing_activation_range_is_refused():
 
 def test_the_threshold_is_the_first_that_reaches_the_error():
     model = named_model("mlp")  # errors by gap: 0: 20 of 1000, 0.5: 5 of 980, 1.0: 0 of 900
-    # One more counts than was seen: 21, 6 and 1.
-    for max_error, gap in [(0.5, 0), (0.021, 0), (0.0209, 0.5), (0.0062, 0.5), (0.0061, 1)]:
+    # Above gap 0 one more counts than was seen: 20, 6 and 1.
+    for max_error, gap in [(0.5, 0), (0.02, 0), (0.0199, 0.5), (0.0062, 0.5), (0.0061, 1)]:
         plan = make_plan(model, "float32", max_error)
         assert plan.threshold == gap
         plan = make_plan(model, "int8", max_error)
@@ -286,14 +286,35 @@ def test_a_threshold_that_a_wrong_image_placed_counts_that_image():
     logits = np.array([[3, 1], [1, 2], [0, 5], [2, 2.5]], np.float32)
     table = GapTable.measure(logits, np.array([0, 0, 1, 0]))
     expected = table.expected_errors()
-    assert expected[::BETWEEN].tolist() == [3, 2, 1]
-    np.testing.assert_allclose(np.diff(expected), -1 / BETWEEN, rtol=1e-3)
-    # 3 of 4 from 0 on; halfway between 0.5 and 1 it is 1.5 of 3, and most of the way 1.125 of 3.
-    assert table.row(0.75).gap == 0
-    assert table.row(0.5).gap == pytest.approx(0.75)
+    assert expected[::BETWEEN].tolist() == [2, 2, 1]
+    np.testing.assert_allclose(np.diff(expected)[BETWEEN:], -1 / BETWEEN, rtol=1e-3)
+    # 2 of 4 from 0 on; between 0.5 and 1 it falls to 1.125 of 3, and then is 1 of 2.
+    assert table.row(0.5).gap == 0
+    assert table.row(0.49).gap == pytest.approx(0.8125)
     assert table.row(0.375).gap == pytest.approx(0.9375)
     assert table.row(0.37) is None
     assert table.smallest_error() == pytest.approx(0.375)
+
+
+def test_wrong_images_of_one_gap_are_not_taken_for_fewer():
+    gap = np.linspace(0.01, 5, 500, dtype=np.float32)
+    gap[100:110] = 0.9
+    wrong = (gap == np.float32(0.9)) | (gap < 0.05)
+    logits = np.stack([gap, np.zeros_like(gap)], axis=1)
+    table = GapTable.measure(logits, wrong.astype(np.uint8))
+    for max_error in np.linspace(0.002, 0.04, 77):
+        row = table.row(max_error)
+        assert row is None or row.errors <= max_error * row.accepted + 1e-9
+
+
+@pytest.mark.parametrize(("images", "errors"), [(2500, 2), (2500, 47), (100, 28), (1000, 1000)])
+def test_the_smallest_error_that_is_told_is_given(images, errors):
+    table = GapTable(images, (GapRow(0.0, images, errors),))
+    model = dataclasses.replace(named_model("mlp"), gap_table=table)
+    text = refused(model, max_error=1e-5)
+    least = float(re.search(r"at least ([0-9.]+),", text)[1])
+    assert make_plan(model, "int8", max_error=least).threshold == 0
+    assert GapTable(0, (GapRow(0.0, 0, 0),)).smallest_error() == 1
 
 
 def test_no_more_errors_come_than_were_asked_for():

@@ -148,7 +148,7 @@ def run(
         params = qat.finish(few, variables["params"])
         return dataclasses.replace(start, stages=few, params=params)
 
-    settings |= {"recipe": dataclasses.asdict(recipe), "bits": bits}
+    settings = settings | {"recipe": dataclasses.asdict(recipe), "bits": bits}
     phase = Phase(f"{title(recipe)}, bits {bits}", settings, out, of_few_bits, on_grid)
     _run_phase(phase, images, anew, tensorboard)
 

@@ -1,5 +1,5 @@
 /* fpgaio.h - the counter of Arm's MPS2 and MPS3 boards, as QEMU has it: what their board.c share. Each
- * says where FPGAIO_COUNTER is and how many TICK_NS it takes for a tick.
+ * says where FPGAIO_COUNTER is, and of how many nanoseconds a tick is, TICK_NS.
  * SPDX-License-Identifier: 0BSD
  *
  * With `-icount shift=10` an instruction takes 1024 ns.
