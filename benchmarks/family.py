@@ -42,7 +42,7 @@ NETWORKS = {
     "He's start": "--init he",
     "each map's mean in the place of dense layers": "--head gap",
     "ReLU, maximum, batch normalization, He": MODERN,
-    "the same, each map's mean, 32 and 64 channels": f"{MODERN} --head gap --channels 32,64",
+    "the same, each map's mean, 16 and 32 channels": f"{MODERN} --head gap --channels 16,32",
     "LeNet-5 of 1998": "--arch lenet5-1998",
     "a dense network": "--arch mlp",
 }
