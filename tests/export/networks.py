@@ -46,7 +46,7 @@ NORMED = (
 GAP = (
     Stage("conv1", "conv", 4, "gelu", (3, 3), "SAME", stride=2),
     Stage("conv2", "conv", 6, "tanh", (3, 3), "SAME", "avg", 10),
-    Stage("fc", "dense", 4),
+    Stage("fc", "dense", 7),
 )
 #: Strides, even and odd, with pools and borders, and even kernels.
 STRIDED = (
