@@ -484,9 +484,11 @@ class Columns(Kernel):
 
     def suits(self, layer: Layer) -> bool:
         """Whether the columns lie side by side, whole pool windows in two vectors, without norm."""
-        if not layer.is_conv or layer.integers is not None or layer.input_shape[-1] != 1:
+        if not layer.is_conv or layer.integers is not None or layer.norm:
             return False
-        return not layer.norm and layer.stage.stride == 1 and 2 * self.lanes % layer.row_step == 0
+        if layer.input_shape[-1] != 1 or layer.stage.stride != 1:
+            return False
+        return 2 * self.lanes % layer.row_step == 0
 
     def layout(self, layer: Layer) -> Layout:
         """The weights that meet one value side by side; rows up to whole pairs of vectors."""
