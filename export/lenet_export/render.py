@@ -6,6 +6,7 @@ compute. They are written for the prefix ``lenet``; another one is put in its pl
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import zlib
@@ -136,7 +137,8 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     """
     prefix = options.prefix
     check_names(plan, prefix)
-    environment, context = _environment(plan), _context(plan, options)
+    environment = _environment(bool(TARGETS[plan.cpu].program_memory))
+    context = _context(plan, options)
     header, body = (
         environment.get_template(name).render(context) for name in ("lenet.h.j2", "lenet.c.j2")
     )
@@ -177,7 +179,9 @@ def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _environment(plan: Plan) -> jinja2.Environment:
+@functools.cache
+def _environment(program_memory: bool) -> jinja2.Environment:
+    """The templates and their filters, for a CPU whose tables lie in program memory or not."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lenet_export", "templates/c"),
         undefined=jinja2.StrictUndefined,
@@ -186,14 +190,6 @@ def _environment(plan: Plan) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    units = {unit.name for unit in plan.units}
-    program_memory = bool(TARGETS[plan.cpu].program_memory)
-
-    def member(name: str) -> str:
-        """Where a dense layer's input or output is."""
-        if name == "logits":
-            return name
-        return f"ws->shared.units.{name}" if name in units else f"ws->{name}"
 
     def acc_type(layer: Layer) -> str:
         """The type of a layer's accumulators: the narrowest that holds them, where that pays.
@@ -308,7 +304,7 @@ def _environment(plan: Plan) -> jinja2.Environment:
         kernel_size=lambda layer: layer.layout.block[0] * layer.weight[0].size,
         last_row=lambda layer: layer.output_shape[0] - 1,
         left=lambda text, width: str(text).ljust(width),
-        member=member,
+        member=_member,
         over=lambda name, number: name if number == 1 else f"{name} / {number}",
         parens=_parens,
         plus=_plus,
@@ -437,6 +433,14 @@ def unit_pairs(layer: Layer) -> list[dict[str, str]]:
         | {"at02": str(even.index), "at13": str(odd.index)}
         for even, odd in zip(outputs[0::2], outputs[1::2], strict=True)
     ]
+
+
+def _member(name: str, plan: Plan) -> str:
+    """Where a dense layer's input or output is, in C."""
+    if name == "logits":
+        return name
+    is_unit = any(name == unit.name for unit in plan.units)
+    return f"ws->shared.units.{name}" if is_unit else f"ws->{name}"
 
 
 def _from_flash(value: str, dtype: DType) -> str:

@@ -73,7 +73,7 @@ def make(request):
 def variables_of(make):
     """The variables of ``make`` with statistics that are not those of the start."""
     rng = np.random.default_rng(0)
-    variables = make(False).init(jax.random.key(0), jnp.zeros((1, *SHAPES[make])))
+    variables = jax.jit(make(False).init)(jax.random.key(0), jnp.zeros((1, *SHAPES[make])))
 
     def drawn(path, value):
         name = path[-1].key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import flax.linen as nn
@@ -35,7 +36,8 @@ def architecture(request):
 
 def initial(architecture):
     network = Network(architecture)
-    return network, loop.start(network, architecture.stages, TEXTBOOK, jax.random.key(1))
+    start = functools.partial(loop.start, network, architecture.stages, TEXTBOOK)
+    return network, jax.jit(start)(jax.random.key(1))
 
 
 def moved(variables):
@@ -86,7 +88,7 @@ def test_gradients_are_those_of_flax_s_own_layers(architecture, monkeypatch):
             )
             return (z * weight).sum()
 
-        return jax.grad(loss)(variables["params"])
+        return jax.jit(jax.grad(loss))(variables["params"])
 
     found = gradient()
 

@@ -126,7 +126,9 @@ class Training:
 
     def begin(self) -> Progress:
         """The run before its first step."""
-        return Progress(0, jax.jit(self._begin)())
+        # Run once: compiling it any better takes seconds, and saves none.
+        compiler_options = {"xla_backend_optimization_level": 0}
+        return Progress(0, jax.jit(self._begin, compiler_options=compiler_options)())
 
     def _begin(self) -> State:
         start_key, _ = jax.random.split(jax.random.key(self.seed))
