@@ -168,6 +168,20 @@ TUNED = {
         "acc = sums[0][c][q]",
     ),
     "parts of a window lost": ("int8", "cortex-m4", "layers", "pooled[c] += ", "pooled[c] = "),
+    "normed sums of another place": (
+        "int8",
+        "cortex-m4",
+        "layers",
+        "sums[i + p][j + q][first + c] =",
+        "sums[i][j + q][first + c] =",
+    ),
+    "normed sums of the first block": (
+        "int8",
+        "cortex-m3",
+        "layers",
+        "[first + c] = part",
+        "[c] = part",
+    ),
     "saturated to fewer bits": (
         "int8",
         "cortex-m3",
