@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenet_export import files
-from lenet_export.checkpoint import GapTable
 from lenet_export.errors import UserError
+from lenet_export.gap_table import GapTable
 from lenet_export.plan import BOUNDS, Plan, make_plan
 from lenet_export.reference import Images
 from lenet_export.render import Options, check_prefix, render_c

@@ -13,10 +13,10 @@ from lenet_export import __version__, checkpoint
 from lenet_export import files as output
 from lenet_export.api import Exported, write_c
 from lenet_export.errors import UserError, os_mistake
+from lenet_export.npz import render_npz
 from lenet_export.plan import Plan, make_plan
 from lenet_export.render import Options, check_prefix
 from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
-from lenet_export.weights import render_npz
 
 if TYPE_CHECKING:
     from lenet_export.verify import Report
@@ -126,8 +126,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                 parser.error(f"{name} goes with --target c only")
     if options.images and options.verify is False:
         parser.error("--images goes with --verify only")
-    if options.optimize and options.cpu in (None, "generic"):
-        parser.error("--optimize goes with a --cpu other than generic, which has one form only")
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     if options.verify is None:

@@ -31,7 +31,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export.checkpoint import (
-    GapRow,
     Grid,
     Model,
     Stage,
@@ -40,6 +39,7 @@ from lenet_export.checkpoint import (
     label,
 )
 from lenet_export.errors import UserError
+from lenet_export.gap_table import GapRow
 from lenet_export.layer_norm import LayerNorm
 
 CODE_MAX = 255  # of an image's bytes and of every activation
@@ -160,18 +160,31 @@ def gelu(z: float) -> float:
     return 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
 
 
-#: The activations of hidden layers, by name; each is given the layer's calibrated range and name.
-#: ``scaled_tanh`` is that of LeNet-5 in 1998: A = 1.7159, S = 2/3 (LeCun et al., appendix A).
-ACTIVATIONS: dict[str, Callable[[float, str], Activation]] = {
-    "sigmoid": lambda _, __: _sigmoid(),
-    "tanh": lambda _, __: _tanh(),
-    "scaled_tanh": lambda _, __: _tanh(1.7159, 2 / 3),
-    "relu": lambda largest, _: _relu(largest),
-    "gelu": _gelu,
-}
+@dataclass(frozen=True)
+class Function:
+    """An activation function of hidden layers.
 
-#: The largest value of those that have one.
-BOUNDS = {"sigmoid": 1.0, "tanh": 1.0, "scaled_tanh": 1.7159}
+    Attributes:
+        codes: how it becomes integers, of the layer's calibrated range and its name.
+        bound: its largest value; ``None`` if it has none, so that the range is measured.
+        rises: whether it never falls: then a maximum may be taken before it or after.
+    """
+
+    codes: Callable[[float, str], Activation]
+    bound: float | None = None
+    rises: bool = True
+
+
+#: The activation functions by name. ``scaled_tanh`` is that of LeNet-5 in 1998: A = 1.7159, S = 2/3
+#: (LeCun et al., appendix A).
+ACTIVATIONS = {
+    "sigmoid": Function(lambda _, __: _sigmoid(), bound=1.0),
+    "tanh": Function(lambda _, __: _tanh(), bound=1.0),
+    "scaled_tanh": Function(lambda _, __: _tanh(1.7159, 2 / 3), bound=1.7159),
+    "relu": Function(lambda largest, _: _relu(largest)),
+    "gelu": Function(_gelu, rises=False),
+}
+BOUNDS = {name: of.bound for name, of in ACTIVATIONS.items() if of.bound is not None}
 
 
 @dataclass(frozen=True)
@@ -318,6 +331,11 @@ class Layer:
         return self.stage.name
 
     @property
+    def grid(self) -> Grid | None:
+        """What its weights can be, where they are integers of few bits."""
+        return self.stage.grid if self.integers else None
+
+    @property
     def is_conv(self) -> bool:
         """Whether it is a convolution; otherwise it is dense."""
         return self.stage.kind == "conv"
@@ -423,7 +441,7 @@ class Layer:
 
     def packed_fits(self, bits: int) -> bool:
         """Whether no sum of codes times packed weights ever needs more than ``bits``, unsigned."""
-        grid = self.stage.grid
+        grid = self.grid
         if grid is None:
             return False
         fields = (self.weight.astype(np.int64) + grid.peak) // grid.spacing
@@ -828,7 +846,7 @@ def _activation(stage: Stage, model: Model, at: str) -> Activation:
             f"its activation range is {largest}, expected a positive number",
             "train again: lenet-train measures the ranges on training images",
         )
-    return ACTIVATIONS[stage.activation](largest, stage.name)
+    return ACTIVATIONS[stage.activation].codes(largest, stage.name)
 
 
 @dataclass(frozen=True)

@@ -175,8 +175,8 @@ def _rename(text: str, prefix: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """One blank line where a part of a template that printed nothing left two."""
-    return re.sub(r"\n{3,}", "\n\n", text)
+    """One blank line at most, and none before a brace that closes."""
+    return re.sub(r"\n{2,}(?= *\})", "\n", re.sub(r"\n{3,}", "\n\n", text))
 
 
 @functools.cache
@@ -639,10 +639,9 @@ def _parens(text: str) -> str:
     return f"({text})" if " " in text and not text.startswith("(") else text
 
 
-def _plus(name: str, number: int) -> str:
-    """``name + number``; numbers that meet are added up."""
-    if name.endswith(" + 1"):
-        return f"{name.removesuffix(' + 1')} + {number + 1}"
+def _plus(name: str, *numbers: int) -> str:
+    """``name`` plus the sum of ``numbers``, as one writes it."""
+    number = sum(numbers)
     if number < 0:
         return f"{name} - {-number}"
     return f"{name} + {number}" if number else name

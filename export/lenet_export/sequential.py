@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from lenet_export import flax_network
+from lenet_export import flax_network, plan
 from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Float32, Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.fold import fold_batch_norm
@@ -26,8 +26,6 @@ SUPPORTED = (
     f"functions that are {', '.join(sorted(set(flax_network.ACTIVATIONS) - {'none'}))}, an average "
     f"or maximum pool of side and stride 2 to {POOL_MAX}, a mean over the map, or that flatten"
 )
-#: Those that never fall: whether a maximum is taken before or after makes no difference.
-MONOTONE = ("sigmoid", "tanh", "scaled_tanh", "relu")
 TOLERANCE = 1e-4
 
 Variables = Mapping[str, Any]
@@ -205,7 +203,7 @@ class _Chain:
         for name, activation in flax_network.ACTIVATIONS.items():
             if _same(y, activation(x)):
                 stage = self._last(layer, bare=False)
-                early = stage.pool == "max" and name in MONOTONE
+                early = stage.pool == "max" and plan.ACTIVATIONS[name].rises
                 if stage.activation != "none" or (stage.pool != "none" and not early):
                     layer.refuse("is not behind an nn.Conv or nn.Dense")
                 self.stages[-1] = replace(stage, activation=name)

@@ -14,6 +14,7 @@ import numpy as np
 
 from lenet_export.errors import UserError
 from lenet_export.plan import (
+    ACTIVATIONS,
     F32,
     S32,
     U8,
@@ -77,8 +78,8 @@ def packing_of(layer: Layer, outputs: int, most: DType) -> Packing | None:
 
     The word is the widest that a row of weights fills exactly; if there is none, the narrowest.
     """
-    grid = layer.stage.grid
-    if grid is None or layer.integers is None:
+    grid = layer.grid
+    if grid is None:
         return None
     row = layer.kernel_values if layer.is_conv else layer.inputs
     each = outputs * grid.bits
@@ -150,8 +151,11 @@ class Blocked(Kernel):
 
     def suits(self, layer: Layer) -> bool:
         """Whether there is room for a copy of a channel's weights, where they are packed."""
-        is_copied = layer.is_conv and self.packs and layer.stage.grid is not None
-        return not (is_copied and layer.weight[0].size > COPY_MAX)
+        return not self._is_copied(layer) or layer.weight[0].size <= COPY_MAX
+
+    def _is_copied(self, layer: Layer) -> bool:
+        """Whether a channel's weights are unpacked to the stack."""
+        return layer.is_conv and self.packs and layer.grid is not None
 
     def layout(self, layer: Layer) -> Layout:
         """The block, and the weights that meet one value side by side."""
@@ -165,7 +169,7 @@ class Blocked(Kernel):
         columns = divisor(size, min(COLUMNS, self.sums))
         rows = divisor(size, min(self.rows, self.sums // columns))
         most = self.sums // (rows * columns)
-        if layer.stage.grid:
+        if self._is_copied(layer):
             most = min(most, COPY_MAX // layer.weight[0].size)
         channels = self._outputs(layer, most)
         return self._layout(layer, (channels, rows, columns))
@@ -176,8 +180,8 @@ class Blocked(Kernel):
         Where weights are packed it is a power of two, as their bits are, so that a word holds all
         that meet a value.
         """
-        grid = layer.stage.grid
-        if grid is None or layer.integers is None or not self.packs:
+        grid = layer.grid
+        if grid is None or not self.packs:
             return divisor(layer.stage.features, most)
         power_of_two = layer.stage.features & -layer.stage.features
         return divisor(power_of_two, min(most, 8 * self.word.itemsize // grid.bits))
@@ -220,9 +224,8 @@ class Copied(Blocked):
 
     def suits(self, layer: Layer) -> bool:
         """Whether it is a convolution whose weights are packed, with a small pool window."""
-        is_packed = layer.stage.grid is not None and layer.integers is not None
-        is_small = layer.is_conv and layer.stage.pool_size <= COLUMNS
-        return is_small and is_packed and super().suits(layer)
+        is_small = layer.stage.pool_size <= COLUMNS
+        return is_small and self._is_copied(layer) and super().suits(layer)
 
     def layout(self, layer: Layer) -> Layout:
         """A channel's weights in a row, at the places of one row of a pool window."""
@@ -273,7 +276,7 @@ class Quads(Kernel):
         """Whether its outputs come in pairs, and their sums without bias fit 24 bits."""
         if layer.integers is None or layer.stage.features % 2 or layer.stage.pool_size > 2:
             return False
-        if layer.stage.grid:
+        if layer.grid:
             return False  # bytes would be what few bits are to save
         if layer.is_conv and 2 * (-layer.kernel_values % 4) > layer.kernel_values:
             return False  # more than a third of what it multiplies would be filled up
@@ -313,7 +316,7 @@ class Vectors(Blocked):
 
         A dense layer of few bits would lose what they are for: it has most of the weights.
         """
-        is_packed = layer.stage.grid is not None and not layer.is_conv
+        is_packed = layer.grid is not None and not layer.is_conv
         if layer.integers is None or is_packed:
             return False
         return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
@@ -415,7 +418,8 @@ class Lanes(Kernel):
 
         A maximum of sums is activated once: that is so where the activation never falls.
         """
-        falls = layer.stage.activation == "gelu" and layer.stage.pool == "max"
+        function = ACTIVATIONS.get(layer.stage.activation)  # the last layer has none
+        falls = layer.stage.pool == "max" and function is not None and not function.rises
         is_float = layer.integers is None
         return is_float == (self.weights == F32) and not layer.norm and not falls
 
@@ -653,8 +657,15 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
         optimize: ``speed``, ``ram`` or ``flash``.
 
     Raises:
-        UserError: the CPU cannot hold the tables.
+        UserError: the CPU has no such choice, or cannot hold the tables.
     """
+    if optimize != "speed" and len(choices(cpu)) == 1:
+        several = [name for name in TARGETS if len(choices(name)) > 1]
+        raise UserError(
+            f"--optimize {optimize}",
+            f"--cpu {cpu} has one form only",
+            f"leave it out, or take a --cpu of {', '.join(several)}",
+        )
     of_cpu = TARGETS[cpu].kernels[optimize]
     # What plain C does beside vectors reads the same codes as they do.
     vectors = F32 if plan.dtype == "float32" else of_cpu[0].codes if of_cpu else U8

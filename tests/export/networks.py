@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet_export.checkpoint import GapRow, GapTable, Model, Stage
+from lenet_export.checkpoint import Model, Stage
+from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.render import Options, render_c
 
 LENET = (

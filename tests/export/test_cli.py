@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import struct
 import subprocess
 import sys
@@ -77,11 +78,12 @@ def test_without_verify_it_ends_within_a_second_and_never_imports_jax(tmp_path):
     )
     took = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-c", code, "--no-verify", "--out", str(tmp_path)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 1
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
+    assert min(took) < 1  # of CPU time: the clock would measure other programs
 
 
 def test_two_exports_are_the_same_bytes_wherever_and_whenever(tmp_path):
@@ -393,7 +395,6 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--target", "npz", "--verify"], "--verify goes with --target c only"),
         (["--target", "npz", "--cpu", "avr"], "--cpu goes with --target c only"),
         (["--cpu", "cortex-m99"], "invalid choice: 'cortex-m99'"),
-        (["--optimize", "ram"], "--optimize goes with a --cpu other than generic"),
         (["--cpu", "cortex-m4", "--optimize", "size"], "invalid choice: 'size'"),
         (["--no-verify", "--images", "x"], "--images goes with --verify only"),
         (["surplus"], "unrecognized arguments: surplus"),

@@ -137,6 +137,16 @@ def symbols_of(path, nm="nm"):
     return found
 
 
+@pytest.mark.parametrize("cpu", TARGETS)
+def test_the_header_says_which_compilers_it_needs(cpu):
+    plan = make_plan(named_model("deep"), "int8")
+    header = render_c(lay_out(plan, cpu, "speed"), Options())["lenet.h"].decode()
+    needed = TARGETS[cpu].headers
+    assert ("with every C99 compiler, on every CPU." in header) == (not needed)
+    assert not needed or f"a compiler for {cpu},\n *     with {' and '.join(needed)}." in header
+    assert ("UNALIGN_TRP" in header) == (cpu == "cortex-m4")
+
+
 def test_constant_bytes_is_the_size_of_the_tables(plan, tmp_path):
     gcc = require("gcc")
     write_files(plan, tmp_path)
@@ -344,6 +354,20 @@ def test_the_file_does_not_compile_where_a_proof_does_not_hold():
         broken = text.replace(line.group(1), wrong)
         with pytest.raises(UserError, match="refuses the generated C"):
             CompiledNetwork(plan, files | {"lenet.c": broken.encode()})
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_logits_too_far_apart_for_32_bits_are_refused(compiler, tmp_path):
+    text = render_c(make_plan(named_model("deep"), "int8"), Options())["lenet.c"].decode()
+    macro = re.search(r"^#define LENET_PROVE.*$", text, re.MULTILINE)[0]
+    proof = re.search(r"^LENET_PROVE\(gap, .*$", text, re.MULTILINE)[0]
+    command = [require(compiler), "-std=c99", "-fsyntax-only", "gap.c"]
+    for least, is_refused in [(-(2**30) + 1, False), (-(2**30), True)]:
+        line = re.sub(r"\d+ - (\(.*?\))\(-\d+\)", rf"{2**30} - \1({least})", proof)
+        assert str(least) in line
+        (tmp_path / "gap.c").write_text(f"#include <stdint.h>\n{macro}\n{line}\n")
+        done = subprocess.run(command, cwd=tmp_path, check=False)
+        assert (done.returncode != 0) == is_refused, line
 
 
 def test_the_float_sigmoid_is_right_to_1e_6_everywhere(tmp_path):

@@ -19,6 +19,7 @@ from lenet_export.compiled import CompiledNetwork
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 from lenet_export.targets import lay_out
+from needs import ROOT
 
 from .networks import named_model, rows_given
 from .test_parity import can_run
@@ -124,7 +125,7 @@ TUNED = {
     "block of another channel": (
         "int8",
         "cortex-m3",
-        "blocked",
+        "layers",
         '"_bias[" ~ output.number',
         '"_bias[" ~ 0',
     ),
@@ -358,6 +359,11 @@ READING = {
         lambda old: lambda packing, weight: old(packing, weight[..., ::-1, :]),
     ),
 }
+
+
+def test_the_design_tells_how_many_mutations_there_are():
+    count = sum(map(len, (MUTATIONS, TUNED, FEW, READING)))
+    assert f"mutated in {count} ways" in (ROOT / "DESIGN.md").read_text()
 
 
 def is_found(dtype, target="generic") -> bool:

@@ -10,8 +10,8 @@ import pytest
 from few_bits import on_grids
 from lenet_export import reference, verify
 from lenet_export.checkpoint import GRIDS
+from lenet_export.npz import render_npz
 from lenet_export.plan import make_plan
-from lenet_export.weights import render_npz
 
 from .networks import CHAINS, named_model
 

@@ -12,8 +12,9 @@ from flax import linen as nn
 
 from few_bits import FEW_BITS, on_grids
 from lenet_export import reference, verify
-from lenet_export.checkpoint import BETWEEN, GRIDS, GapRow, GapTable, Stage
+from lenet_export.checkpoint import GRIDS, Stage
 from lenet_export.errors import UserError
+from lenet_export.gap_table import BETWEEN, GapRow, GapTable
 from lenet_export.plan import ACTIVATIONS, GAIN_MAX, make_plan
 from lenet_export.render import Options, render_c
 
@@ -106,7 +107,7 @@ def test_integer_logits_times_their_scale_are_near_the_float_ones(int8_plan, bun
 
 def test_the_sigmoid_table_is_complete_and_no_entry_depends_on_the_last_bit_of_exp():
     """So every machine's libm gives the same table, and clamping the index is exact."""
-    table = ACTIVATIONS["sigmoid"](1.0, "").table
+    table = ACTIVATIONS["sigmoid"].codes(1.0, "").table
     z = (np.arange(512) + 0.5 - 256) / 40
     exact = 255 / (1 + np.exp(-z))
     assert np.abs(exact - np.floor(exact) - 0.5).min() > 1e-6
@@ -119,7 +120,7 @@ def test_the_sigmoid_table_is_complete_and_no_entry_depends_on_the_last_bit_of_e
 @pytest.mark.parametrize("name", ["tanh", "scaled_tanh"])
 def test_the_tanh_table_is_complete_and_no_entry_depends_on_the_last_bit_of_tanh(name):
     outer, inner = {"tanh": (1, 1), "scaled_tanh": (1.7159, 2 / 3)}[name]
-    tanh = ACTIVATIONS[name](1.0, "")
+    tanh = ACTIVATIONS[name].codes(1.0, "")
     x = (np.arange(512) + 0.5 - tanh.offset) / tanh.steps
     exact = 128 + outer * np.tanh(inner * x) / tanh.scale
     assert np.abs(exact - np.floor(exact) - 0.5).min() > 1e-6
@@ -129,7 +130,7 @@ def test_the_tanh_table_is_complete_and_no_entry_depends_on_the_last_bit_of_tanh
 
 @pytest.mark.parametrize("largest", [0.01, 0.5, 2.5, 40])
 def test_a_gelu_table_reaches_from_its_minimum_to_the_range_and_is_within_a_step(largest):
-    table = ACTIVATIONS["gelu"](largest, "conv1")
+    table = ACTIVATIONS["gelu"].codes(largest, "conv1")
     x = (np.arange(512) + 0.5 - table.offset) / table.steps
     exact = np.array(nn.gelu(x))
     value = (table.table - float(table.zero_point)) * table.scale
@@ -347,7 +348,7 @@ def test_the_model_id_changes_with_any_number_and_not_with_the_training_notes(bu
 )
 def test_the_lower_half_of_a_table_mirrors_the_upper_one_or_says_that_it_does_not(name, both):
     """x86-64-v3 reads the upper half alone."""
-    activation = ACTIVATIONS[name](1.0, "conv1")
+    activation = ACTIVATIONS[name].codes(1.0, "conv1")
     assert activation.mirror == both
     if both:
         assert (both - activation.table[::-1].astype(int) == activation.table).all()

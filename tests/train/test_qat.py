@@ -68,7 +68,7 @@ def test_it_computes_what_the_exported_integers_compute(chain, bits):
     model = checkpointed(stages, qat.finish(stages, params), ranges)
     plan = make_plan(model, "int8")
     images = np.random.RandomState(1).randint(0, 256, (40, *SHAPE)).astype(np.uint8)
-    z = qat.FewBits(stages, ranges).apply({"params": params}, jnp.asarray(images) / 255)
+    z = qat.QuantizedNetwork(stages, ranges).apply({"params": params}, jnp.asarray(images) / 255)
     integers = reference.run_integers(plan, images)[stages[-1].name] * plan.logit_scale
     # A code beside the other's, where a sum lies between two, moves a logit a little; a table's
     # index is rounded besides.
@@ -118,7 +118,7 @@ def test_it_learns_weights_and_steps(bits):
     ranges = (2.0, 4.0)
     y = jnp.arange(50) % 5
     x = jnp.zeros((50, *SHAPE)).at[jnp.arange(50), :, 2 * y].set(1)
-    network, params = qat.FewBits(stages, ranges), qat.begin(stages, trained(stages, 2))
+    network, params = qat.QuantizedNetwork(stages, ranges), qat.begin(stages, trained(stages, 2))
     optimizer = optax.adam(0.01)
 
     def loss_of(params):

@@ -14,6 +14,7 @@ from conftest import lenet_train
 from lenet_export import checkpoint, idx
 from lenet_export.cli import main as export
 from lenet_export.flax_network import run_logits
+from lenet_export.gap_table import GapTable
 from lenet_train import architectures, cli, data, figures, loop, model, report, run
 from lenet_train.recipes import BEST
 
@@ -73,7 +74,7 @@ def test_the_model_tells_where_it_comes_from(trained):
 
 def test_the_gap_table_is_that_of_the_validation_split(trained):
     validation = data.load("digits").validation
-    expected = checkpoint.GapTable.measure(forward(trained, validation.images), validation.labels)
+    expected = GapTable.measure(forward(trained, validation.images), validation.labels)
     assert trained.gap_table.images == len(validation.labels)
     assert [row[1:] for row in trained.gap_table.rows] == [row[1:] for row in expected.rows]
     _, accepted, errors = trained.gap_table.rows[0]

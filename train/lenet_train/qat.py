@@ -67,7 +67,7 @@ def with_bits(stages: tuple[Stage, ...], text: str) -> tuple[Stage, ...]:
     )
 
 
-class FewBits(nn.Module):
+class QuantizedNetwork(nn.Module):
     """A chain of stages that computes as its export will.
 
     Its input is that of the float network, and so are its kernels and biases, which stay float
@@ -85,23 +85,21 @@ class FewBits(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """The logits float32 ``(images, classes)`` of the images ``x``."""
-        for stage, largest in zip(self.stages, (*self.ranges, None), strict=True):
-            if stage.kind == "dense":
-                x = x.reshape(len(x), -1)
-            x = Layer(stage, name=stage.name)(x)
-            if largest is None:
-                return x
+        *hidden, last = self.stages
+        for stage, largest in zip(hidden, self.ranges, strict=True):
+            x = QuantizedLayer(stage, name=stage.name)(x)
             x = ACTIVATIONS[stage.activation](x)
-            codes = plan.ACTIVATIONS[stage.activation](largest, stage.name)
+            codes = plan.ACTIVATIONS[stage.activation].codes(largest, stage.name)
             if stage.pool == "max":  # before the rounding, which changes no order
                 x = max_pool(x, stage.pool_size)
             x = _as_codes(codes, x)
             if stage.pool == "avg":
                 x = _as_codes(codes, avg_pool(x, stage.pool_size))
-        raise AssertionError("a chain has a last layer")
+        logits: jax.Array = QuantizedLayer(last, name=last.name)(x)
+        return logits
 
 
-class Layer(nn.Module):
+class QuantizedLayer(nn.Module):
     """A convolution or dense layer with weights of few bits.
 
     Attributes:
@@ -122,7 +120,7 @@ class Layer(nn.Module):
             log_step = self.param("log_step", nn.initializers.zeros, (steps,))
             kernel = on_grid(stage.grid, kernel, jnp.exp(log_step))
         if stage.kernel is None:
-            return x @ kernel + bias
+            return x.reshape(len(x), -1) @ kernel + bias
         tile = fast_tile(stage.features)
         return tiled_conv(x, kernel, stage.padding, tile, stage.stride) + bias
 
@@ -142,7 +140,7 @@ def _as_codes(codes: plan.Activation, x: jax.Array) -> jax.Array:
 
 
 def begin(stages: tuple[Stage, ...], params: Mapping[str, Float32]) -> Params:
-    """The parameters of :class:`FewBits` that are nearest to those of a model of floats.
+    """The parameters of :class:`QuantizedNetwork` that are nearest to those of a model of floats.
 
     The first step of a channel is LSQ's, 2 * mean|w| / sqrt(peak), for integers one apart.
 

@@ -22,6 +22,7 @@ from lenet_export import __version__, checkpoint, files, idx
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import activation_ranges
+from lenet_export.gap_table import GapTable
 from lenet_train import data, devices, distill, figures, loop, qat, report
 from lenet_train.architectures import INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
@@ -138,10 +139,10 @@ def run(
     start = checkpoint.load(where / MODEL)
 
     def of_few_bits() -> loop.Training:
+        ranges = tuple(start.activation_ranges[stage.name] for stage in few[:-1])
         return _taught(judges or [start], loop.Training(
-            qat.FewBits(few, tuple(start.activation_ranges[stage.name] for stage in few[:-1])),
-            few, recipe.for_few_bits(), seed, images.training, images.validation,
-            qat.begin(few, start.params),
+            qat.QuantizedNetwork(few, ranges), few, recipe.for_few_bits(), seed,
+            images.training, images.validation, qat.begin(few, start.params),
         ))  # fmt: skip
 
     def on_grid(variables: loop.Variables) -> Model:
@@ -273,7 +274,7 @@ def _finish(
     model = phase.deployed(variables)
     model = dataclasses.replace(
         model,
-        gap_table=checkpoint.GapTable.measure(validation_logits, images.validation.labels),
+        gap_table=GapTable.measure(validation_logits, images.validation.labels),
         info=model.info
         | phase.settings
         | {
