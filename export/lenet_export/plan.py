@@ -25,7 +25,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -265,16 +265,48 @@ class Packing:
         return f"{fields} in a word, lowest bits first: (weight + {self.grid.peak}){spacing}"
 
 
+class Block(NamedTuple):
+    """What a kernel computes at once.
+
+    Attributes:
+        outputs: channels or units.
+        rows: of a pool window.
+        columns: of a pool window; where lanes are columns, of the map.
+    """
+
+    outputs: int = 1
+    rows: int = 1
+    columns: int = 1
+
+
+ONE = Block()
+
+
+class VectorBlock(NamedTuple):
+    """What a kernel computes at once whose lanes are channels or units.
+
+    Attributes:
+        lanes: of a vector.
+        taps: values that an instruction multiplies in each lane.
+        vectors: of channels or units.
+        fold: columns of a pool window that share a vector.
+        windows: pool windows.
+    """
+
+    lanes: int
+    taps: int
+    vectors: int
+    fold: int
+    windows: int
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a kernel wants a layer in memory: all that a plan knows of a CPU.
 
     Attributes:
         kernel: the name of the kernel's template.
-        block: how many outputs the kernel computes at once: ``(channels, rows, columns)`` of a
-            pool window, ``(units,)`` of a dense layer; of vectors on x86-64 ``(lanes, taps of a
-            lane, vectors, columns in a vector, pool windows)``, or ``(channels, columns)`` where
-            lanes are columns; empty if the kernel has no such choice.
+        block: what the kernel computes at once.
         tables: the tables in flash in place of the plain ones; empty: the plain ones.
         unroll: how many turns of its inner loop the kernel writes out at most, or 0.
         reload: whether values are loaded again rather than kept, where registers are few.
@@ -282,16 +314,18 @@ class Layout:
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
             the input), and meets with weights of 0 or puts into lanes that are not used.
         packing: of the weights; ``None`` where each has a number of its own.
+        vectors: what it computes at once instead, where lanes are channels or units.
     """
 
     kernel: str = "generic"
-    block: tuple[int, ...] = ()
+    block: Block = ONE
     tables: tuple[Constant, ...] = ()
     unroll: int = 1
     reload: bool = False
     whole: bool = False
     slack: int = 0
     packing: Packing | None = None
+    vectors: VectorBlock | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,17 @@ import numpy as np
 from lenet_export import __version__, layer_norm, reference
 from lenet_export.checkpoint import Grid
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, Array, Buffer, DType, Layer, Packing, Plan, activations_of
+from lenet_export.plan import (
+    F32,
+    Array,
+    Buffer,
+    DType,
+    Layer,
+    Packing,
+    Plan,
+    VectorBlock,
+    activations_of,
+)
 from lenet_export.targets import GENERIC, TARGETS
 
 KNOWN_IMAGES = 4
@@ -234,7 +244,7 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         """The weight of the ``output``-th of a block, whose value is ``index``."""
         packing = layer.layout.packing
         if packing is None:
-            place = _plus(_times(index, layer.layout.block[0]), output)
+            place = _plus(_times(index, layer.layout.block.outputs), output)
             return flash(f"weight[{place}]", layer.weight.dtype)
         return f"(int8_t)({_unpacked(packing.grid, _field(packing, output))})"
 
@@ -294,14 +304,14 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         does=does,
         function=_function,
         factor=factor_of,
-        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block[0],
+        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block.outputs,
         first_of=first_of,
         flash=flash,
         gathers=gathers,
         narrow_sums=narrow_sums,
         inputs_read=lambda layer: layer.inputs + layer.layout.slack,
         half_window=lambda layer: layer.stage.pool_size**2 // 2,
-        kernel_size=lambda layer: layer.layout.block[0] * layer.weight[0].size,
+        kernel_size=lambda layer: layer.layout.block.outputs * layer.weight[0].size,
         last_row=lambda layer: layer.output_shape[0] - 1,
         left=lambda text, width: str(text).ljust(width),
         member=_member,
@@ -313,10 +323,10 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         vectors=vectors,
         quads=quads,
         fold_lanes=lambda layer: [
-            q * layer.stage.features for q in range(1, layer.layout.block[3])
+            q * layer.stage.features for q in range(1, layer.layout.vectors.fold)
         ],
         reciprocal=reciprocal,
-        columns_step=lambda layer: layer.layout.block[1] // layer.row_step,
+        columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
         taps_read=taps_read,
         vector_at=vector_at,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
@@ -391,8 +401,7 @@ def _column(layer: Layer) -> int:
 
 def block(layer: Layer) -> list[Output]:
     """The outputs that a kernel with blocks computes at once."""
-    outputs, *window = layer.layout.block
-    rows, columns = window or (1, 1)
+    outputs, rows, columns = layer.layout.block
     return [
         Output(
             letter,
@@ -512,9 +521,15 @@ class Vector:
     count: str
 
 
+def _vectors(layer: Layer) -> VectorBlock:
+    """What a kernel whose lanes are channels or units computes at once."""
+    assert layer.layout.vectors
+    return layer.layout.vectors
+
+
 def vectors(layer: Layer) -> list[Vector]:
     """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
-    lanes, _, blocks, fold, windows = layer.layout.block
+    lanes, _, blocks, fold, windows = _vectors(layer)
     features, size, step = layer.stage.features, layer.stage.pool_size, _column(layer)
     columns = size if fold == 1 else 1
     found = []
@@ -568,8 +583,8 @@ def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
 
 def taps_read(layer: Layer) -> int:
     """Values of one row that vectors read for one place: whole groups."""
-    lanes, _, vectors, *_ = layer.layout.block
-    return int(layer.constants[0].values.shape[-1]) // (lanes * vectors)
+    block = _vectors(layer)
+    return int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
 
 
 def _place_in(row: str, layer: Layer) -> str:
@@ -591,8 +606,8 @@ def _window_top(layer: Layer, row: str = "") -> str:
 
 def vector_at(layer: Layer, name: str, vector: int) -> str:
     """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
-    lanes, taps, vectors, *_ = layer.layout.block
-    return _plus(_times(name, lanes * vectors), lanes * taps * vector)
+    block = _vectors(layer)
+    return _plus(_times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
 
 
 def reciprocal(layer: Layer) -> str:
@@ -744,9 +759,11 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
             for layer in plan.layers
         ),
         "scales_lanes": any(
-            layer.layout.kernel == "lanes" and layer.stage.pool == "avg" for layer in plan.layers
+            layer.layout.vectors and layer.stage.pool == "avg" for layer in plan.layers
         ),
-        "has_fold": any(layer.layout.block[3:4] > (1,) for layer in plan.layers),
+        "has_fold": any(
+            layer.layout.vectors and layer.layout.vectors.fold > 1 for layer in plan.layers
+        ),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),

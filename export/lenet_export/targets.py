@@ -21,12 +21,14 @@ from lenet_export.plan import (
     U16,
     U32,
     Array,
+    Block,
     Constant,
     DType,
     Layer,
     Layout,
     Packing,
     Plan,
+    VectorBlock,
 )
 
 S8, S16 = np.dtype(np.int8), np.dtype(np.int16)
@@ -164,7 +166,7 @@ class Blocked(Kernel):
             units = self._outputs(
                 layer, self.short_sums if is_short else self.dense_sums or self.sums
             )
-            return self._layout(layer, (units,))
+            return self._layout(layer, Block(units))
         size = layer.stage.pool_size
         columns = divisor(size, min(COLUMNS, self.sums))
         rows = divisor(size, min(self.rows, self.sums // columns))
@@ -172,7 +174,7 @@ class Blocked(Kernel):
         if self._is_copied(layer):
             most = min(most, COPY_MAX // layer.weight[0].size)
         channels = self._outputs(layer, most)
-        return self._layout(layer, (channels, rows, columns))
+        return self._layout(layer, Block(channels, rows, columns))
 
     def _outputs(self, layer: Layer, most: int) -> int:
         """How many outputs a block of at most ``most`` has: blocks share them evenly.
@@ -186,16 +188,18 @@ class Blocked(Kernel):
         power_of_two = layer.stage.features & -layer.stage.features
         return divisor(power_of_two, min(most, 8 * self.word.itemsize // grid.bits))
 
-    def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
+    def _layout(self, layer: Layer, block: Block) -> Layout:
         """The weights that meet one value side by side."""
         features = layer.stage.features
         shape = layer.plain_constants[0].values.shape[1:]
-        blocks = layer.weight.reshape(features // block[0], block[0], *shape)
+        blocks = layer.weight.reshape(features // block.outputs, block.outputs, *shape)
         values = np.moveaxis(blocks, 1, -1)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row][kernel column, input channel" if layer.is_conv else "input"
-        about = f"{layer.name}: weights [{what} / {block[0]}][{each}, {what} % {block[0]}]"
-        packing = packing_of(layer, block[0], self.word)
+        about = (
+            f"{layer.name}: weights [{what} / {block.outputs}][{each}, {what} % {block.outputs}]"
+        )
+        packing = packing_of(layer, block.outputs, self.word)
         turn = packing.values if packing and not layer.is_conv else 1
         if packing:
             values, about = packed(packing, values), f"{about}, {packing.about}"
@@ -229,8 +233,8 @@ class Copied(Blocked):
 
     def layout(self, layer: Layer) -> Layout:
         """A channel's weights in a row, at the places of one row of a pool window."""
-        layout = GENERIC.layout(layer)
-        return replace(layout, kernel=self.template, block=(1, 1, layer.stage.pool_size), unroll=0)
+        block = Block(columns=layer.stage.pool_size)
+        return replace(GENERIC.layout(layer), kernel=self.template, block=block, unroll=0)
 
 
 @dataclass(frozen=True)
@@ -245,9 +249,9 @@ class Pairs(Blocked):
         """Whether it is a convolution of integers."""
         return layer.is_conv and layer.integers is not None
 
-    def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
+    def _layout(self, layer: Layer, block: Block) -> Layout:
         """The channels' pairs side by side; an odd row's last pair has a weight of 0."""
-        channels, (features, rows, kernel) = block[0], layer.plain_constants[0].values.shape
+        channels, (features, rows, kernel) = block.outputs, layer.plain_constants[0].values.shape
         pairs = -(-kernel // 2)
         weight = np.zeros((features, rows, 2 * pairs), np.int16)
         weight[..., :kernel] = layer.weight.reshape(features, rows, -1)
@@ -298,7 +302,7 @@ class Quads(Kernel):
             f"{layer.name}: 256 * (weight of {what} a) + weight of b "
             f"[{what} / {outputs}][4 values, 2 {what}s, values 0 2 1 3]"
         )
-        block = (outputs, 1, layer.stage.pool_size) if layer.is_conv else (outputs,)
+        block = Block(outputs, columns=layer.stage.pool_size)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % 4
         tables = with_weights(layer, values, about)
         return Layout(self.template, block, tables, slack=slack)
@@ -321,15 +325,16 @@ class Vectors(Blocked):
             return False
         return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
 
-    def _layout(self, layer: Layer, block: tuple[int, ...]) -> Layout:
+    def _layout(self, layer: Layer, block: Block) -> Layout:
         """16 weights of each channel or unit in turn, those beyond a row or the inputs 0."""
         features, rows = layer.stage.features, layer.weight.shape[1] if layer.is_conv else 1
         weight = _filled(layer.weight.reshape(features, rows, -1))
-        values = weight.reshape(features // block[0], block[0], rows, -1, VECTOR)
+        values = weight.reshape(features // block.outputs, block.outputs, rows, -1, VECTOR)
         values = values.transpose(0, 2, 3, 1, 4)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row, 16 columns and inputs" if layer.is_conv else "16 inputs"
-        about = f"{layer.name}: weights [{what} / {block[0]}][{each}, {what} % {block[0]}, value]"
+        within = f"{what} % {block.outputs}, value"
+        about = f"{layer.name}: weights [{what} / {block.outputs}][{each}, {within}]"
         tables = with_weights(layer, values.reshape(len(values), -1), about)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % VECTOR
         return Layout(self.template, block, _shifted(layer, tables), slack=slack)
@@ -361,7 +366,7 @@ class Taps(Vectors):
         weight = _filled(layer.weight.reshape(len(layer.weight), -1))
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
         tables = with_weights(layer, weight, about)
-        block = (channels, 1, layer.stage.pool_size)
+        block = Block(channels, columns=layer.stage.pool_size)
         return Layout(self.template, block, (*_shifted(layer, tables), _taps(layer)))
 
 
@@ -454,8 +459,13 @@ class Lanes(Kernel):
         if not layer.is_conv:
             values = values[:, 0]
         tables = self._tables(layer, values, blocks, fold)
-        block = (self.lanes, self.taps, vectors, fold, windows)
-        return Layout(self.template, block, tables, whole=True, slack=groups * self.taps - taps)
+        return Layout(
+            self.template,
+            tables=tables,
+            whole=True,
+            slack=groups * self.taps - taps,
+            vectors=VectorBlock(self.lanes, self.taps, vectors, fold, windows),
+        )
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
         """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
@@ -507,7 +517,8 @@ class Columns(Kernel):
         columns = 2 * self.lanes
         read = -(-layer.output_shape[1] * layer.row_step // columns) * columns + kernel[1] - 1
         slack = max(0, read - layer.strip_values)
-        return Layout(self.template, (channels, columns), tables, whole=True, slack=slack)
+        block = Block(channels, columns=columns)
+        return Layout(self.template, block, tables, whole=True, slack=slack)
 
 
 @dataclass(frozen=True)
