@@ -252,9 +252,13 @@ TEXTBOOK = Recipe("textbook", epochs=10)
 # mean is 1/2, which the next kernel turns into an offset larger than what differs between images.
 CURED = Recipe("cured", epochs=10, lr=1.0, sigmoid_gain=4.0, sigmoid_mean=0.5)
 
+# How hands, pens and scanners differ.
+HANDS = Augmentation(rotation=10, scale=0.1, shear=0.1, shift=2, elastic=0.5)
+
 # Sigmoid's slope is at most 1/4, so Xavier's range shrinks the signal fourfold a layer; starting at
 # 4 times Xavier takes the plateau away and leaves the architecture as it is. The epochs were chosen
-# by MNIST's validation split: 99.42 % after 40, 99.58 % after 100.
+# by MNIST's validation split: 99.42 % after 40, 99.58 % after 100; and so were the elastic changes:
+# 99.62 % with them.
 BEST = Recipe(
     "best",
     epochs=100,
@@ -266,7 +270,7 @@ BEST = Recipe(
     final_rate=1e-3,
     sigmoid_gain=4.0,
     ema=0.998,
-    augmentation=Augmentation(rotation=10, scale=0.1, shear=0.1, shift=2),
+    augmentation=HANDS,
 )
 
 # For networks with ReLU and batch normalization. Chosen by MNIST's validation split, like the few
@@ -281,7 +285,7 @@ MODERN = Recipe(
     warmup_epochs=1,
     final_rate=1e-3,
     ema=0.999,
-    augmentation=Augmentation(rotation=10, scale=0.1, shear=0.1, shift=2, elastic=0.5),
+    augmentation=HANDS,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (BEST, CURED, MODERN, TEXTBOOK)}
