@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +66,15 @@ def test_what_is_set_is_what_is_trained_with_and_nothing_else(lr, epochs, shift)
         augmentation=dataclasses.replace(BEST.augmentation, shift=shift),
     )
     assert found == expected
+
+
+def test_few_bits_see_smaller_changes_of_the_images():
+    shares = {"few_bits.augmentation=0.5": 0.5, "few_bits.epochs=3": 0.6}
+    for setting, share in shares.items():
+        few = BEST.changed([setting]).for_few_bits().augmentation
+        expected = share * np.array(dataclasses.astuple(BEST.augmentation))
+        np.testing.assert_allclose(dataclasses.astuple(few), expected)
+    assert TEXTBOOK.for_few_bits().augmentation is None
 
 
 def test_augmentation_can_be_taken_away_and_begun():

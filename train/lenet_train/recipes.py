@@ -44,6 +44,10 @@ class Augmentation:
     shift: Annotated[float, Within(0, 28)] = 0.0
     elastic: Annotated[float, Within(0, 28)] = 0.0
 
+    def times(self, share: float) -> Augmentation:
+        """Each change times ``share``."""
+        return Augmentation(*(share * most for most in dataclasses.astuple(self)))
+
 
 @dataclass(frozen=True)
 class Distillation:
@@ -69,10 +73,13 @@ class FewBits:
     Attributes:
         epochs: passes over the training images.
         lr: the highest learning rate; a half cosine leads to a hundredth of it.
+        augmentation: that network's largest changes of an image are multiplied by it: fewer bits
+            hold fewer of them.
     """
 
     epochs: Count = 10
     lr: Annotated[float, Within(0, 100)] = 1e-3
+    augmentation: Share = 0.6
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,7 @@ class Recipe:
             warmup_epochs=0,
             final_rate=0.01,
             ema=0.99,
+            augmentation=self.augmentation and self.augmentation.times(how.augmentation),
             distillation=self.distillation or Distillation(),
         )
 
