@@ -11,7 +11,7 @@ import numpy as np
 from lenet_export import files
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
-from lenet_export.plan import BOUNDS, Plan, make_plan
+from lenet_export.plan import BOUNDS, SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
 from lenet_export.render import Options, check_prefix, render_c
 from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
@@ -92,8 +92,9 @@ def export(
     if max_error is not None and not 0 < max_error < 1:
         raise UserError("max_error", f"is {max_error}", "give a share between 0 and 1, e.g. 0.005")
     check_prefix(prefix)
-    model = read_sequential(module, params, input_shape)
+    input_shape = _checked_shape(input_shape)
     _check_images(images, labels, input_shape)
+    model = read_sequential(module, params, input_shape, images)
     bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
     if images is not None or bounded:
         given = np.zeros((1, *input_shape), np.uint8) if images is None else images
@@ -141,6 +142,21 @@ def write_c(
     paths = {out / name: data for name, data in rendered.items()}
     files.write(paths)
     return Exported(plan, tuple(paths), report)
+
+
+def _checked_shape(shape: Any) -> tuple[int, int, int]:
+    """The shape of an image in Python's numbers.
+
+    Raises:
+        UserError: it is none.
+    """
+    sizes = np.asarray(shape)
+    if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or not (sizes > 0).all():
+        raise UserError("input_shape", f"is {shape!r}", "give rows, columns, channels")
+    if sizes.max() > SIZE_MAX:
+        raise UserError("input_shape", f"is {shape!r}", f"give sizes of {SIZE_MAX:,} at most")
+    rows, columns, channels = (int(size) for size in sizes)
+    return rows, columns, channels
 
 
 def _check_images(images: Any, labels: Any, shape: tuple[int, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lenet_export import __version__, checkpoint
 from lenet_export import files as output
 from lenet_export.api import Exported, write_c
-from lenet_export.errors import UserError, os_mistake
+from lenet_export.errors import UserError, escape_unprintable, os_mistake
 from lenet_export.npz import render_npz
 from lenet_export.plan import Plan, make_plan
 from lenet_export.render import Options, check_prefix
@@ -28,6 +28,7 @@ MODELS = files("lenet_export") / "models"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
     options = _parse(arguments)
+    escape_unprintable()
     try:
         return _export(options)
     except UserError as error:

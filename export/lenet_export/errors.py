@@ -1,5 +1,8 @@
 """The one exception for a user's mistake: where it is, what it is, and the remedy."""
 
+import io
+import sys
+
 
 class UserError(Exception):
     """A mistake in what the user gave, told as the command line prints it.
@@ -16,6 +19,13 @@ class UserError(Exception):
         self.where = str(where)
         self.what = what
         self.remedy = remedy
+
+
+def escape_unprintable() -> None:
+    """Lets what a terminal's encoding lacks be printed as an escape, and nothing fail by it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def os_mistake(error: OSError) -> UserError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import secrets
 from pathlib import Path
 
 from lenet_export.errors import UserError
@@ -24,7 +24,7 @@ def write(files: dict[Path, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "is a folder")
-            part = path.with_name(f".{path.name}.{os.getpid()}")
+            part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
             with part.open("xb") as stream:
                 parts[path] = part
                 stream.write(data)

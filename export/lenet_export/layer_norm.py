@@ -37,6 +37,7 @@ ROOT_ONE = 2**15
 #: bring that to 0.03 %.
 START, SLOPE, STEPS = 35000, 5000, 2
 LARGEST_DIFFERENCE = 2**15
+LEAST_MAX = 2**30  # of what epsilon adds to a sum of squares
 GAIN_MAX = 2**15 - 1
 
 
@@ -74,26 +75,32 @@ class LayerNorm:
             unit: what accumulator 1 stands for.
             gain: float ``(channels,)``: index steps for each standard deviation.
             bias: float ``(channels,)``: the index at the mean.
+
+        Raises:
+            ValueError: the gain or the bias is too large for 32 bits, or no number.
         """
         channels, drop = len(gain), 0
         # No sum of squares of numbers from 0 to u exceeds channels * u^2 / 4; rounding the mean
         # moves it by less than 2.
-        while (
+        while drop < 31 and (
             largest >> drop >= LARGEST_DIFFERENCE
             or channels * ((largest >> drop) ** 2 // 4 + 4) >= 2**31
-            or channels * NORM_EPSILON / (unit * 2**drop) ** 2 >= 2**30
+            or channels * NORM_EPSILON / (unit * 2**drop) ** 2 >= LEAST_MAX
         ):
             drop += 1
         top = largest >> drop
         mean_shift = 30 - top.bit_length()
         factor = 2**mean_shift // channels
-        least = max(1, round(channels * NORM_EPSILON / (unit * 2**drop) ** 2))
+        # Beyond the largest one every sum is 0 behind 31 bits dropped, and the mean all there is.
+        least = max(1, round(min(LEAST_MAX, channels * NORM_EPSILON / (unit * 2**drop) ** 2)))
         for shift in range(30, -1, -1):
             gains = np.rint(gain.astype(np.float64) * channels**0.5 * 2.0**shift / SHARE_ONE)
             biases = np.rint(bias.astype(np.float64) * 2.0**shift) - gains * SHARE_ZERO
             bound = (np.abs(biases) + np.abs(gains) * SHARE_MAX).max()
             if np.abs(gains).max() <= GAIN_MAX and bound < 2**31:
                 break
+        else:
+            raise ValueError("the scale or the bias of its norm is too large")
         norm = cls(gains.astype(np.int16), biases.astype(np.int32), drop, factor, mean_shift, least)
         return norm, shift, int(bound)
 

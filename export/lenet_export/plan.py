@@ -874,7 +874,7 @@ def _check_ends(model: Model, where: str) -> None:
 
 def _activation(stage: Stage, model: Model, at: str) -> Activation:
     largest = model.activation_ranges.get(stage.name)
-    if largest is None or not (math.isfinite(largest) and largest > 0):
+    if largest is None or not 0 < largest <= FLOAT_MAX:
         raise UserError(
             at,
             f"its activation range is {largest}, expected a positive number",
@@ -974,12 +974,16 @@ def _normed(
             "its weights or biases are too large for 32 bits",
             "train with weight decay: the layer is saturated for every input",
         )
-    norm, index_shift, largest = LayerNorm.of(
-        int(acc_max.max()),
-        unit,
-        learned.gain * activation.steps,
-        learned.bias * activation.steps + activation.offset,
-    )
+    try:
+        norm, index_shift, largest = LayerNorm.of(
+            int(acc_max.max()),
+            unit,
+            learned.gain * activation.steps,
+            learned.bias * activation.steps + activation.offset,
+        )
+    except ValueError as error:
+        remedy = "train it again; weight decay, or none, keeps its numbers ordinary"
+        raise UserError(at, str(error), remedy) from None
     requantize = Requantize(np.ones(len(flat), np.uint16), index_shift, activation, largest)
     integers = Integers(
         input_scale, input_zero, scales, activation.scale, acc_min, acc_max, requantize

@@ -309,6 +309,7 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         flash=flash,
         gathers=gathers,
         narrow_sums=narrow_sums,
+        ignores_row=_ignores_row,
         inputs_read=lambda layer: layer.inputs + layer.layout.slack,
         half_window=lambda layer: layer.stage.pool_size**2 // 2,
         kernel_size=lambda layer: layer.layout.block.outputs * layer.weight[0].size,
@@ -595,6 +596,12 @@ def _place_in(row: str, layer: Layer) -> str:
     if not layer.strip_is_whole:
         place = f"({row}) % {layer.strip_rows}" if layer.strip_rows > 1 else "0"
     return f"ws->shared.rows.{layer.source}[{place}]"
+
+
+def _ignores_row(layer: Layer, following: Layer) -> bool:
+    """Whether every row of ``layer`` comes from the same rows of a strip, and goes to one row."""
+    goes_to_one = not following.strip_is_whole and following.strip_rows == 1
+    return goes_to_one and not following.rows_moved and not layer.strip_is_whole
 
 
 def _window_top(layer: Layer, row: str = "") -> str:

@@ -414,6 +414,24 @@ def test_a_max_error_that_cannot_be_reached_is_told(model_file, capsys):
     assert "no score-gap table" in fails(capsys, "--model", model_file, "--max-error", "0.1")
 
 
+def test_what_a_killed_program_left_is_not_in_the_way(tmp_path):
+    for name in THREE:
+        (tmp_path / f".{name}.{os.getpid()}").write_bytes(b"half")
+    assert cli.main(["--no-verify", "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} >= set(THREE)
+
+
+def test_a_terminal_without_the_letters_is_no_reason_to_fail(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "lenet_export.cli", "--no-verify", "--out", "zahl-é"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"zahl-\\xe9" in done.stdout
+
+
 def test_wrong_images_are_told(tmp_path, model_file, capsys):
     command = ["--model", model_file, "--out", tmp_path / "out", "--images", tmp_path]
     assert "holds no t10k-images-idx4-ubyte" in fails(capsys, *command)

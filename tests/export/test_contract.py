@@ -90,6 +90,21 @@ def test_it_compiles_as_cpp17_without_a_warning(compiler, dtype, chain, tmp_path
     subprocess.run(command, cwd=tmp_path, check=True)
 
 
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m0", "riscv32"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_layer_that_reads_one_row_compiles_without_a_warning(compiler, cpu, tmp_path):
+    stages = (
+        Stage("conv1", "conv", 2, "relu", (3, 3), "SAME"),
+        Stage("conv2", "conv", 3, "relu", (1, 1), "SAME"),
+        Stage("conv3", "conv", 2, "sigmoid", (1, 1), "SAME", "max", 2),
+        Stage("fc", "dense", 3),
+    )
+    plan = lay_out(make_plan(random_model(stages, (8, 8, 1)), "int8"), cpu, "speed")
+    write_files(plan, tmp_path)
+    command = [require(compiler), "-std=c99", *WARNINGS, "-c", "lenet.c", "-o", "lenet.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
 @pytest.mark.parametrize("cpu", CROSS)
 def test_on_a_chip_it_needs_the_compilers_own_runtime_alone(cpu, int8_plan, tmp_path):
     compiler, nm, flags = CROSS[cpu]
@@ -387,6 +402,22 @@ def test_the_float_sigmoid_is_right_to_1e_6_everywhere(tmp_path):
         ours = np.array([sigmoid(v) for v in z])
         exact = 0.5 + 0.5 * np.tanh(z.astype(np.float64) / 2)
         assert np.abs(ours - exact).max() < 1e-6
+
+
+def test_the_float_gelu_is_right_to_1e_6_left_of_its_minimum(tmp_path):
+    stages = (Stage("fc1", "dense", 2, "gelu"), Stage("fc2", "dense", 2))
+    plan = make_plan(random_model(stages, (2, 2, 1)), "float32")
+    text = render_c(plan, Options())["lenet.c"].decode()
+    functions = re.findall(r"static float (?:sigmoid|gelu)\(.*?\n\}\n", text, re.DOTALL)
+    assert len(functions) == 2
+    (tmp_path / "g.c").write_text("".join(functions).replace("static float gelu", "float gelu"))
+    command = [require("gcc"), "-std=c99", "-O2", "-fPIC", "-shared", "-o", "g.so", "g.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    function = ctypes.CDLL(str(tmp_path / "g.so")).gelu
+    function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float]
+    for z in [-1e30, -1e6, -300, -16, *np.linspace(-12, 0, 500)]:
+        s = np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)
+        assert abs(function(z) - 0.5 * z * (1 + np.tanh(s))) < 2e-6
 
 
 def test_no_public_name_is_without_the_prefix_and_two_models_link(int8_plan, tmp_path):

@@ -59,6 +59,21 @@ def test_the_epsilon_counts_where_sums_hardly_differ():
     np.testing.assert_allclose(found, [[200 - 70.7, 200 + 70.7]], atol=0.5)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-30])
+def test_sums_that_the_epsilon_hides_are_at_the_mean(unit):
+    norm, shift, _ = LayerNorm.of(2**20, unit, np.array([40.0, -40]), np.array([100.0, 200]))
+    assert norm.drop < 32
+    assert norm.least < 2**32
+    found = norm.apply(np.array([[0, 2**20]], np.int32), np) / 2.0**shift
+    np.testing.assert_allclose(found, [[100, 200]], atol=0.1)
+
+
+@pytest.mark.parametrize("gain", [1e10, np.inf, np.nan])
+def test_a_gain_that_32_bits_do_not_hold_is_refused(gain):
+    with pytest.raises(ValueError, match="its norm is too large"):
+        LayerNorm.of(2**20, 1e-4, np.array([gain, 1.0]), np.array([100.0, 200]))
+
+
 def test_no_share_leaves_its_bounds():
     x = np.arange(2**14, 2**16)
     norm = LayerNorm(np.zeros(1, np.int16), np.zeros(1, np.int32))

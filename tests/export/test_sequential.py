@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -163,6 +164,27 @@ def test_an_unknown_layer_is_named_with_its_place(layers, says):
     text = refused(layers)
     assert says in text
     assert "supported: nn.Conv, nn.Dense" in text or "flatten first" in text or "SAME" in text
+
+
+@pytest.mark.parametrize("bound", [1.0, 20.0, 1000.0])
+def test_a_function_that_is_known_only_near_0_is_refused(bound):
+    text = refused([CONV(), lambda x: jnp.clip(x, 0, bound), flatten, nn.Dense(3)])
+    assert "layers_1" in text
+    assert "does what no known function does" in text
+
+
+def test_variables_may_be_frozen(tmp_path):
+    module = nn.Sequential([flatten, nn.Dense(3), nn.BatchNorm(True), nn.sigmoid, nn.Dense(2)])
+    variables = flax.core.freeze(module.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1))))
+    lenet_export.export(module, variables, [4, np.int64(4), 1], tmp_path)
+    assert (tmp_path / "lenet.c").exists()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (70_000, 1, 1), (8, 0, 1), (8.0, 8.0, 1.0), "28"])
+def test_what_is_no_shape_of_an_image_is_told(shape, tmp_path):
+    module = nn.Sequential([flatten, nn.Dense(3)])
+    with pytest.raises(UserError, match=r"^input_shape: is "):
+        lenet_export.export(module, {}, shape, tmp_path / "out")
 
 
 def test_other_parameters_and_other_things_are_told():

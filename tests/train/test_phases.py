@@ -58,6 +58,31 @@ def test_the_same_command_finds_both_runs_done(few, capsys):
     assert (out / "model.safetensors").read_bytes() == before
 
 
+def test_bits_beside_another_run_are_refused_before_the_float_network(few, tmp_path, capsys):
+    folder, out = few
+    shutil.copy(out / "float/model.safetensors", tmp_path)
+    assert train(folder, tmp_path, "--bits", "2") == 1
+    message = capsys.readouterr().err
+    assert "is of a run with other settings" in message
+    assert "bits none there, 2 now" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_network_of_8_bits_is_not_taken_for_one_of_few(few, capsys):
+    folder, out = few
+    assert train(folder, out) == 1
+    assert "bits fc1=2,fc2=4 there, none now" in capsys.readouterr().err
+
+
+def test_a_training_that_diverges_is_told_and_leaves_no_model(idx_folder, tmp_path, capsys):
+    settings = [f"--set={field}" for field in ("optimizer=adamw", "lr=100", "weight_decay=100")]
+    assert train(idx_folder, tmp_path / "run", "--epochs", "30", *settings) == 1
+    message = capsys.readouterr().err
+    assert ": the training diverged: its loss is" in message
+    assert "a lower learning rate" in message
+    assert not (tmp_path / "run/model.safetensors").exists()
+
+
 def test_how_few_bits_are_trained_is_no_matter_of_the_float_network(few, tmp_path, capsys):
     folder, out = few
     shutil.copytree(out / "float", tmp_path / "float")

@@ -44,6 +44,16 @@ CHAINS = {
 SHAPE = (11, 13, 1)
 
 
+def test_a_channel_of_zeros_begins_with_the_step_of_the_others():
+    stages = (Stage("fc", "dense", 3, "relu", bits="2"), Stage("last", "dense", 2, bits="4"))
+    params = {name: np.array(value) for name, value in trained(stages, 1).items()}
+    params["fc/kernel"][:, 1] = 0
+    params["last/kernel"][:] = 0
+    steps = {name: np.exp(layer["log_step"]) for name, layer in qat.begin(stages, params).items()}
+    assert steps["fc"][1] == pytest.approx(steps["fc"].sum() / 4, rel=1e-5)
+    assert steps["last"] == [1]
+
+
 def trained(stages, seed):
     """What a float network could have learned."""
     random = np.random.RandomState(seed)

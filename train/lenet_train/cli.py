@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenet_export import __version__, files
-from lenet_export.errors import UserError, os_mistake
+from lenet_export.errors import UserError, escape_unprintable, os_mistake
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted
@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs ``lenet-train`` and returns the exit code: 0, 1 a mistake, 128 + a signal."""
     parser = _parser()
     args = parser.parse_args(argv)
+    escape_unprintable()
     exchanged = {part: getattr(args, part) for part in (*PARTS, *SIZES) if getattr(args, part)}
     if exchanged and args.arch != "lenet":
         parser.error(f"--{next(iter(exchanged))} goes with --arch lenet only")

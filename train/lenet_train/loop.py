@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from flax.traverse_util import path_aware_map
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lenet_export.checkpoint import Float32, Stage
+from lenet_export.errors import UserError
 from lenet_train import devices
 from lenet_train.architectures import INPUT_SHAPE
 from lenet_train.augment import augment
@@ -151,7 +153,8 @@ class Training:
         those of a run in one go.
 
         Raises:
-            UserError: the devices of several processes cannot share a batch evenly.
+            UserError: the devices of several processes cannot share a batch evenly, or the loss is
+                no number any more.
         """
         mesh = devices.mesh(self.batch)
         everywhere = NamedSharding(mesh, PartitionSpec())
@@ -184,6 +187,12 @@ class Training:
                 accuracy = float((guesses == self.validation.labels).mean())
                 loss = float(state.loss) / self.steps
                 right = int(state.right) / (self.steps * self.batch)
+                if not math.isfinite(loss):
+                    raise UserError(
+                        f"epoch {len(epochs) + 1}",
+                        f"the training diverged: its loss is {loss}",
+                        "train again with a lower learning rate: --anew --set lr=...",
+                    )
                 spent += time.perf_counter() - began
                 epochs += (Epoch(len(epochs) + 1, loss, right, accuracy, round(spent, 3)),)
                 spent = 0.0

@@ -142,7 +142,8 @@ def _as_codes(codes: plan.Activation, x: jax.Array) -> jax.Array:
 def begin(stages: tuple[Stage, ...], params: Mapping[str, Float32]) -> Params:
     """The parameters of :class:`QuantizedNetwork` that are nearest to those of a model of floats.
 
-    The first step of a channel is LSQ's, 2 * mean|w| / sqrt(peak), for integers one apart.
+    The first step of a channel is LSQ's, 2 * mean|w| / sqrt(peak), for integers one apart; that of
+    a channel of zeros, which has none, is the channels' mean.
 
     Args:
         stages: the chain, with the bits of each layer.
@@ -156,6 +157,7 @@ def begin(stages: tuple[Stage, ...], params: Mapping[str, Float32]) -> Params:
             last = stage.activation == "none"
             size = np.abs(kernel).mean(None if last else tuple(range(kernel.ndim - 1)))
             step = 2 * size / math.sqrt(stage.grid.peak) / stage.grid.spacing
+            step = np.where(step > 0, step, step.mean() or 1)
             start[stage.name]["log_step"] = np.log(step).reshape(-1)
     return start
 

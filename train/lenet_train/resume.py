@@ -149,7 +149,7 @@ def refuse_other(where: Path, there: Settings, here: Settings) -> None:
     """
     old, new = dict(_leaves(there)), dict(_leaves(here))
     differences = [
-        f"{name} {old.get(name, 'unknown')} there, {new.get(name, 'unknown')} now"
+        f"{name} {old.get(name, 'none')} there, {new.get(name, 'none')} now"
         for name in sorted(old | new)
         if old.get(name) != new.get(name)
     ]

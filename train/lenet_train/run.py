@@ -116,6 +116,9 @@ def run(
     if teachers:
         settings["teachers"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
     is_few = any(stage.grid for stage in few)
+    few_settings = settings | {"recipe": dataclasses.asdict(recipe), "bits": bits}
+    if is_few and not anew:  # before the float network, which takes longer
+        devices.first_does(lambda: _finished(out, few_settings))
 
     def title(recipe: Recipe) -> str:
         return f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
@@ -129,6 +132,13 @@ def run(
         params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
         model = Model(INPUT_SHAPE, stages, params, info=info)
         ranges = activation_ranges(model, images.training.images[:SAMPLE, ..., None])
+        for name, largest in ranges.items():
+            if not largest > 0:
+                raise UserError(
+                    name,
+                    "gives nothing above 0 for training images: it died while it learned",
+                    "train again with a lower learning rate: --anew --set lr=...",
+                )
         return dataclasses.replace(model, activation_ranges=ranges)
 
     where = out / FLOAT if is_few else out
@@ -149,8 +159,7 @@ def run(
         params = qat.finish(few, variables["params"])
         return dataclasses.replace(start, stages=few, params=params)
 
-    settings = settings | {"recipe": dataclasses.asdict(recipe), "bits": bits}
-    phase = Phase(f"{title(recipe)}, bits {bits}", settings, out, of_few_bits, on_grid)
+    phase = Phase(f"{title(recipe)}, bits {bits}", few_settings, out, of_few_bits, on_grid)
     _run_phase(phase, images, anew, tensorboard)
 
 
@@ -192,7 +201,7 @@ def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool
         first_line = f"{phase.title}: trained before; --anew trains it again"
         if not devices.largest(model is not None):
             training = phase.training()
-            progress = _train(training, phase.settings, phase.out, tensorboard)
+            progress = _train(training, phase.settings, phase.out, anew, tensorboard)
             if devices.is_first():
                 model = _finish(phase, training, progress, images)
             epochs = training.recipe.epochs
@@ -215,17 +224,29 @@ def _open(stack: contextlib.ExitStack, out: Path, settings: Settings, anew: bool
             (out / name).unlink(missing_ok=True)
         for name in (CHECKPOINTS, report.TENSORBOARD):
             shutil.rmtree(out / name, ignore_errors=True)
+    model = _finished(out, settings)
+    if model:  # Left there if the program died between the two.
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    return model
+
+
+def _finished(out: Path, settings: Settings) -> Model | None:
+    """The model of this run, if it is over already.
+
+    Raises:
+        UserError: it is that of a run with other settings.
+    """
     if not (out / MODEL).exists():
         return None
     model = checkpoint.load(out / MODEL)
-    refuse_other(out / MODEL, {name: model.info.get(name) for name in settings}, settings)
-    # Left there if the program died between the two.
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    names = {*settings, "bits"}  # which a run of 8 bits does not have
+    there = {name: value for name, value in model.info.items() if name in names}
+    refuse_other(out / MODEL, there, settings)
     return model
 
 
 def _train(
-    training: loop.Training, settings: Settings, out: Path, tensorboard: bool
+    training: loop.Training, settings: Settings, out: Path, anew: bool, tensorboard: bool
 ) -> loop.Progress:
     """Trains from the last checkpoint, or from the beginning, to the end."""
     progress = training.begin()
@@ -255,7 +276,9 @@ def _train(
             if stop:
                 total = training.steps * training.recipe.epochs
                 raise Interrupted(
-                    stop, f"after {latest.step:,} of {total:,} steps; the same command goes on"
+                    stop,
+                    f"after {latest.step:,} of {total:,} steps; the same command goes on"
+                    + (", without --anew" if anew else ""),
                 )
     return latest
 
