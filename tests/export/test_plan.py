@@ -176,9 +176,19 @@ def test_a_threshold_above_every_score_gap_is_refused():
     assert re.findall(r"^ \*     0\.\d+ +(\d+)", header, re.MULTILINE) == []
 
 
-def test_extreme_ranges_are_refused():
-    model = dataclasses.replace(named_model("mlp"), activation_ranges={"fc1": 1e45})
-    assert "its logits are extreme" in refused(model)
+@pytest.mark.parametrize(
+    ("largest", "says"),
+    [
+        (1e38, "its logits are extreme"),
+        (1e45, "its activation range is 1e+45"),
+        (np.inf, "its activation range is inf"),
+        (0.0, "its activation range is 0.0"),
+    ],
+)
+def test_extreme_ranges_are_refused(largest, says):
+    model = scaled(named_model("mlp"), "fc2", np.float32(1e9))
+    model = dataclasses.replace(model, activation_ranges={"fc1": largest})
+    assert says in refused(model)
 
 
 def test_all_weights_tiny_is_a_network_of_biases():
