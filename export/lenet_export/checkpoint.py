@@ -47,7 +47,7 @@ PADDINGS = ("SAME", "VALID")
 POOLS = ("none", "avg", "max")
 NORMS = ("none", "layer")
 NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT_MAX = float(np.finfo(np.float32).max)
 POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
@@ -282,7 +282,7 @@ def _gap_table(table: dict[str, Any]) -> GapTable:
     ]
     images = int(table["images"])
     for row in rows:
-        if not (0 <= row.gap <= FLOAT32_MAX and 0 <= row.errors <= row.accepted <= images):
+        if not (0 <= row.gap <= FLOAT_MAX and 0 <= row.errors <= row.accepted <= images):
             raise ValueError(f"{row} of {images} images is no row of a score-gap table")
     if not rows or rows[0].accepted != images or not 0 < images < 2**53:
         raise ValueError("the score-gap table does not begin with all images")

@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake: where it is, what it is, and the remedy."""
+"""What a user is told: of a mistake where it is, what it is, and the remedy; on any terminal."""
 
 import io
 import sys

@@ -24,13 +24,14 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lenet_export.checkpoint import (
+    FLOAT_MAX,
     Grid,
     Model,
     Stage,
@@ -59,7 +60,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 DType = np.dtype[Any]
 
-FLOAT_MIN, FLOAT_MAX = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+FLOAT_MIN = float(np.finfo(np.float32).tiny)
 
 U8, U16, U32 = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)
 S32, F32 = np.dtype(np.int32), np.dtype(np.float32)
@@ -279,9 +280,6 @@ class Block(NamedTuple):
     columns: int = 1
 
 
-ONE = Block()
-
-
 class VectorBlock(NamedTuple):
     """What a kernel computes at once whose lanes are channels or units.
 
@@ -314,18 +312,18 @@ class Layout:
         slack: values that the kernel may read beyond a row of its input (of a dense layer: beyond
             the input), and meets with weights of 0 or puts into lanes that are not used.
         packing: of the weights; ``None`` where each has a number of its own.
-        vectors: what it computes at once instead, where lanes are channels or units.
+        vector_block: what it computes at once instead, where lanes are channels or units.
     """
 
     kernel: str = "generic"
-    block: Block = ONE
+    block: Block = field(default=Block())
     tables: tuple[Constant, ...] = ()
     unroll: int = 1
     reload: bool = False
     whole: bool = False
     slack: int = 0
     packing: Packing | None = None
-    vectors: VectorBlock | None = None
+    vector_block: VectorBlock | None = None
 
 
 @dataclass(frozen=True)

@@ -324,7 +324,7 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         vectors=vectors,
         quads=quads,
         fold_lanes=lambda layer: [
-            q * layer.stage.features for q in range(1, layer.layout.vectors.fold)
+            q * layer.stage.features for q in range(1, layer.layout.vector_block.fold)
         ],
         reciprocal=reciprocal,
         columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
@@ -522,15 +522,15 @@ class Vector:
     count: str
 
 
-def _vectors(layer: Layer) -> VectorBlock:
+def _vector_block(layer: Layer) -> VectorBlock:
     """What a kernel whose lanes are channels or units computes at once."""
-    assert layer.layout.vectors
-    return layer.layout.vectors
+    assert layer.layout.vector_block
+    return layer.layout.vector_block
 
 
 def vectors(layer: Layer) -> list[Vector]:
     """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
-    lanes, _, blocks, fold, windows = _vectors(layer)
+    lanes, _, blocks, fold, windows = _vector_block(layer)
     features, size, step = layer.stage.features, layer.stage.pool_size, _column(layer)
     columns = size if fold == 1 else 1
     found = []
@@ -584,7 +584,7 @@ def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
 
 def taps_read(layer: Layer) -> int:
     """Values of one row that vectors read for one place: whole groups."""
-    block = _vectors(layer)
+    block = _vector_block(layer)
     return int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
 
 
@@ -613,7 +613,7 @@ def _window_top(layer: Layer, row: str = "") -> str:
 
 def vector_at(layer: Layer, name: str, vector: int) -> str:
     """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
-    block = _vectors(layer)
+    block = _vector_block(layer)
     return _plus(_times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
 
 
@@ -724,6 +724,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     """What the templates print beside the plan itself."""
     rows, columns, channels = plan.input_shape
     info = plan.model.info
+    vector_blocks = [layer.layout.vector_block for layer in plan.layers]
     context = {
         "plan": plan,
         "options": options,
@@ -766,11 +767,9 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
             for layer in plan.layers
         ),
         "scales_lanes": any(
-            layer.layout.vectors and layer.stage.pool == "avg" for layer in plan.layers
+            layer.layout.vector_block and layer.stage.pool == "avg" for layer in plan.layers
         ),
-        "has_fold": any(
-            layer.layout.vectors and layer.layout.vectors.fold > 1 for layer in plan.layers
-        ),
+        "has_fold": any(block and block.fold > 1 for block in vector_blocks),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),

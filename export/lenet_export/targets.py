@@ -464,7 +464,7 @@ class Lanes(Kernel):
             tables=tables,
             whole=True,
             slack=groups * self.taps - taps,
-            vectors=VectorBlock(self.lanes, self.taps, vectors, fold, windows),
+            vector_block=VectorBlock(self.lanes, self.taps, vectors, fold, windows),
         )
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
