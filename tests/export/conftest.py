@@ -1,0 +1,50 @@
+"""What the exporter's tests share: answers of JAX, each computed once a process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from lenet_export import flax_network, reference
+from lenet_export.plan import Layout
+
+
+@pytest.fixture(autouse=True, scope="package")
+def once():
+    """JAX compiles and runs a network once, however many CPUs and mutations are compared with it.
+
+    A layout changes no number, and the reference does not read it.
+    """
+
+    def numbers(plan):
+        return [replace(layer, layout=Layout()) for layer in plan.layers]
+
+    def itself(model):
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, function, read in (
+            (reference, "run_integers", numbers),
+            (flax_network, "run_floats", itself),
+            (flax_network, "run_logits", itself),
+        ):
+            patch.setattr(module, function, remembering(getattr(module, function), read))
+        yield
+
+
+def remembering(function, read):
+    """``function`` of a network and images, whose answers depend on what ``read`` takes of it."""
+    answers = {}
+
+    @functools.wraps(function)
+    def remembered(network, images):
+        asked = hashlib.sha256(pickle.dumps((read(network), images))).digest()
+        if asked not in answers:
+            answers[asked] = function(network, images)
+        return answers[asked]
+
+    return remembered
