@@ -98,7 +98,15 @@ def export(
     bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
     if images is not None or bounded:
         given = np.zeros((1, *input_shape), np.uint8) if images is None else images
-        model = replace(model, activation_ranges=flax_network.activation_ranges(model, given))
+        ranges = flax_network.activation_ranges(model, given)
+        for name, largest in ranges.items():
+            if not largest > 0 and dtype == "int8":
+                raise UserError(
+                    "images",
+                    f"make no activation of layer {name} larger than 0",
+                    "give images like those to come; if they are, the layer is dead: train again",
+                )
+        model = replace(model, activation_ranges=ranges)
     elif dtype == "int8":
         raise UserError(
             "images",

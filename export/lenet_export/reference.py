@@ -119,11 +119,13 @@ def run_integers(plan: Plan, images: Images) -> Outputs:
     return in_batches(jax.jit(lambda x: network(plan, x, jax.numpy)), images)
 
 
-def in_batches(function: Callable[[Any], Any], images: Images, batch: int = 500) -> Outputs:
-    """``function`` over ``images``, ``batch`` at a time; the last batch is filled up with zeros.
+def in_batches(function: Callable[[Any], Any], images: Images) -> Outputs:
+    """``function`` over ``images``, up to 500 of 28x28 at a time, fewer of larger ones.
 
-    So one compilation serves all. ``function`` gives a dictionary of arrays, images first.
+    The last batch is filled up with zeros, so that one compilation serves all. ``function`` gives a
+    dictionary of arrays, images first.
     """
+    batch = max(1, min(500, 500 * 28 * 28 // images[0].size))
 
     def parts() -> Iterator[Outputs]:
         for start in range(0, len(images), batch):

@@ -93,7 +93,8 @@ def check_prefix(prefix: str) -> None:
     Raises:
         UserError: it does not.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", prefix) or prefix in C_WORDS | TAKEN_PREFIXES:
+    pattern = r"[a-z][a-z0-9_]{0,63}"
+    if not re.fullmatch(pattern, str(prefix)) or prefix in C_WORDS | TAKEN_PREFIXES:
         raise UserError(
             f"--prefix {prefix}",
             "cannot begin the names of C functions and files",

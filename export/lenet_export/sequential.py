@@ -114,6 +114,8 @@ def read_sequential(
                 "give the module's own parameters and the shape of its input",
             )
         chain.add(layer, x.shape[1:])
+        if not jnp.isfinite(y).all():
+            layer.refuse("gives values that are not finite", "its training diverged: train again")
         x = y
     model = Model(input_shape, tuple(chain.stages), chain.params)
     ours = flax_network.run_logits(model, images) if chain.stages else x
@@ -147,6 +149,12 @@ class _Chain:
 
     def add(self, layer: _Layer, shape: tuple[int, ...]) -> None:
         """Takes up ``layer``, which reads ``shape``."""
+        dtype = isinstance(layer.layer, nn.Module) and getattr(layer.layer, "dtype", None)
+        if dtype and dtype != jnp.float32:
+            layer.refuse(
+                f"computes in {jnp.dtype(dtype)}",
+                "give it dtype=None: the C is compared with float32",
+            )
         match layer.layer:
             case nn.Dropout():
                 pass
@@ -157,9 +165,9 @@ class _Chain:
             case nn.Dense():
                 layer.refuse("is behind a map", "flatten first: lambda x: x.reshape(len(x), -1)")
             case nn.BatchNorm():
-                self._batch_norm(layer)
+                self._batch_norm(layer, shape)
             case nn.LayerNorm():
-                self._layer_norm(layer)
+                self._layer_norm(layer, shape)
             case nn.Module():
                 layer.refuse("is not supported")
             case function:
@@ -169,6 +177,12 @@ class _Chain:
         """A convolution or dense layer: called as the user did, or by kind and number."""
         number = 1 + sum(other.kind == stage.kind for other in self.stages)
         name = layer.layer.name or f"{stage.name}{number}"
+        if "/" in name or any(name == other.name for other in self.stages):
+            layer.refuse(
+                f"is called {name!r}, which "
+                + ("has a /" if "/" in name else "another layer is, too"),
+                "give it a name: nn.Conv(..., name=...)",
+            )
         kernel = np.asarray(layer.params["kernel"], np.float32)
         bias = layer.params.get("bias", np.zeros(stage.features))
         self.params |= {f"{name}/kernel": kernel, f"{name}/bias": np.asarray(bias, np.float32)}
@@ -180,9 +194,18 @@ class _Chain:
             layer.refuse("is not behind an nn.Conv or nn.Dense")
         return self.stages[-1]
 
-    def _batch_norm(self, layer: _Layer) -> None:
-        name = self._last(layer, bare=True).name
-        norm = layer.layer
+    def _normed(self, layer: _Layer, shape: tuple[int, ...]) -> Stage:
+        """The stage whose channels or units a norm that reads ``shape`` is for."""
+        stage = self._last(layer, bare=True)
+        if shape[-1] != stage.features:
+            layer.refuse(
+                f"reads {shape[-1]} values where {stage.name} has {stage.features} channels",
+                "norm in front of what flattens, and train again",
+            )
+        return stage
+
+    def _batch_norm(self, layer: _Layer, shape: tuple[int, ...]) -> None:
+        name, norm = self._normed(layer, shape).name, layer.layer
         if norm.axis not in (-1, (-1,)):
             layer.refuse(f"has the axis {norm.axis}, expected -1, the channels")
         kernel, bias = f"{name}/kernel", f"{name}/bias"
@@ -193,8 +216,8 @@ class _Chain:
             norm.epsilon,
         )
 
-    def _layer_norm(self, layer: _Layer) -> None:
-        stage, norm = self._last(layer, bare=True), layer.layer
+    def _layer_norm(self, layer: _Layer, shape: tuple[int, ...]) -> None:
+        stage, norm = self._normed(layer, shape), layer.layer
         axes = norm.reduction_axes, norm.feature_axes
         if norm.epsilon != NORM_EPSILON or axes not in [(-1, -1), ((-1,), (-1,))]:
             layer.refuse(

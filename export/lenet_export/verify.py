@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,12 @@ def stress_images(plan: Plan, seed: int = 0, random: int = 400) -> Images:
         for board in ((y // size + x // size) % 2, y // size % 2, x // size % 2):
             patterns += [255 * board, 255 - 255 * board]
     patterns += [255 * y // max(rows - 1, 1), 255 * x // max(columns - 1, 1)]
-    images = [np.broadcast_to(p.reshape(*p.shape[:2], -1), shape) for p in patterns]
-    for density in np.linspace(0.02, 1, random // 2):
-        images.append(rng.integers(0, 256, shape) * (rng.random(shape) < density))
-    images += [_strokes(rng, rows, columns)[..., None] * np.ones(shape) for _ in range(random // 2)]
-    images += _extreme_images(plan)
-    return np.stack(images).astype(np.uint8)
+    patterns = [np.broadcast_to(p.reshape(*p.shape[:2], -1), shape) for p in patterns]
+    densities = np.linspace(0.02, 1, random // 2)
+    noise = (rng.integers(0, 256, shape) * (rng.random(shape) < density) for density in densities)
+    ink = (_strokes(rng, rows, columns)[..., None] * np.ones(shape) for _ in range(random // 2))
+    images = itertools.chain(patterns, noise, ink, _extreme_images(plan))
+    return np.stack([image.astype(np.uint8) for image in images])
 
 
 def _strokes(rng: np.random.Generator, rows: int, columns: int) -> npt.NDArray[Any]:

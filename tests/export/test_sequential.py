@@ -166,6 +166,22 @@ def test_an_unknown_layer_is_named_with_its_place(layers, says):
     assert "supported: nn.Conv, nn.Dense" in text or "flatten first" in text or "SAME" in text
 
 
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ([CONV(), flatten, nn.BatchNorm(True)], "reads 576 values where conv1 has 4 channels"),
+        ([CONV(), flatten, nn.LayerNorm()], "reads 576 values where conv1 has 4 channels"),
+        ([CONV(name="conv2"), CONV()], "layers_1, Conv: is called 'conv2', which another layer is"),
+        ([CONV(name="a/b")], "layers_0, Conv: is called 'a/b', which has a /"),
+        ([CONV(dtype=jnp.bfloat16)], "layers_0, Conv: computes in bfloat16; give it dtype=None"),
+        ([CONV(), nn.LayerNorm(dtype="float16")], "layers_1, LayerNorm: computes in float16"),
+        ([CONV(kernel_init=nn.initializers.constant(np.inf))], "gives values that are not finite"),
+    ],
+)
+def test_a_layer_that_cannot_be_taken_as_it_is_says_why(layers, says):
+    assert says in refused(layers).replace("\n  ", "; ")
+
+
 @pytest.mark.parametrize("bound", [1.0, 20.0, 1000.0])
 def test_a_function_that_is_known_only_near_0_is_refused(bound):
     text = refused([CONV(), lambda x: jnp.clip(x, 0, bound), flatten, nn.Dense(3)])
@@ -195,6 +211,15 @@ def test_other_parameters_and_other_things_are_told():
         read_sequential(nn.Dense(3), {}, (4, 4, 1))
 
 
+def test_images_that_leave_a_layer_dead_are_told(tmp_path):
+    module = nn.Sequential([flatten, nn.Dense(4), nn.relu, nn.Dense(3)])
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    black = np.zeros((5, 8, 8, 1), np.uint8)
+    with pytest.raises(UserError, match="images: make no activation of layer fc1 larger than 0"):
+        lenet_export.export(module, variables, (8, 8, 1), tmp_path / "out", images=black)
+    assert not (tmp_path / "out").exists()
+
+
 def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
     shape, key = (8, 8, 1), jax.random.key(0)
     for activation in (nn.sigmoid, nn.relu):
@@ -220,6 +245,7 @@ def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
         ({"cpu": "z80"}, "cpu: is 'z80'; give one of generic, "),
         ({"optimize": "size"}, "optimize: is 'size'; give one of speed, ram, flash"),
         ({"prefix": "int"}, "cannot begin the names"),
+        ({"prefix": None}, "--prefix None: cannot begin the names"),
         ({"max_error": 0.1}, "no score-gap table"),
         ({"max_error": 2}, "max_error: is 2"),
     ],

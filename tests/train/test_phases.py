@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 
@@ -119,6 +120,18 @@ def test_a_teacher_of_other_images_is_refused_before_any_work(idx_folder, tmp_pa
     checkpoint.save(Model((9, 9, 1), model.stages, narrow), path)
     assert train(idx_folder, tmp_path / "out", "--teacher", path) == 1
     assert "takes (9, 9, 1) and gives 10 classes, expected (28, 28, 1)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_teacher_that_cannot_be_computed_is_refused_before_any_work(idx_folder, tmp_path, capsys):
+    model = teacher()
+    stages = tuple(dataclasses.replace(stage, activation="swish") for stage in model.stages)
+    path = tmp_path / "teacher.safetensors"
+    checkpoint.save(dataclasses.replace(model, stages=stages), path)
+    assert train(idx_folder, tmp_path / "out", "--teacher", path) == 1
+    assert 'teacher.safetensors: layer 1 of 1, fc1: activation "swish" is not' in (
+        capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -23,6 +23,7 @@ from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import activation_ranges
 from lenet_export.gap_table import GapTable
+from lenet_export.plan import make_plan
 from lenet_train import data, devices, distill, figures, loop, qat, report
 from lenet_train.architectures import INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
@@ -167,9 +168,10 @@ def _teacher(path: Path, stages: tuple[Stage, ...]) -> Model:
     """The model in a file, if it can teach a network of these stages.
 
     Raises:
-        UserError: it cannot be read, or is of other images or classes.
+        UserError: it cannot be read or computed, or is of other images or classes.
     """
     model = checkpoint.load(path)
+    make_plan(model, "float32", where=str(path))
     here = (*INPUT_SHAPE, stages[-1].features)
     there = (*model.input_shape, model.stages[-1].features)
     if here != there:
