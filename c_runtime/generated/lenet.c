@@ -3853,8 +3853,8 @@ static void move_u8(volatile uint8_t *to, const uint8_t *from, uint32_t count)
     }
 }
 
-/* Makes room for row r of image and its border: once for each, in order. The strip
- * holds 6 rows; when it is full, it moves on by 2 rows, as a row of pool1 does. */
+/* Makes room for row r of image and its border: once for each, in order. The strip holds 6 rows;
+ * when it is full, it moves on by 2 rows, as a row of pool1 does. */
 static uint8_t *image_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -3870,8 +3870,8 @@ static uint8_t *image_place(lenet_workspace *ws, int r)
     return ws->shared.rows.image[4];
 }
 
-/* Makes room for row r of pool1: once for each, in order. The strip
- * holds 6 rows; when it is full, it moves on by 2 rows, as a row of pool2 does. */
+/* Makes room for row r of pool1: once for each, in order. The strip holds 6 rows; when it is full,
+ * it moves on by 2 rows, as a row of pool2 does. */
 static uint8_t *pool1_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -3999,8 +3999,7 @@ static void fill_u8(volatile uint8_t *values, uint32_t count, uint8_t value)
     }
 }
 
-/* `rows` rows of pool1 are here: makes the row of pool2 that the last of them
- * completes, if it does. */
+/* `rows` rows of pool1 are here: makes a row of pool2 if they complete one. */
 static void conv2_step(lenet_workspace *ws, int rows)
 {
     if (rows < 6 || (rows - 6) % 2 != 0) {
@@ -4010,8 +4009,7 @@ static void conv2_step(lenet_workspace *ws, int rows)
     pool2_row(ws, y);
 }
 
-/* `rows` rows of image and its border are here: makes the row of pool1 that the last of them
- * completes, if it does. */
+/* `rows` rows of image and its border are here: makes a row of pool1 if they complete one. */
 static void conv1_step(lenet_workspace *ws, int rows)
 {
     if (rows < 6 || (rows - 6) % 2 != 0) {

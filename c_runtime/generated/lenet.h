@@ -15,7 +15,7 @@
  *   - Pointers must be valid and not null; buffers must not overlap.
  *   - Results are the same, bit for bit, with every C99 compiler, on every CPU.
  *   - Re-entrant: there is no global state. Use one workspace for each thread.
- *   - Functions that are given a whole image, and lenet_self_test, discard rows already given.
+ *   - Functions of a whole image, and lenet_self_test, discard rows already given.
  *   - Images are 28 rows of 28 bytes, top left first; 0 is background, 255 is ink.
  *     A digit is scaled to fit into 20x20 pixels and centred by its mass.
  */

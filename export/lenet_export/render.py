@@ -33,6 +33,7 @@ from lenet_export.plan import (
     activations_of,
 )
 from lenet_export.targets import GENERIC, TARGETS
+from lenet_export.tidy import tidy
 
 KNOWN_IMAGES = 4
 #: Names of outputs: what is no variable of a loop, no value v, and no l.
@@ -159,7 +160,7 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
     stamp = command(plan, options)
     files = {
-        name: _rename(_tidy(text), prefix).replace(STAMP, stamp).encode()
+        name: tidy(_rename(text, prefix)).replace(STAMP, stamp).encode()
         for name, text in texts.items()
     }
     manifest = _manifest(plan, options, files)
@@ -183,11 +184,6 @@ def _rename(text: str, prefix: str) -> str:
     """Puts ``prefix`` in place of the templates' ``lenet``; prose and the tool's name stay."""
     text = re.sub(r"\blenet(?=_|\.[ch]\b)", prefix, text)
     return re.sub(r"\bLENET(?=_)", prefix.upper(), text)
-
-
-def _tidy(text: str) -> str:
-    """One blank line at most, and none before a brace that closes."""
-    return re.sub(r"\n{2,}(?= *\})", "\n", re.sub(r"\n{3,}", "\n\n", text))
 
 
 @functools.cache
