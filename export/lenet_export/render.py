@@ -11,14 +11,24 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, layer_norm, reference
+from lenet_export import __version__, blocks, layer_norm, reference
+from lenet_export.c_text import (
+    c_type,
+    float_literal,
+    format_table,
+    parens,
+    plus,
+    spaced,
+    tidy,
+    times,
+)
 from lenet_export.checkpoint import Grid
 from lenet_export.errors import UserError
 from lenet_export.plan import (
@@ -29,16 +39,11 @@ from lenet_export.plan import (
     Layer,
     Packing,
     Plan,
-    VectorBlock,
     activations_of,
 )
 from lenet_export.targets import GENERIC, TARGETS
-from lenet_export.tidy import tidy
 
 KNOWN_IMAGES = 4
-#: Names of outputs: what is no variable of a loop, no value v, and no l.
-LETTERS = "abdefghmnpqrstuwz"
-WIDTH = 100
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
 
@@ -234,14 +239,14 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         if packing is None:
             return flash(f"{row}[{index}]", layer.weight.dtype)
         word = flash(f"{row}[{index} / {packing.values}]", packing.word)
-        shift = _times(f"({index} % {packing.values})", packing.grid.bits)
+        shift = times(f"({index} % {packing.values})", packing.grid.bits)
         return f"({_unpacked(packing.grid, f'{word} >> {shift}')})"
 
     def weight_of(layer: Layer, output: int, index: str) -> str:
         """The weight of the ``output``-th of a block, whose value is ``index``."""
         packing = layer.layout.packing
         if packing is None:
-            place = _plus(_times(index, layer.layout.block.outputs), output)
+            place = plus(times(index, layer.layout.block.outputs), output)
             return flash(f"weight[{place}]", layer.weight.dtype)
         return f"(int8_t)({_unpacked(packing.grid, _field(packing, output))})"
 
@@ -277,8 +282,8 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         if packing is None:
             return sum_
         bias = flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype)
-        product = _times(f"({acc_type(layer)}){sum_}", packing.grid.spacing)
-        return narrowed(bias, layer) + f" + ({product} - {_times('total', packing.grid.peak)})"
+        product = times(f"({acc_type(layer)}){sum_}", packing.grid.spacing)
+        return narrowed(bias, layer) + f" + ({product} - {times('total', packing.grid.peak)})"
 
     def narrowed(value: str, layer: Layer) -> str:
         """``value`` in the type of a layer's accumulators."""
@@ -294,7 +299,7 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         bits=lambda dtype: dtype.itemsize * 8,
         by=lambda shape: "x".join(map(str, shape)),
         c_type=c_type,
-        block=block,
+        block=blocks.block,
         count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
         declared=_declared,
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
@@ -304,7 +309,7 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block.outputs,
         first_of=first_of,
         flash=flash,
-        gathers=gathers,
+        gathers=blocks.gathers,
         narrow_sums=narrow_sums,
         ignores_row=_ignores_row,
         inputs_read=lambda layer: layer.inputs + layer.layout.slack,
@@ -314,19 +319,19 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         left=lambda text, width: str(text).ljust(width),
         member=_member,
         over=lambda name, number: name if number == 1 else f"{name} / {number}",
-        parens=_parens,
-        plus=_plus,
+        parens=parens,
+        plus=plus,
         pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
         place_in=_place_in,
-        vectors=vectors,
-        quads=quads,
+        vectors=blocks.vectors,
+        quads=blocks.quads,
         fold_lanes=lambda layer: [
             q * layer.stage.features for q in range(1, layer.layout.vector_block.fold)
         ],
-        reciprocal=reciprocal,
+        reciprocal=blocks.reciprocal,
         columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
-        taps_read=taps_read,
-        vector_at=vector_at,
+        taps_read=blocks.taps_read,
+        vector_at=blocks.vector_at,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
         product=lambda number, other: number * other,
         right=lambda text, width: str(text).rjust(width),
@@ -339,107 +344,21 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         ),
         spaced=spaced,
         table=format_table,
-        times=_times,
+        times=times,
         window=lambda layer: layer.stage.pool_size**2,
-        unit_pairs=unit_pairs,
+        unit_pairs=blocks.unit_pairs,
         sum_type=sum_type,
         weight=weight_of,
         weight_at=weight_at,
         weights=_weights,
         window_top=_window_top,
-        window_start=lambda layer: _times("x", layer.row_step * layer.input_shape[2]),
-        window_left=lambda layer: _times(
-            f"{_times('x', layer.row_step)} + {_times('j', layer.stage.stride)}",
+        window_start=lambda layer: times("x", layer.row_step * layer.input_shape[2]),
+        window_left=lambda layer: times(
+            f"{times('x', layer.row_step)} + {times('j', layer.stage.stride)}",
             layer.input_shape[2],
         ),
     )
     return environment
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place of a pool window, in a block.
-
-    Attributes:
-        name: its row and column, e.g. ``01``.
-        row: of the window.
-        column: of the window.
-        offset: values of the input from the window's first to this place's first.
-        sum: the name of the sum of an output at this place.
-    """
-
-    name: str
-    row: int
-    column: int
-    offset: int
-    sum: str
-
-
-@dataclass(frozen=True)
-class Output:
-    """A channel or unit of a block, as the C calls it.
-
-    Attributes:
-        name: a letter.
-        index: its place in the block.
-        number: its number in the layer, counted from the block's ``first``, in C.
-        places: those of a pool window that the block covers; one for a dense layer.
-    """
-
-    name: str
-    index: int
-    number: str
-    places: list[Place]
-
-
-def _column(layer: Layer) -> int:
-    """Values of the input from one place of a pool window to the next in its row."""
-    return layer.stage.stride * layer.input_shape[-1]
-
-
-def block(layer: Layer) -> list[Output]:
-    """The outputs that a kernel with blocks computes at once."""
-    outputs, rows, columns = layer.layout.block
-    return [
-        Output(
-            letter,
-            index,
-            _plus("first", index),
-            [
-                Place(f"{p}{q}", p, q, q * _column(layer), f"{letter}{p}{q}")
-                for p in range(rows)
-                for q in range(columns)
-            ],
-        )
-        for index, letter in enumerate(LETTERS[:outputs])
-    ]
-
-
-def gathers(layer: Layer) -> list[dict[str, Any]]:
-    """The vectors of 16 inputs that a kernel with taps gathers: of each column of a pool window."""
-    vectors = layer.constants[0].values.shape[-1] // 16
-    return [
-        {
-            "value": f"value{column}{n}",
-            "column": column,
-            "base": _plus("in", column * _column(layer)),
-            "taps": _plus(f"{layer.name}_taps", 16 * n),
-            "weight": _plus("weight", 16 * n),
-        }
-        for column in range(layer.stage.pool_size)
-        for n in range(vectors)
-    ]
-
-
-def unit_pairs(layer: Layer) -> list[dict[str, str]]:
-    """The units of a block two by two: what the C calls them and their sums."""
-    outputs = block(layer)
-    return [
-        {"both": even.name + odd.name, "even": even.name, "odd": odd.name}
-        | {"even_number": even.number, "odd_number": odd.number}
-        | {"at02": str(even.index), "at13": str(odd.index)}
-        for even, odd in zip(outputs[0::2], outputs[1::2], strict=True)
-    ]
 
 
 def _member(name: str, plan: Plan) -> str:
@@ -465,7 +384,7 @@ def _field(packing: Packing, output: int) -> str:
 
 def _unpacked(grid: Grid, place: str) -> str:
     """A weight, from a word in C whose lowest bits are its field."""
-    return f"{_times(f'({place} & {2**grid.bits - 1})', grid.spacing)} - {grid.peak}"
+    return f"{times(f'({place} & {2**grid.bits - 1})', grid.spacing)} - {grid.peak}"
 
 
 def _weights(layer: Layer, index: str) -> str:
@@ -474,115 +393,9 @@ def _weights(layer: Layer, index: str) -> str:
     text, end = "", 0
     for part in parts[:-1]:
         start, end = end, end + len(part.values)
-        text += f"{index} < {end} ? {part.name}[{_plus(index, -start)}] : "
-    text += f"{parts[-1].name}[{_plus(index, -end)}]"
+        text += f"{index} < {end} ? {part.name}[{plus(index, -start)}] : "
+    text += f"{parts[-1].name}[{plus(index, -end)}]"
     return f"({text})" if parts[1:] else text
-
-
-@dataclass(frozen=True)
-class Sum:
-    """A vector of sums, at one place of the input.
-
-    Attributes:
-        name: what the C calls it.
-        number: of its vector of weights, in a block.
-        vector: the same in the whole layer, in C.
-        row: of a pool window.
-        offset: values of the input from the block's first to this place's first.
-    """
-
-    name: str
-    number: int
-    vector: str
-    row: int = 0
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A vector of outputs that a block of lanes makes.
-
-    Attributes:
-        name: what the C calls it.
-        number: of its vector of weights, in a block.
-        vector: the same in the whole layer, in C.
-        sums: those of its pool window.
-        to: where it is stored, in C.
-        count: how many of its lanes are outputs, in C.
-    """
-
-    name: str
-    number: int
-    vector: str
-    sums: list[Sum]
-    to: str
-    count: str
-
-
-def _vector_block(layer: Layer) -> VectorBlock:
-    """What a kernel whose lanes are channels or units computes at once."""
-    assert layer.layout.vector_block
-    return layer.layout.vector_block
-
-
-def vectors(layer: Layer) -> list[Vector]:
-    """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
-    lanes, _, blocks, fold, windows = _vector_block(layer)
-    features, size, step = layer.stage.features, layer.stage.pool_size, _column(layer)
-    columns = size if fold == 1 else 1
-    found = []
-    for window in range(windows):
-        for number in range(blocks):
-            mark, vector = LETTERS[number] if blocks > 1 else "", _plus("block", number)
-            sums = [
-                Sum(f"at{window}{mark}_{p}_{q}", number, vector, p, (window * size + q) * step)
-                for p in range(size)
-                for q in range(columns)
-            ]
-            to = _plus("out", window * features + lanes * number)
-            found.append(
-                Vector(
-                    f"out{window}{mark}",
-                    number,
-                    vector,
-                    sums,
-                    to if layer.is_conv else f"{to} + {lanes} * block",
-                    f"{features - lanes * number} - {lanes} * block",
-                )
-            )
-    return found
-
-
-def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
-    """The vectors of four codes in each lane: of which sums, and which outputs take which codes."""
-    if layer.stage.pool == "avg":
-        parts = [(acc, output) for output in outputs for acc in output.sums]
-    else:
-        parts = [(replace(output.sums[0], name=output.name), output) for output in outputs]
-    found = []
-    for start in range(0, len(parts), 4):
-        four = parts[start : start + 4]
-        weights: dict[str, int] = {}
-        for byte, (_, output) in enumerate(four):
-            weights[output.name] = weights.get(output.name, 0) | 1 << 8 * byte
-        sums = [acc for acc, _ in four]
-        found.append(
-            {
-                "name": f"codes{start // 4}",
-                "sums": sums + sums[-1:] * (4 - len(sums)),
-                "parts": [
-                    {"output": name, "weights": f"0x{weight:08X}"}
-                    for name, weight in weights.items()
-                ],
-            }
-        )
-    return found
-
-
-def taps_read(layer: Layer) -> int:
-    """Values of one row that vectors read for one place: whole groups."""
-    block = _vector_block(layer)
-    return int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
 
 
 def _place_in(row: str, layer: Layer) -> str:
@@ -603,32 +416,9 @@ def _ignores_row(layer: Layer, following: Layer) -> bool:
 
 def _window_top(layer: Layer, row: str = "") -> str:
     """The row of the strip, in C, that row ``row`` of the pool window of output ``y`` begins at."""
-    top = _times("y", layer.row_step) if layer.strip_is_whole else ""
-    down = _times(row, layer.stage.stride) if row else ""
+    top = times("y", layer.row_step) if layer.strip_is_whole else ""
+    down = times(row, layer.stage.stride) if row else ""
     return " + ".join(part for part in (top, down) if part) or "0"
-
-
-def vector_at(layer: Layer, name: str, vector: int) -> str:
-    """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
-    block = _vector_block(layer)
-    return _plus(_times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
-
-
-def reciprocal(layer: Layer) -> str:
-    """Factor and shift, for C, that divide the sum of a pool window's codes as `/` does."""
-    window = layer.stage.pool_size**2
-    most = 255 * window + window // 2
-    sums = np.arange(most + 1)
-    for shift in range(31):
-        factor = -(-(2**shift) // window)
-        if most * factor < 2**32 and (sums * factor >> shift == sums // window).all():
-            return f"{factor}, {shift}"
-    raise AssertionError(f"no reciprocal of {window}")
-
-
-def c_type(dtype: DType) -> str:
-    """``uint8_t`` and so on."""
-    return "float" if dtype == F32 else f"{dtype.name}_t"
 
 
 def does(layer: Layer) -> str:
@@ -642,40 +432,9 @@ def does(layer: Layer) -> str:
     return ", ".join(words)
 
 
-def spaced(number: int) -> str:
-    """An integer with its thousands apart."""
-    return f"{int(number):,}".replace(",", " ")
-
-
-def _times(name: str, factor: int) -> str:
-    if factor == 1:
-        return name
-    return f"{factor} * {_parens(name)}"
-
-
-def _parens(text: str) -> str:
-    """``text``, in parentheses if it is of several words and not in them already."""
-    return f"({text})" if " " in text and not text.startswith("(") else text
-
-
-def _plus(name: str, *numbers: int) -> str:
-    """``name`` plus the sum of ``numbers``, as one writes it."""
-    number = sum(numbers)
-    if number < 0:
-        return f"{name} - {-number}"
-    return f"{name} + {number}" if number else name
-
-
 def _declared(buffer: Buffer) -> str:
     dims = "".join(f"[{size}]" for size in buffer.shape)
     return f"{c_type(buffer.dtype)} {buffer.name}{dims};"
-
-
-def format_table(values: Array) -> str:
-    """A C initializer: braces for each axis, the innermost rows wrapped to the page."""
-    literal = _float_literal if values.dtype == F32 else str
-    numbers = np.array([literal(value) for value in values.ravel()], object)
-    return _braces(numbers.reshape(values.shape), 0)
 
 
 def _function(activation: str) -> str:
@@ -692,29 +451,6 @@ def _float_functions(layers: list[Layer]) -> list[str]:
     found = {layer.stage.activation for layer in layers} - {"none"}
     found |= {name for activation in found for name in CALLS.get(activation, ())}
     return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
-
-
-def _float_literal(value: np.float32) -> str:
-    """The shortest decimal that reads back as ``value``."""
-    text = str(value)
-    return text + ("f" if "." in text or "e" in text else ".0f")
-
-
-def _braces(values: Array, depth: int) -> str:
-    indent = " " * (4 * depth)
-    if values.ndim > 1:
-        inner = "\n".join(f"{indent}    {_braces(row, depth + 1)}," for row in values)
-        return f"{{\n{inner}\n{indent}}}"
-    line = ", ".join(values)
-    if len(indent) + len(line) + 3 <= (WIDTH if depth else WIDTH // 2):
-        return f"{{{line}}}"
-    lines, room = [""], WIDTH - len(indent) - 4
-    for text in values:
-        if len(lines[-1]) + len(text) + 1 > room:
-            lines.append("")
-        lines[-1] += f"{text}, "
-    inner = "\n".join(f"{indent}    {text.rstrip()}" for text in lines)
-    return f"{{\n{inner}\n{indent}}}"
 
 
 def _context(plan: Plan, options: Options) -> dict[str, Any]:
@@ -741,7 +477,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "last_class": plan.classes - 1,
         "last_image_row": rows - 1,
         "logit": c_type(plan.logit_dtype),
-        "logit_scale": _float_literal(np.float32(plan.logit_scale)),
+        "logit_scale": float_literal(np.float32(plan.logit_scale)),
         "target": TARGETS[plan.cpu],
         "is_small": TARGETS[plan.cpu].in_order and plan.optimize == "flash",
         "kernels": list(dict.fromkeys(layer.layout.kernel for layer in plan.layers)),
@@ -827,7 +563,7 @@ def _answers(plan: Plan) -> dict[str, Any]:
         )
     rounded = np.array([[float(f"{v:.6g}") for v in row] for row in answers], np.float32)
     tolerance = np.float32(f"{max(1.0, float(np.abs(answers).max())) * 1e-3:.1g}")
-    return {"answers": rounded, "answers_tolerance": _float_literal(tolerance)}
+    return {"answers": rounded, "answers_tolerance": float_literal(tolerance)}
 
 
 def _reject(plan: Plan) -> dict[str, Any]:
@@ -857,7 +593,7 @@ def _reject(plan: Plan) -> dict[str, Any]:
 
 def _number(plan: Plan, logit: float) -> str:
     """A logit as a C literal."""
-    return str(logit) if plan.dtype == "int8" else _float_literal(np.float32(logit))
+    return str(logit) if plan.dtype == "int8" else float_literal(np.float32(logit))
 
 
 def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from few_bits import FEW_BITS, on_grids
+from lenet_export.c_text import tidy
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
 from lenet_export.targets import TARGETS, choices, lay_out
-from lenet_export.tidy import tidy
 
 TOP = "/* The comment at the top. */\n#include <stdint.h>\n"
 CHOICES = [(cpu, optimize) for cpu in TARGETS for optimize in choices(cpu)]

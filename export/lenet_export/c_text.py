@@ -1,11 +1,75 @@
-"""The printed C in its width, which a template cannot know: names and numbers have any length."""
+"""C as text: types, numbers, expressions, tables, and the width of a page."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 
+import numpy as np
+
+from lenet_export.plan import F32, Array, DType
+
 WIDTH = 100
+
+
+def c_type(dtype: DType) -> str:
+    """``uint8_t`` and so on."""
+    return "float" if dtype == F32 else f"{dtype.name}_t"
+
+
+def spaced(number: int) -> str:
+    """An integer with its thousands apart."""
+    return f"{int(number):,}".replace(",", " ")
+
+
+def times(name: str, factor: int) -> str:
+    """``name`` times ``factor``, as one writes it."""
+    if factor == 1:
+        return name
+    return f"{factor} * {parens(name)}"
+
+
+def parens(text: str) -> str:
+    """``text``, in parentheses if it is of several words and not in them already."""
+    return f"({text})" if " " in text and not text.startswith("(") else text
+
+
+def plus(name: str, *numbers: int) -> str:
+    """``name`` plus the sum of ``numbers``, as one writes it."""
+    number = sum(numbers)
+    if number < 0:
+        return f"{name} - {-number}"
+    return f"{name} + {number}" if number else name
+
+
+def format_table(values: Array) -> str:
+    """A C initializer: braces for each axis, the innermost rows wrapped to the page."""
+    literal = float_literal if values.dtype == F32 else str
+    numbers = np.array([literal(value) for value in values.ravel()], object)
+    return _braces(numbers.reshape(values.shape), 0)
+
+
+def float_literal(value: np.float32) -> str:
+    """The shortest decimal that reads back as ``value``."""
+    text = str(value)
+    return text + ("f" if "." in text or "e" in text else ".0f")
+
+
+def _braces(values: Array, depth: int) -> str:
+    indent = " " * (4 * depth)
+    if values.ndim > 1:
+        inner = "\n".join(f"{indent}    {_braces(row, depth + 1)}," for row in values)
+        return f"{{\n{inner}\n{indent}}}"
+    line = ", ".join(values)
+    if len(indent) + len(line) + 3 <= (WIDTH if depth else WIDTH // 2):
+        return f"{{{line}}}"
+    lines, room = [""], WIDTH - len(indent) - 4
+    for text in values:
+        if len(lines[-1]) + len(text) + 1 > room:
+            lines.append("")
+        lines[-1] += f"{text}, "
+    inner = "\n".join(f"{indent}    {text.rstrip()}" for text in lines)
+    return f"{{\n{inner}\n{indent}}}"
 
 
 def tidy(text: str) -> str:
