@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,13 @@ STAGES = {
     "mnist-modern": MODERN.stages,
     "mnist-uno": qat.with_bits(MODERN.stages, "fc1=2,4"),
 }
-#: What was trained; the forerunner of the command did not count what is folded in.
+#: What was trained, with the norms that are folded in.
 LEARNED = {
     "mnist": summary.parameters(architectures.lenet()),
     "mnist-modern": summary.parameters(MODERN),
-    "mnist-uno": summary.parameters(architectures.lenet()),
+    "mnist-uno": summary.parameters(MODERN),
 }
-AT_LEAST = {"mnist": 0.994, "mnist-modern": 0.9965, "mnist-uno": 0.9955}
+AT_LEAST = {"mnist": 0.994, "mnist-modern": 0.9965, "mnist-uno": 0.996}
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -67,15 +68,20 @@ def test_it_classifies_as_its_metadata_and_its_card_say(name, bundled, card):
     images, labels = mnist.test.images[..., None], mnist.test.labels
     assert mnist.sha256 == bundled.info["dataset_sha256"]
     last = bundled.stages[-1].name
-    floats = (run_logits(bundled, images).argmax(1) == labels).mean()
-    assert floats == pytest.approx(bundled.info["test_accuracy"], abs=2e-4)
-    assert floats >= AT_LEAST[name]
-    integers = (run_integers(make_plan(bundled, "int8"), images)[last].argmax(1) == labels).mean()
-    assert abs(integers - floats) <= 2e-4
-    assert f"| Test accuracy, int8 | {100 * integers:.2f} %" in card
+    floats = int((run_logits(bundled, images).argmax(1) == labels).sum())
+    integers = run_integers(make_plan(bundled, "int8"), images)[last]
+    integers = int((integers.argmax(1) == labels).sum())
+    # Another CPU rounds floats otherwise. Weights of few bits were measured as integers.
+    measured = integers if "bits" in bundled.info else floats
+    assert abs(measured - 10_000 * bundled.info["test_accuracy"]) < 1.5
+    assert min(floats, integers) >= 10_000 * AT_LEAST[name]
+    assert abs(integers - floats) <= 2
+    assert f"| Test accuracy, int8 | {integers / 100:.2f} %" in card
+    told = re.search(r"\| Test accuracy, float32 .*\| (\S+) % \((\d+) of 10,000 wrong", card)
+    assert abs(10_000 - floats - int(told[2])) <= 1
+    assert float(told[1]) == (10_000 - int(told[2])) / 100
 
 
 def test_its_card_tells_its_accuracy_and_its_command(bundled, card):
-    assert f"{100 * bundled.info['test_accuracy']:.2f} %" in card
     assert f"{100 * bundled.info['validation_accuracy']:.2f} %" in card
-    assert "lenet-train --dataset mnist" in card
+    assert "lenet-train --dataset mnist" in card or "that of mnist-modern with `--bits" in card
