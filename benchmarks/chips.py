@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,22 +164,36 @@ def measure(
 
 
 def measure_all(cores: Iterable[str], count: int) -> Figures:
-    """The figures of every variant of ``cores`` over ``count`` made-up images."""
+    """The figures of every variant of ``cores`` over ``count`` made-up images.
+
+    Instructions are counted and not timed, so that variants may run beside each other.
+    """
     models = FOLDER.parent / "export/lenet_export/models"
-    figures: Figures = {}
-    for core in cores:
+
+    def measured(core: str, cpu: str, optimize: str | None, *network: Any) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            return measure(core, cpu, optimize, *network, Path(folder))
+
+    def all_of(core: str) -> dict[str, Future[dict[str, Any]]]:
         model = models / f"{MODELS.get(core, 'mnist')}.safetensors"
         plan = make_plan(checkpoint.load(model), "int8")
         made = verify.stress_images(plan)
         noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
         images = np.concatenate([made, noise])[: 16 if "avr-" in CORES[core] else count]
         expected = reference.run_integers(plan, images)[plan.layers[-1].name]
-        for cpu, optimize in variants(core):
-            with tempfile.TemporaryDirectory() as folder:
-                figures.setdefault(core, {})[f"{cpu} {optimize or ''}".strip()] = measure(
-                    core, cpu, optimize, plan, images, expected, Path(folder)
-                )
-    return figures
+        return {
+            f"{cpu} {optimize or ''}".strip(): pool.submit(
+                measured, core, cpu, optimize, plan, images, expected
+            )
+            for cpu, optimize in variants(core)
+        }
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {core: all_of(core) for core in cores}
+        return {
+            core: {variant: future.result() for variant, future in of_core.items()}
+            for core, of_core in running.items()
+        }
 
 
 def grown(old: Figures, new: Figures) -> list[str]:

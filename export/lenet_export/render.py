@@ -321,7 +321,6 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         over=lambda name, number: name if number == 1 else f"{name} / {number}",
         parens=parens,
         plus=plus,
-        pool_macro=lambda layer: "unpooled" if layer.stage.pool == "none" else layer.stage.pool,
         place_in=_place_in,
         vectors=blocks.vectors,
         quads=blocks.quads,

@@ -168,7 +168,7 @@ TUNED = {
         "acc = sums[p][c][q]",
         "acc = sums[0][c][q]",
     ),
-    "parts of a window lost": ("int8", "cortex-m4", "layers", "pooled[c] += ", "pooled[c] = "),
+    "parts of a window lost": ("int8", "cortex-m4", "pools", "}} += {{", "}} = {{"),
     "normed sums of another place": (
         "int8",
         "cortex-m4",
