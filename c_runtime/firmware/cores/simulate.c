@@ -174,7 +174,7 @@ static void follow(const avr_t *avr, call_trace *trace)
     }
 }
 
-/* Runs one instruction, and writes it down if it is within a call. */
+/* Runs one instruction, or several if there is no trace, and writes down what is within a call. */
 static int run(avr_t *avr, call_trace *trace)
 {
     const uint32_t address = avr->pc;
@@ -218,6 +218,8 @@ int main(int argc, char **argv)
     }
     avr_init(avr);
     avr->frequency = 16000000;
+    /* How long simavr runs on before it returns; its timers stop it earlier. */
+    avr->run_cycle_limit = trace.file == NULL ? 1000 : 1;
     avr_load_firmware(avr, &program);
     connect(avr, &uart);
 
