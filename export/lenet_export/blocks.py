@@ -125,16 +125,12 @@ class Vector:
 
     Attributes:
         name: what the C calls it.
-        number: of its vector of weights, in a block.
-        vector: the same in the whole layer, in C.
-        sums: those of its pool window.
+        sums: those of its pool window; all have the same vector of weights.
         to: where it is stored, in C.
         count: how many of its lanes are outputs, in C.
     """
 
     name: str
-    number: int
-    vector: str
     sums: list[Sum]
     to: str
     count: str
@@ -164,8 +160,6 @@ def vectors(layer: Layer) -> list[Vector]:
             found.append(
                 Vector(
                     f"out{window}{mark}",
-                    number,
-                    vector,
                     sums,
                     to if layer.is_conv else f"{to} + {lanes} * block",
                     f"{features - lanes * number} - {lanes} * block",
