@@ -462,6 +462,14 @@ def test_the_single_file_can_be_included_twice_and_compiles_without_a_warning(pl
     assert subprocess.run([tmp_path / "main"]).returncode == 0
 
 
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_line_is_not_wider_than_100_columns(dtype, chain):
+    for name, data in render_c(make_plan(named_model(chain), dtype), Options()).items():
+        if not name.endswith(".json"):
+            wide = [line for line in data.decode().splitlines() if len(line) > 100]
+            assert wide == [], name
+
+
 def test_the_example_in_the_header_is_a_program(plan, tmp_path):
     gcc = require("gcc")
     write_files(plan, tmp_path)
