@@ -95,24 +95,17 @@ def export(
     input_shape = _checked_shape(input_shape)
     _check_images(images, labels, input_shape)
     model = read_sequential(module, params, input_shape, images)
-    bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
-    if images is not None or bounded:
+    if dtype == "int8":
+        bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
+        if images is None and not bounded:
+            raise UserError(
+                "images",
+                "are needed for the ranges of ReLU and GELU in int8",
+                f"give some hundred images, uint8 (images, {', '.join(map(str, input_shape))})",
+            )
         given = np.zeros((1, *input_shape), np.uint8) if images is None else images
         ranges = flax_network.activation_ranges(model, given)
-        for name, largest in ranges.items():
-            if not largest > 0 and dtype == "int8":
-                raise UserError(
-                    "images",
-                    f"make no activation of layer {name} larger than 0",
-                    "give images like those to come; if they are, the layer is dead: train again",
-                )
         model = replace(model, activation_ranges=ranges)
-    elif dtype == "int8":
-        raise UserError(
-            "images",
-            "are needed for the ranges of ReLU and GELU in int8",
-            f"give some hundred images, uint8 (images, {', '.join(map(str, input_shape))})",
-        )
     if images is not None and labels is not None:
         logits = flax_network.run_logits(model, images)
         model = replace(model, gap_table=GapTable.measure(logits, labels))

@@ -11,6 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Stage
+from lenet_export.errors import UserError
 from lenet_export.plan import BOUNDS
 from lenet_export.reference import Images, Outputs, in_batches
 
@@ -78,6 +79,9 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     Of a function that is bounded it is the bound. Of the others it is the 99.99th percentile over
     ``images``, uint8 ``(images, rows, columns, channels)``, before the pool and never below 0: the
     few activations above it would cost the others their resolution.
+
+    Raises:
+        UserError: a layer is dead: it gives nothing above 0.
     """
     hidden = {stage.name: stage.activation for stage in model.stages[:-1]}
     ranges = {name: BOUNDS[of] for name, of in hidden.items() if of in BOUNDS}
@@ -91,6 +95,13 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
 
     for name, values in in_batches(jax.jit(activated), images).items():
         ranges[name] = float(np.percentile(np.maximum(values, 0), 99.99))
+        if not ranges[name] > 0:
+            raise UserError(
+                name,
+                f"gives nothing above 0 for any of {len(images):,} images",
+                "if they are like those to come, this layer died while it learned: train again, "
+                "with a lower learning rate",
+            )
     return ranges
 
 

@@ -177,12 +177,11 @@ class _Chain:
         """A convolution or dense layer: called as the user did, or by kind and number."""
         number = 1 + sum(other.kind == stage.kind for other in self.stages)
         name = layer.layer.name or f"{stage.name}{number}"
-        if "/" in name or any(name == other.name for other in self.stages):
-            layer.refuse(
-                f"is called {name!r}, which "
-                + ("has a /" if "/" in name else "another layer is, too"),
-                "give it a name: nn.Conv(..., name=...)",
-            )
+        rename = "give it a name: nn.Conv(..., name=...)"
+        if "/" in name:
+            layer.refuse(f"is called {name!r}, which has a /", rename)
+        if any(name == other.name for other in self.stages):
+            layer.refuse(f"is called {name!r}, which another layer is, too", rename)
         kernel = np.asarray(layer.params["kernel"], np.float32)
         bias = layer.params.get("bias", np.zeros(stage.features))
         self.params |= {f"{name}/kernel": kernel, f"{name}/bias": np.asarray(bias, np.float32)}

@@ -133,13 +133,6 @@ def run(
         params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
         model = Model(INPUT_SHAPE, stages, params, info=info)
         ranges = activation_ranges(model, images.training.images[:SAMPLE, ..., None])
-        for name, largest in ranges.items():
-            if not largest > 0:
-                raise UserError(
-                    name,
-                    "gives nothing above 0 for training images: it died while it learned",
-                    "train again with a lower learning rate: --anew --set lr=...",
-                )
         return dataclasses.replace(model, activation_ranges=ranges)
 
     where = out / FLOAT if is_few else out
