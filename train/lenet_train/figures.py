@@ -75,8 +75,10 @@ def curves(epochs: Sequence[Epoch], title: str) -> bytes:
     at = [epoch.epoch for epoch in epochs]
     # A single epoch is a dot, for a line needs two.
     style = {"marker": "o", "markersize": 3} if len(at) <= 20 else {}
-    loss.plot(at, [epoch.loss for epoch in epochs], **style)
-    loss.set(title="Training loss", ylabel="mean cross-entropy", yscale="log")
+    losses = [epoch.loss for epoch in epochs]
+    loss.plot(at, losses, **style)
+    scale = "log" if max(losses) > 10 * min(losses) else "linear"
+    loss.set(title="Training loss", ylabel="mean cross-entropy", yscale=scale)
     for name, values in [
         ("training, as it learns", [epoch.train_accuracy for epoch in epochs]),
         ("validation", [epoch.validation_accuracy for epoch in epochs]),
