@@ -768,6 +768,12 @@ def make_plan(
             gain, shift = (model.params[f"{stage.norm_name}/{v}"] for v in ("scale", "bias"))
             norm = LayerNorm(gain, shift)
         if dtype == "int8":
+            if not weight.any():
+                raise UserError(
+                    at,
+                    "has only zero weights: it is the same for every image and has no scale",
+                    "train again",
+                )
             activation = None if last else _activation(stage, model, at)
             codes = scale, zero_point
             step = None
@@ -910,13 +916,6 @@ def _quantize(
     """
     input_scale, input_zero = codes
     flat = weight.reshape(len(weight), -1).astype(np.float64)
-    if step is None and not flat.any(axis=1).all():
-        raise UserError(
-            at,
-            f"output {int(np.argmin(flat.any(axis=1)))} has only zero weights: it is the same for "
-            "every input and has no scale",
-            "train again, or remove this output and its weights in the next layer",
-        )
     requantize: Requantize | None = None
     if activation is None:
         scale, rounded = _logits(flat, step, bias.astype(np.float64), codes, at)
@@ -959,8 +958,6 @@ def _normed(
     input_scale, input_zero = codes
     flat = weight.reshape(len(weight), -1).astype(np.float64)
     scales = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
-    if not flat.any():
-        raise UserError(at, "has only zero weights", "train again")
     whole = np.rint(flat / scales[:, None])
     rounded = _bounded(whole, bias.astype(np.float64) / (scales * input_scale), input_zero)
     added = -rounded.acc_min.min()
@@ -1013,7 +1010,7 @@ def _logits(
     weight = np.rint(flat / scale[:, None]) if step is None else flat
     rounded = _bounded(weight, bias / (scale * input_scale), input_zero)
     if step is None:
-        _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, at)
+        _check_weights(rounded, flat.any(axis=1) & (_peak(rounded) < COARSE_LOGIT), at)
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
     if max(gap, rounded.magnitude().max()) > INT32_MAX:
@@ -1043,9 +1040,11 @@ def _fixed_point(
     A channel far smaller than the layer's largest gets a gain of few bits, and so coarser weights;
     its rounding errors are not above the largest channel's, in index steps. Where these errors
     would be large themselves, because one channel is out of all proportion, the layer is refused.
+    A channel of zeros, as pruning leaves them, goes with any scale, and takes the largest.
     """
     index_scale, input_zero = codes
     wanted = (np.abs(flat).max(axis=1) / WEIGHT_MAX if step is None else step) / index_scale
+    wanted[wanted == 0] = wanted.max()
     for shift in range(30, -1, -1):
         exact = wanted * 2.0**shift
         gain = np.maximum(np.ceil(exact) if step is None else np.rint(exact), 1)
@@ -1060,7 +1059,7 @@ def _fixed_point(
                 # matters that few such weights are left.
                 moved = CODE_MAX * gain / 2.0**shift
                 is_coarse = (moved > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT)
-                _check_weights(rounded, is_coarse, at)
+                _check_weights(rounded, flat.any(axis=1) & is_coarse, at)
             else:
                 _check_gain(rounded, gain, exact, shift, at)
             return scale, gain, shift, rounded

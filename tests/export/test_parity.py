@@ -200,7 +200,11 @@ def chains(draw):
     bits = draw(st.just(["8"] * len(stages)) | st.tuples(*[st.sampled_from(BITS)] * len(stages)))
     bits = ["8" if stage.norm == "layer" else b for stage, b in zip(stages, bits, strict=True)]
     spread = draw(st.sampled_from([0.3, 2, 9]))
-    return on_grids(random_model(stages, shape, draw(st.integers(0, 99)), spread), bits)
+    model = random_model(stages, shape, draw(st.integers(0, 99)), spread)
+    if draw(st.booleans()):
+        for stage in stages:  # A channel that was pruned.
+            model.params[f"{stage.name}/kernel"][..., 1:2] = 0
+    return on_grids(model, bits)
 
 
 #: Once wrong: a block of 16 channels, of which one was called as the values are; a pool of 12.

@@ -208,10 +208,31 @@ def refused(model, dtype="int8", **options):
     return f"{error.where}: {error.what}; {error.remedy}"
 
 
-def test_an_all_zero_channel_is_refused_with_its_place():
-    text = refused(scaled(named_model("lenet"), "conv2", 0, channel=3))
-    assert "layer 2 of 5, conv2" in text
-    assert "output 3" in text
+@pytest.mark.parametrize("name", ["lenet", "normed"])
+def test_a_layer_of_zeros_is_refused_with_its_place(name):
+    text = refused(scaled(named_model(name), "conv1", 0))
+    assert "layer 1 of 5, conv1" in text
+    assert "only zero weights" in text
+
+
+@pytest.mark.parametrize("value", [-8, -0.3, 0.7, 8])
+def test_a_pruned_channel_is_its_bias_and_costs_the_others_nothing(value):
+    model = named_model("lenet")
+    plain = make_plan(model, "int8")
+    for layer in plain.layers:
+        model = scaled(model, layer.name, 0, channel=1)
+        model.params[f"{layer.name}/bias"][1] = value
+    plan = make_plan(model, "int8")
+    images = verify.stress_images(plan, random=4)
+    codes = reference.network(plan, images)
+    for layer, before in zip(plan.layers, plain.layers, strict=True):
+        assert (layer.weight[1] == 0).all() and layer.weight[0].any()
+        if layer.integers.requantize:
+            assert layer.integers.requantize.shift >= before.integers.requantize.shift - 1
+            expected = 255 / (1 + np.exp(-value))
+            assert np.abs(codes[layer.name][..., 1] - expected).max() <= 1
+    logit = codes["fc3"][..., 1] * plan.logit_scale
+    assert np.abs(logit - value).max() <= plan.logit_scale
 
 
 def test_a_network_that_would_overflow_is_refused():
