@@ -53,7 +53,7 @@ CORES = {
     "avr": ("avr", "avr-"),
     "atmega328p": ("atmega328p", "avr-"),
 }
-#: How a core's code is compiled, where that is not -O3, and the bits of its layers' weights.
+#: How a core's code is compiled, where that is not -O3, and the model that it runs, likewise.
 LEVELS = {"atmega328p": "-O2"}
 MODELS = {"atmega328p": "mnist-uno"}
 #: What is called for an image, in this order, where that is not lenet_logits.
@@ -84,7 +84,7 @@ def compilers() -> dict[str, str]:
 
 
 def trace(built: firmware.Firmware, core: str, image: Any) -> Any:
-    """The addresses of one call of lenet_logits, and what each instruction took."""
+    """The addresses that the calls for one image pass through, and what each instruction took."""
     prefix = CORES[core][1]
     symbols = dict(line.split()[::-2] for line in output(f"{prefix}nm", built.program).splitlines())
     calls = FUNCTIONS.get(core, ("lenet_logits",))
@@ -216,8 +216,6 @@ def grown(old: Figures, new: Figures) -> list[str]:
 
 def show(figures: Figures) -> None:
     """Prints the table."""
-    if not figures:
-        sys.exit("lenet-export has no --cpu for these cores")
     names = list(next(iter(next(iter(figures.values())).values()))["stages"])
     table = Table(title="One image: instructions (AVR: cycles), thousands; bytes")
     for head in ("core", "--cpu"):

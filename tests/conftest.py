@@ -28,6 +28,15 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, compiled, ignore_errors=True)
 
 
+def pytest_assertrepr_compare(op, left, right):
+    """Where two files differ, not how: pytest takes minutes to work that out."""
+    if op == "==" and isinstance(left, bytes) and isinstance(right, bytes):
+        place = len(os.path.commonprefix([left, right]))
+        both = (data[place : place + 60] for data in (left, right))
+        return [f"bytes that differ from {place} on", *map(repr, both)]
+    return None
+
+
 @pytest.fixture(scope="session")
 def mnist():
     """The MNIST test images, uint8 (10000, 28, 28, 1), and their labels."""

@@ -14,10 +14,9 @@
  *     fc3          84 -> 10        dense
  *
  * Numbers: image bytes and activations are codes, 0 to 255; weights are -127 to 127. A layer sums
- * acc = bias + sum(weight * code). Its activation scales that to index = acc * gain / 2^shift,
- * rounded down, which is the code itself (relu) or its place in a table (sigmoid). The bias holds
- * the offset of the index, so that acc = 0 is index 0. The accumulators of the last layer are the
- * logits.
+ * acc = bias + sum(weight * code). The accumulators of the last layer are the logits. Those of the
+ * others are scaled to index = acc * gain / 2^shift, rounded down: the place in a table (sigmoid).
+ * The bias holds the offset of the index, so that acc = 0 is index 0.
  *
  * Rows, not maps: a convolution with its pool needs only the last few rows of its input. They are
  * kept, in a strip that moves on when it is full. Each row that completes a row of the next layer

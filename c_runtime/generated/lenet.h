@@ -45,7 +45,6 @@ extern "C" {
  * Other choices, measured with the float network on 5 000 held-out validation images:
  *
  *     --max-error   LENET_MIN_GAP   rejected   wrong among the accepted
- *     0.01                      0     0.00 %     0.38 %
  *     0.005                     0     0.00 %     0.38 %
  *     0.002                 21663     0.78 %     0.18 %
  *     0.001                 43250     1.84 %     0.08 %

@@ -72,6 +72,12 @@ def _braces(values: Array, depth: int) -> str:
     return f"{{\n{inner}\n{indent}}}"
 
 
+def passage(text: str) -> str:
+    """``text`` as lines of a comment, filled to the page; ``~`` is a space that no line ends at."""
+    lines = textwrap.wrap(" ".join(text.split()), WIDTH - len(" * "))
+    return "\n".join(f" * {line}" for line in lines).replace("~", " ")
+
+
 def tidy(text: str) -> str:
     """One blank line at most, none before a brace that closes, and no line over 100 columns.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lenet_export import __version__, checkpoint
 from lenet_export import files as output
 from lenet_export.api import Exported, write_c
-from lenet_export.errors import UserError, escape_unprintable, os_mistake
+from lenet_export.errors import UserError, exit_status
 from lenet_export.npz import render_npz
 from lenet_export.plan import Plan, make_plan
 from lenet_export.render import Options, check_prefix
@@ -23,22 +23,13 @@ if TYPE_CHECKING:
 
 
 MODELS = files("lenet_export") / "models"
+DEFAULT_MODEL = "mnist"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
     options = _parse(arguments)
-    escape_unprintable()
-    try:
-        return _export(options)
-    except UserError as error:
-        print(f"lenet-export: error: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"lenet-export: error: {os_mistake(error)}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("lenet-export: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 1
+    return exit_status("lenet-export", lambda: _export(options), "nothing was written")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -55,10 +46,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        default="mnist",
+        default=DEFAULT_MODEL,
         metavar="FILE",
         help="a model.safetensors of lenet-train, or a bundled model by its name: "
-        f"{', '.join(_bundled())} (default: mnist)",
+        f"{', '.join(_bundled())} (default: %(default)s)",
     )
     parser.add_argument(
         "--dtype",
@@ -159,12 +150,13 @@ def _share(text: str) -> float:
     return value
 
 
-def _export(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace) -> None:
     out: Path = options.out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
     name = options.model
-    if name in _bundled():
+    is_bundled = name in _bundled()
+    if is_bundled:
         with as_file(MODELS / f"{name}.safetensors") as path:
             model = checkpoint.load(path)
         name = f"the bundled {name}"
@@ -182,11 +174,10 @@ def _export(options: argparse.Namespace) -> int:
             from lenet_export.verify import read_images
 
             images, labels = read_images(options.images, plan)
-        exported = write_c(
-            plan, out, Options(options.prefix, options.single_file), options.verify, images, labels
-        )
+        named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
+        printed = Options(options.prefix, options.single_file, named)
+        exported = write_c(plan, out, printed, options.verify, images, labels)
     print(_summary(name, exported))
-    return 0
 
 
 def _summary(name: str, exported: Exported) -> str:

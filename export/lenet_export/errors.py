@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 
 
 class UserError(Exception):
@@ -19,6 +20,29 @@ class UserError(Exception):
         self.where = str(where)
         self.what = what
         self.remedy = remedy
+
+
+def exit_status(program: str, task: Callable[[], object], left: str) -> int:
+    """Runs ``task``; returns 0, or 1 after a mistake, which is told, or 130 after Ctrl-C.
+
+    Args:
+        program: its name.
+        task: what it does.
+        left: what an interruption leaves.
+    """
+    escape_unprintable()
+    try:
+        task()
+    except UserError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{program}: error: {os_mistake(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted; {left}", file=sys.stderr)
+        return 130
+    return 0
 
 
 def escape_unprintable() -> None:

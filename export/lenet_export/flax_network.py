@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -73,6 +73,18 @@ def run_logits(model: Model, images: Images) -> Float32:
     return in_batches(jax.jit(lambda x: {last: _apply(model, x)[last]}), images)[last]
 
 
+def run_activations(model: Model, images: Images, names: Sequence[str]) -> Outputs:
+    """What the stages called ``names`` give in front of their pools: see :func:`run_floats`."""
+    if not names:
+        return {}
+
+    def activated(images: jax.Array) -> Any:
+        _, seen = _apply(model, images, mutable=["activated"])
+        return {name: seen["activated"][f"{name}_activated"][0] for name in names}
+
+    return in_batches(jax.jit(activated), images)
+
+
 def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     """The largest activation to represent of each hidden layer: ``Model.activation_ranges``.
 
@@ -86,14 +98,7 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     hidden = {stage.name: stage.activation for stage in model.stages[:-1]}
     ranges = {name: BOUNDS[of] for name, of in hidden.items() if of in BOUNDS}
     open_ended = [name for name in hidden if name not in ranges]
-    if not open_ended:
-        return ranges
-
-    def activated(images: jax.Array) -> Any:
-        _, seen = _apply(model, images, mutable=["activated"])
-        return {name: seen["activated"][f"{name}_activated"][0] for name in open_ended}
-
-    for name, values in in_batches(jax.jit(activated), images).items():
+    for name, values in run_activations(model, images, open_ended).items():
         ranges[name] = float(np.percentile(np.maximum(values, 0), 99.99))
         if not ranges[name] > 0:
             raise UserError(

@@ -38,7 +38,7 @@ ROOT_ONE = 2**15
 START, SLOPE, STEPS = 35000, 5000, 2
 LARGEST_DIFFERENCE = 2**15
 LEAST_MAX = 2**30  # of what epsilon adds to a sum of squares
-GAIN_MAX = 2**15 - 1
+GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 
 
 @dataclass(frozen=True)

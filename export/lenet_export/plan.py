@@ -41,14 +41,13 @@ from lenet_export.checkpoint import (
 )
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapRow
-from lenet_export.layer_norm import LayerNorm
+from lenet_export.layer_norm import GAIN_MAX, LayerNorm
 
 CODE_MAX = 255  # of an image's bytes and of every activation
 WEIGHT_MAX = 127
 TABLE_SIZE = 512  # entries of an activation's table; DESIGN.md tells other sizes
 TABLE_TOP = TABLE_SIZE - 1
 GELU_MIN = -0.17  # its smallest value, to 1e-4
-GAIN_MAX = 2**15 - 1  # a halfword of flash, of either sign
 COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
 COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
 COARSE_LOGIT = 2  # the same for the last layer, whose channels share one scale
@@ -313,6 +312,7 @@ class Layout:
             the input), and meets with weights of 0 or puts into lanes that are not used.
         packing: of the weights; ``None`` where each has a number of its own.
         vector_block: what it computes at once instead, where lanes are channels or units.
+        in_program_memory: whether the tables lie in a memory of their own, as on an AVR.
     """
 
     kernel: str = "generic"
@@ -324,6 +324,7 @@ class Layout:
     slack: int = 0
     packing: Packing | None = None
     vector_block: VectorBlock | None = None
+    in_program_memory: bool = False
 
 
 @dataclass(frozen=True)

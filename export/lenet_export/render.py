@@ -1,4 +1,4 @@
-"""Plans to text: the only module that knows Jinja2, and the only one that knows C.
+"""Plans to text: the only module that knows Jinja2.
 
 The templates are C with holes. They print what a plan tells, through the filters below, and do not
 compute. They are written for the prefix ``lenet``; another one is put in its place in the text.
@@ -10,7 +10,7 @@ import functools
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,26 +18,26 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, blocks, layer_norm, reference
+from lenet_export import __version__, blocks, layer_norm, operands, reference
 from lenet_export.c_text import (
     c_type,
     float_literal,
     format_table,
-    parens,
+    passage,
     plus,
     spaced,
     tidy,
     times,
 )
-from lenet_export.checkpoint import Grid
 from lenet_export.errors import UserError
 from lenet_export.plan import (
     F32,
+    WEIGHT_MAX,
+    Activation,
     Array,
     Buffer,
     DType,
     Layer,
-    Packing,
     Plan,
     activations_of,
 )
@@ -74,16 +74,19 @@ class Options:
     Attributes:
         prefix: what the names of the files and of all public names begin with.
         single_file: one header with the implementation in it, in place of two files.
+        model: the bundled model that the plan is of; ``None`` for the default one, or a user's own.
     """
 
     prefix: str = "lenet"
     single_file: bool = False
+    model: str | None = None
 
 
 def command(plan: Plan, options: Options) -> str:
     """The command line that prints the same files, less its paths."""
     return " ".join(
         ["lenet-export --target c"]
+        + ([f"--model {options.model}"] if options.model else [])
         + (["--dtype float32"] if plan.dtype == "float32" else [])
         + ([f"--cpu {plan.cpu}"] if plan.cpu != "generic" else [])
         + ([f"--optimize {plan.optimize}"] if plan.optimize != "speed" else [])
@@ -154,7 +157,7 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     """
     prefix = options.prefix
     check_names(plan, prefix)
-    environment = _environment(bool(TARGETS[plan.cpu].program_memory))
+    environment = _environment()
     context = _context(plan, options)
     header, body = (
         environment.get_template(name).render(context) for name in ("lenet.h.j2", "lenet.c.j2")
@@ -192,8 +195,8 @@ def _rename(text: str, prefix: str) -> str:
 
 
 @functools.cache
-def _environment(program_memory: bool) -> jinja2.Environment:
-    """The templates and their filters, for a CPU whose tables lie in program memory or not."""
+def _environment() -> jinja2.Environment:
+    """The templates and their filters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lenet_export", "templates/c"),
         undefined=jinja2.StrictUndefined,
@@ -202,162 +205,88 @@ def _environment(program_memory: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-
-    def acc_type(layer: Layer) -> str:
-        """The type of a layer's accumulators: the narrowest that holds them, where that pays.
-
-        What a norm makes of them is larger than they are.
-        """
-        if program_memory and layer.integers and not layer.norm:
-            for bits, name in ((16, "int16_t"), (24, "int24")):
-                if layer.fits(bits):
-                    return name
-        return c_type(layer.bias.dtype)
-
-    def narrow_sums(layer: Layer) -> list[dict[str, int]]:
-        """The bits and bounds of sums that a kernel keeps in fewer than 32; none or one."""
-        assert layer.integers is not None
-        offset = layer.bias if layer.layout.kernel == "smlad_bytes" else 0
-        narrow = {"int16_t": 16, "int24": 24}
-        bits = 24 if layer.layout.kernel == "smlad_bytes" else narrow.get(acc_type(layer), 32)
-        low, high = layer.integers.acc_min - offset, layer.integers.acc_max - offset
-        bounds = {"min": int(low.min()), "max": int(high.max())}
-        limits = {"bits": bits, "least": -(2 ** (bits - 1)), "most": 2 ** (bits - 1) - 1}
-        return [bounds | limits] if bits < 32 else []
-
-    def row_type(layer: Layer) -> str:
-        """The type of a sum over one row of a convolution's kernel, likewise."""
-        return "int16_t" if layer.row_fits(16) else acc_type(layer)
-
-    def flash(value: str, dtype: DType, is_copy: object = None) -> str:
-        """``value``, an element of a table or of its copy in RAM, read from where it is."""
-        return _from_flash(value, dtype) if program_memory and not is_copy else value
-
-    def weight_at(layer: Layer, row: str, index: str) -> str:
-        """The weight for input ``index`` in ``row`` of a table in which each output has its own."""
-        packing = layer.layout.packing
-        if packing is None:
-            return flash(f"{row}[{index}]", layer.weight.dtype)
-        word = flash(f"{row}[{index} / {packing.values}]", packing.word)
-        shift = times(f"({index} % {packing.values})", packing.grid.bits)
-        return f"({_unpacked(packing.grid, f'{word} >> {shift}')})"
-
-    def weight_of(layer: Layer, output: int, index: str) -> str:
-        """The weight of the ``output``-th of a block, whose value is ``index``."""
-        packing = layer.layout.packing
-        if packing is None:
-            place = plus(times(index, layer.layout.block.outputs), output)
-            return flash(f"weight[{place}]", layer.weight.dtype)
-        return f"(int8_t)({_unpacked(packing.grid, _field(packing, output))})"
-
-    def factor_of(layer: Layer, output: int, index: str) -> str:
-        """What a value is multiplied by for the ``output``-th of a block: its weight or field."""
-        packing = layer.layout.packing
-        if packing is None:
-            return weight_of(layer, output, index)
-        return f"({_field(packing, output)} & {2**packing.grid.bits - 1}u)"
-
-    def sum_type(layer: Layer) -> str:
-        """The type of a dense layer's sums of values and factors."""
-        if layer.layout.packing is None:
-            return acc_type(layer)
-        if program_memory and layer.packed_fits(16):
-            return "uint16_t"
-        return f"u{acc_type(layer)}"
-
-    def selects(layer: Layer) -> bool:
-        """Whether a bit says that a value is added: cheaper where a CPU can skip an instruction."""
-        packing = layer.layout.packing
-        return program_memory and packing is not None and packing.grid.bits == 1
-
-    def first_of(layer: Layer, unit: str) -> str:
-        """What the sum of a dense layer's unit begins with."""
-        if layer.layout.packing:
-            return "0"
-        return narrowed(flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype), layer)
-
-    def acc_of(layer: Layer, sum_: str, unit: str) -> str:
-        """The accumulator of a unit whose sum of values and factors is ``sum_``."""
-        packing = layer.layout.packing
-        if packing is None:
-            return sum_
-        bias = flash(f"{layer.name}_bias[{unit}]", layer.bias.dtype)
-        product = times(f"({acc_type(layer)}){sum_}", packing.grid.spacing)
-        return narrowed(bias, layer) + f" + ({product} - {times('total', packing.grid.peak)})"
-
-    def narrowed(value: str, layer: Layer) -> str:
-        """``value`` in the type of a layer's accumulators."""
-        acc = acc_type(layer)
-        return value if acc == c_type(layer.bias.dtype) else f"({acc}){value}"
-
     environment.filters.update(
-        acc_type=acc_type,
-        acc_of=acc_of,
-        narrowed=narrowed,
-        and_border=lambda layer: " and its border" if layer.is_padded else "",
+        # Text
         bit_length=int.bit_length,
-        bits=lambda dtype: dtype.itemsize * 8,
         by=lambda shape: "x".join(map(str, shape)),
-        c_type=c_type,
-        block=blocks.block,
         count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
+        left=lambda text, width: str(text).ljust(width),
+        passage=passage,
+        right=lambda text, width: str(text).rjust(width),
+        spaced=spaced,
+        # C
+        bits=lambda dtype: dtype.itemsize * 8,
+        c_type=c_type,
         declared=_declared,
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
-        does=does,
+        flash=_flash,
         function=_function,
-        factor=factor_of,
-        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block.outputs,
-        first_of=first_of,
-        flash=flash,
-        gathers=blocks.gathers,
-        narrow_sums=narrow_sums,
-        ignores_row=_ignores_row,
-        inputs_read=lambda layer: layer.inputs + layer.layout.slack,
-        half_window=lambda layer: layer.stage.pool_size**2 // 2,
-        kernel_size=lambda layer: layer.layout.block.outputs * layer.weight[0].size,
-        last_row=lambda layer: layer.output_shape[0] - 1,
-        left=lambda text, width: str(text).ljust(width),
         member=_member,
         over=lambda name, number: name if number == 1 else f"{name} / {number}",
-        parens=parens,
         plus=plus,
-        place_in=_place_in,
-        vectors=blocks.vectors,
-        quads=blocks.quads,
-        fold_lanes=lambda layer: [
-            q * layer.stage.features for q in range(1, layer.layout.vector_block.fold)
-        ],
-        reciprocal=blocks.reciprocal,
-        columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
-        taps_read=blocks.taps_read,
-        vector_at=blocks.vector_at,
-        remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
         product=lambda number, other: number * other,
-        right=lambda text, width: str(text).rjust(width),
-        row_type=row_type,
-        row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
-        selected=lambda _, output: f"word & {1 << output}",
-        selects=selects,
+        remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
         short=lambda dtype: (
             "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
         ),
-        spaced=spaced,
         table=format_table,
         times=times,
+        # A layer
+        and_border=lambda layer: " and its border" if layer.is_padded else "",
+        does=does,
+        half_window=lambda layer: layer.stage.pool_size**2 // 2,
+        ignores_row=_ignores_row,
+        inputs_read=lambda layer: layer.inputs + layer.layout.slack,
+        last_row=lambda layer: layer.output_shape[0] - 1,
+        place_in=_place_in,
+        row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
         window=lambda layer: layer.stage.pool_size**2,
-        unit_pairs=blocks.unit_pairs,
-        sum_type=sum_type,
-        weight=weight_of,
-        weight_at=weight_at,
-        weights=_weights,
-        window_top=_window_top,
-        window_start=lambda layer: times("x", layer.row_step * layer.input_shape[2]),
         window_left=lambda layer: times(
             f"{times('x', layer.row_step)} + {times('j', layer.stage.stride)}",
             layer.input_shape[2],
         ),
+        window_start=lambda layer: times("x", layer.row_step * layer.input_shape[2]),
+        window_top=_window_top,
+        # Its weights, biases and sums
+        acc_of=operands.acc_of,
+        acc_type=operands.acc_type,
+        factor=operands.factor,
+        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block.outputs,
+        first_of=operands.first_of,
+        kernel_size=lambda layer: layer.layout.block.outputs * layer.weight[0].size,
+        narrow_sums=operands.narrow_sums,
+        narrowed=operands.narrowed,
+        row_type=operands.row_type,
+        selected=lambda _, output: f"word & {1 << output}",
+        selects=operands.selects,
+        sum_type=operands.sum_type,
+        weight=operands.weight,
+        weight_at=operands.weight_at,
+        weights=operands.weights,
+        # What a kernel computes at once
+        block=blocks.block,
+        columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
+        fold_lanes=lambda layer: [
+            q * layer.stage.features for q in range(1, layer.layout.vector_block.fold)
+        ],
+        gathers=blocks.gathers,
+        quads=blocks.quads,
+        reciprocal=blocks.reciprocal,
+        taps_read=blocks.taps_read,
+        unit_pairs=blocks.unit_pairs,
+        vector_at=blocks.vector_at,
+        vectors=blocks.vectors,
     )
     return environment
+
+
+@jinja2.pass_context
+def _flash(
+    context: jinja2.runtime.Context, value: str, dtype: DType, is_copy: object = None
+) -> str:
+    """``value``, an element of a table or of its copy in RAM, read from where it is."""
+    is_far = context["target"].program_memory and not is_copy
+    return operands.from_program_memory(value, dtype) if is_far else value
 
 
 def _member(name: str, plan: Plan) -> str:
@@ -366,35 +295,6 @@ def _member(name: str, plan: Plan) -> str:
         return name
     is_unit = any(name == unit.name for unit in plan.units)
     return f"ws->shared.units.{name}" if is_unit else f"ws->{name}"
-
-
-def _from_flash(value: str, dtype: DType) -> str:
-    """``value``, an element of a table, read from program memory."""
-    if dtype == F32:
-        return f"pgm_read_float(&{value})"
-    reader = {1: "byte", 2: "word", 4: "dword"}[dtype.itemsize]
-    return f"({c_type(dtype)})pgm_read_{reader}(&{value})"
-
-
-def _field(packing: Packing, output: int) -> str:
-    """What has the field of the ``output``-th of a block in its lowest bits, in C."""
-    return f"word >> {packing.grid.bits * output}" if output else "word"
-
-
-def _unpacked(grid: Grid, place: str) -> str:
-    """A weight, from a word in C whose lowest bits are its field."""
-    return f"{times(f'({place} & {2**grid.bits - 1})', grid.spacing)} - {grid.peak}"
-
-
-def _weights(layer: Layer, index: str) -> str:
-    """The weights of block ``index`` (in C) of a layer, which may lie in several tables."""
-    parts = [c for c in layer.constants if c.name.startswith(f"{layer.name}_weight")]
-    text, end = "", 0
-    for part in parts[:-1]:
-        start, end = end, end + len(part.values)
-        text += f"{index} < {end} ? {part.name}[{plus(index, -start)}] : "
-    text += f"{parts[-1].name}[{plus(index, -end)}]"
-    return f"({text})" if parts[1:] else text
 
 
 def _place_in(row: str, layer: Layer) -> str:
@@ -445,13 +345,6 @@ def _function(activation: str) -> str:
 CALLS = {"tanh": ("sigmoid",), "scaled_tanh": ("sigmoid", "tanh"), "gelu": ("sigmoid",)}
 
 
-def _float_functions(layers: list[Layer]) -> list[str]:
-    """The activations of ``layers`` and those that they call, callers last."""
-    found = {layer.stage.activation for layer in layers} - {"none"}
-    found |= {name for activation in found for name in CALLS.get(activation, ())}
-    return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
-
-
 def _context(plan: Plan, options: Options) -> dict[str, Any]:
     """What the templates print beside the plan itself."""
     rows, columns, channels = plan.input_shape
@@ -462,8 +355,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "options": options,
         "version": __version__,
         "command": STAMP,
-        "title": _words(" trained on ".join(str(info[k]) for k in ("arch", "dataset") if k in info))
-        or "image classifier",
+        "title": _title(plan.model.info),
         "images": _words(info.get("images", "")),
         "parameters": sum(layer.weight.size + layer.bias.size for layer in plan.layers),
         "rows": rows,
@@ -489,6 +381,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         ),
         "layer_norm": layer_norm,
         "has_norm": any(layer.norm for layer in plan.layers),
+        "weight_peak": max(layer.grid.peak if layer.grid else WEIGHT_MAX for layer in plan.layers),
+        "index_is": _index_is(plan),
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
         "moved_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.rows_moved)
@@ -511,30 +405,60 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     in_lanes = [layer for layer in plan.layers if layer.layout.kernel in ("lanes", "columns")]
     scalar = [layer for layer in plan.layers if layer not in in_lanes]
     return (
-        context | _functions("scalar", scalar) | _functions("lane", in_lanes)
+        context | {"scalar": Calls(scalar), "in_lanes": Calls(in_lanes)}
         | _answers(plan) | _reject(plan)
     )  # fmt: skip
 
 
-def _functions(kind: str, layers: list[Layer]) -> dict[str, Any]:
-    """What ``layers`` call: only that is printed, for a compiler warns of the rest."""
-    activations = activations_of(layers)
-    return {
-        f"{kind}_activations": activations,
-        f"{kind}_functions": _float_functions(layers),
-        f"has_{kind}_table": any(activation.about for activation in activations),
-        f"has_{kind}_mirror": any(activation.mirror for activation in activations),
-        f"has_{kind}_other_table": any(
-            activation.about and not activation.mirror for activation in activations
-        ),
-        f"has_{kind}_mean": any(layer.stage.pool == "avg" for layer in layers),
-        f"has_{kind}_maximum": any(layer.stage.pool == "max" for layer in layers),
-    }
+@dataclass(frozen=True)
+class Calls:
+    """What some layers call: only that is printed, for a compiler warns of the rest."""
+
+    layers: Sequence[Layer]
+
+    @property
+    def activations(self) -> list[Activation]:
+        """Those of integers."""
+        return activations_of(self.layers)
+
+    @property
+    def functions(self) -> list[str]:
+        """The activations in float32 and those that they call, callers last."""
+        found = {layer.stage.activation for layer in self.layers} - {"none"}
+        found |= {name for activation in found for name in CALLS.get(activation, ())}
+        return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
+
+    @property
+    def pools(self) -> set[str]:
+        """``avg`` and ``max``."""
+        return {layer.stage.pool for layer in self.layers}
+
+    @property
+    def mirrored(self) -> set[bool]:
+        """Of the activations with a table, whether its halves mirror each other."""
+        return {bool(of.mirror) for of in self.activations if of.about}
+
+
+def _index_is(plan: Plan) -> str:
+    """What the index of an activation is, by whether it has a table."""
+    kinds = [
+        ("the code itself", [a.name for a in plan.activations if not a.about]),
+        ("the place in a table", [a.name for a in plan.activations if a.about]),
+    ]
+    return " or ".join(f"{what} ({', '.join(names)})" for what, names in kinds if names)
+
+
+def _title(info: dict[str, Any]) -> str:
+    """What the network is: ``lenet (relu, max, batch, he) trained on mnist``."""
+    name, *parts = str(info.get("arch", "")).split() or ["image classifier"]
+    parted = f" ({', '.join(parts)})" if parts else ""
+    trained = f" trained on {info['dataset']}" if "dataset" in info else ""
+    return _words(name + parted + trained)
 
 
 def _words(text: object) -> str:
     """Words of the model's file, safe in a C comment."""
-    return re.sub(r"[^\w ,.()-]", "_", str(text), flags=re.ASCII)
+    return re.sub(r"[^\w ,.()=-]", "_", str(text), flags=re.ASCII)
 
 
 def _product(*sizes: int) -> str:
@@ -568,20 +492,17 @@ def _answers(plan: Plan) -> dict[str, Any]:
 def _reject(plan: Plan) -> dict[str, Any]:
     """The threshold, and the other choices that the header offers."""
     table = plan.model.gap_table
-    choices = []
+    choices: list[dict[str, str]] = []
     for max_error in MAX_ERRORS if table else ():
         row = table.row(max_error) if table else None
         if table and row and plan.to_threshold(row.gap) <= plan.largest_gap:
             rejected, wrong = (f"{text[:-1]} %" for text in table.describe(row))
             threshold = _number(plan, plan.to_threshold(row.gap))
-            choices.append(
-                {
-                    "max_error": f"{max_error:g}",
-                    "threshold": threshold,
-                    "rejected": rejected,
-                    "wrong": wrong,
-                }
-            )
+            choice = {"threshold": threshold, "rejected": rejected, "wrong": wrong}
+            # The strictest error stands for all that one threshold reaches.
+            if choices and choices[-1].items() >= choice.items():
+                choices.pop()
+            choices.append({"max_error": f"{max_error:g}"} | choice)
     return {
         "max_error": repr(plan.max_error),
         "threshold": _number(plan, plan.threshold),

@@ -118,6 +118,13 @@ def _parts(table: Constant, most: int) -> list[Constant]:
     ]
 
 
+def _axes(what: str, outputs: int, each: str) -> str:
+    """The axes of a table in which the weights of several outputs lie side by side."""
+    if outputs == 1:
+        return f"[{what}][{each}]"
+    return f"[{what} / {outputs}][{each}, {what} % {outputs}]"
+
+
 def divisor(number: int, most: int) -> int:
     """The largest divisor of ``number`` that is at most ``most``."""
     return max(size for size in range(1, max(1, most) + 1) if number % size == 0)
@@ -196,9 +203,7 @@ class Blocked(Kernel):
         values = np.moveaxis(blocks, 1, -1)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row][kernel column, input channel" if layer.is_conv else "input"
-        about = (
-            f"{layer.name}: weights [{what} / {block.outputs}][{each}, {what} % {block.outputs}]"
-        )
+        about = f"{layer.name}: weights {_axes(what, block.outputs, each)}"
         packing = packing_of(layer, block.outputs, self.word)
         turn = packing.values if packing and not layer.is_conv else 1
         if packing:
@@ -683,7 +688,11 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     codes = vectors if TARGETS[cpu].lanes else U8
     kernels = *of_cpu, replace(GENERIC, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
-    layouts = [kernel.layout(layer) for kernel, layer in zip(chosen, plan.layers, strict=True)]
+    far = bool(TARGETS[cpu].program_memory)
+    layouts = [
+        replace(kernel.layout(layer), in_program_memory=far)
+        for kernel, layer in zip(chosen, plan.layers, strict=True)
+    ]
     layers = [
         replace(
             layer,

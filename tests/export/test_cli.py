@@ -156,6 +156,22 @@ def test_the_stamp_is_a_command_that_prints_the_same_files(tmp_path, capsys):
         assert one == two
 
 
+@pytest.mark.parametrize(("model", "cpu"), [("mnist", "avr"), ("mnist-uno", "atmega328p")])
+def test_the_stamp_names_a_bundled_model(model, cpu, tmp_path, capsys):
+    given = ["--model", model, "--cpu", cpu, "--no-verify", "--out"]
+    assert cli.main([*given, str(tmp_path / "one")]) == 0
+    stamp = json.loads((tmp_path / "one" / "lenet.json").read_text())["command"]
+    assert cli.main([*stamp.split()[1:], "--no-verify", "--out", str(tmp_path / "two")]) == 0
+    capsys.readouterr()
+    one, two = ((tmp_path / folder / "lenet.c").read_bytes() for folder in ("one", "two"))
+    assert one == two
+
+
+def test_a_file_beside_is_told_with_no_path(model_file, tmp_path):
+    assert cli.main(["--model", str(model_file), "--no-verify", "--out", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "lenet.json").read_text())["command"] == "lenet-export --target c"
+
+
 @pytest.mark.parametrize("name", CHAINS)
 def test_every_chain_exports_from_a_file(name, tmp_path, capsys):
     checkpoint.save(named_model(name), tmp_path / "m.safetensors")
@@ -180,8 +196,8 @@ def test_it_verifies_on_the_images_and_labels_of_a_folder(tmp_path, model_file, 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*.safetensors")), ids=lambda path: path.stem)
 def test_a_bundled_model_is_given_by_its_name(path, tmp_path, capsys):
     for model, out in [(path.stem, "name"), (str(path), "file")]:
-        assert cli.main(["--model", model, "--no-verify", "--out", str(tmp_path / out)]) == 0
-    assert (tmp_path / "name/lenet.c").read_bytes() == (tmp_path / "file/lenet.c").read_bytes()
+        assert cli.main(["--model", model, "--target", "npz", "--out", str(tmp_path / out)]) == 0
+    assert (tmp_path / "name/lenet.npz").read_bytes() == (tmp_path / "file/lenet.npz").read_bytes()
     assert f"the bundled {path.stem}, int8" in capsys.readouterr().out
     assert path.with_suffix(".md").exists()
     with pytest.raises(SystemExit):

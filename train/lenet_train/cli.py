@@ -10,9 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lenet_export import __version__, files
-from lenet_export.errors import UserError, escape_unprintable, os_mistake
+from lenet_export.errors import exit_status
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted
@@ -35,36 +36,21 @@ SIZES = {
 NETWORK = "network.png"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ``lenet-train`` and returns the exit code: 0, 1 a mistake, 128 + a signal."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs ``lenet-train`` and returns the exit status: 0, 1 a mistake, 128 + a signal."""
     parser = _parser()
-    args = parser.parse_args(argv)
-    escape_unprintable()
-    exchanged = {part: getattr(args, part) for part in (*PARTS, *SIZES) if getattr(args, part)}
-    if exchanged and args.arch != "lenet":
+    options = parser.parse_args(arguments)
+    parts = {part: getattr(options, part) for part in (*PARTS, *SIZES)}
+    exchanged = {part: choice for part, choice in parts.items() if choice}
+    if exchanged and options.arch != "lenet":
         parser.error(f"--{next(iter(exchanged))} goes with --arch lenet only")
     try:
-        recipe = RECIPES[args.recipe].changed(args.set)
-        others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
-        architecture = others.get(args.arch) or architectures.lenet(**exchanged)
-        out = args.out or _folder(args, architecture, recipe)
-        if args.summary:
-            _summarize(architecture, out)
-        else:
-            _run(args, architecture, recipe, out)
+        return exit_status(
+            "lenet-train", lambda: _train(options, exchanged), "no model was written"
+        )
     except Interrupted as interrupted:
         print(f"lenet-train: interrupted {interrupted}", file=sys.stderr)
         return 128 + interrupted.signal
-    except UserError as error:
-        print(f"lenet-train: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"lenet-train: error: {os_mistake(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("lenet-train: interrupted; no model was written", file=sys.stderr)
-        return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="lenet-train",
         description="Train LeNet in Flax and write model.safetensors for lenet-export.",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"lenet-train {__version__}")
     parser.add_argument(
         "--dataset",
         default="digits",
@@ -177,13 +163,13 @@ def _sizes(text: str) -> tuple[int, ...]:
     raise argparse.ArgumentTypeError(f"{text!r} are not numbers from 1 to 1024, as in 6,16")
 
 
-def _folder(args: argparse.Namespace, architecture: Architecture, recipe: Recipe) -> Path:
+def _folder(options: argparse.Namespace, architecture: Architecture, recipe: Recipe) -> Path:
     """The run folder of these settings, so that other settings get another one."""
     names = architecture.title.split(), recipe.title.split()
-    parts = [Path(args.dataset).resolve().name, *names[0], *names[1]]
-    parts += [] if args.bits == "8" else [f"bits={args.bits}"]
-    parts += ["taught"] if args.teacher else []
-    parts += [f"seed{args.seed}"] if args.seed else []
+    parts = [Path(options.dataset).resolve().name, *names[0], *names[1]]
+    parts += [] if options.bits == "8" else [f"bits={options.bits}"]
+    parts += ["taught"] if options.teacher else []
+    parts += [f"seed{options.seed}"] if options.seed else []
     return Path("runs") / "-".join(parts)
 
 
@@ -199,14 +185,21 @@ def _summarize(architecture: Architecture, out: Path) -> None:
     print(f"drawn: {out / NETWORK}")
 
 
-def _run(args: argparse.Namespace, architecture: Architecture, recipe: Recipe, out: Path) -> None:
+def _train(options: argparse.Namespace, exchanged: dict[str, Any]) -> None:
+    recipe = RECIPES[options.recipe].changed(options.set)
+    others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
+    architecture = others.get(options.arch) or architectures.lenet(**exchanged)
+    out = options.out or _folder(options, architecture, recipe)
+    if options.summary:
+        _summarize(architecture, out)
+        return
     from lenet_train import devices, run
 
-    if args.distributed:
+    if options.distributed:
         devices.join_cluster()
     run.run(
-        architecture, recipe, args.seed, args.dataset, out,
-        bits=args.bits, teachers=args.teacher, anew=args.anew, tensorboard=args.tensorboard,
+        architecture, recipe, options.seed, options.dataset, out, bits=options.bits,
+        teachers=options.teacher, anew=options.anew, tensorboard=options.tensorboard,
     )  # fmt: skip
 
 

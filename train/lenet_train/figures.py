@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lenet_export.checkpoint import Float32, Model
-from lenet_export.flax_network import run_floats
+from lenet_export.flax_network import run_activations, run_floats
 from lenet_train.architectures import Architecture
 from lenet_train.data import CLASSES, SIDE, Examples
 from lenet_train.loop import Epoch
@@ -226,16 +225,15 @@ def features(model: Model, image: Any, title: str) -> bytes:
 
 def _layers(model: Model, image: Any) -> Iterator[tuple[str, Float32]]:
     """The image and each stage's output, in front of its pool, too; each by its name."""
+    pooled = [stage.name for stage in model.stages if stage.pool != "none"]
+    activated, outputs = run_activations(model, image, pooled), run_floats(model, image)
     yield "image", image[0] / np.float32(255)
-    for number, stage in enumerate(model.stages):
+    for stage in model.stages:
         name = stage.name if stage.activation == "none" else f"{stage.name}, {stage.activation}"
         if stage.pool != "none":
-            unpooled = (*model.stages[:number], dataclasses.replace(stage, pool="none"))
-            bare = dataclasses.replace(model, stages=unpooled)
-            yield name, run_floats(bare, image)[stage.name][0]
+            yield name, activated[stage.name][0]
             name = f"{stage.name}, {POOLS[stage.pool]} pool"
-        through = dataclasses.replace(model, stages=model.stages[: number + 1])
-        yield name, run_floats(through, image)[stage.name][0]
+        yield name, outputs[stage.name][0]
 
 
 def _side_by_side(maps: Float32) -> Any:

@@ -3,10 +3,10 @@
  *
  * Put lenet.c and lenet.h beside this file:
  *
- *     lenet-export --cpu atmega328p --model model.safetensors --out uno
+ *     lenet-export --cpu atmega328p --model mnist-uno --out uno
  *
- * of a model whose weights have few bits, for those of 8 do not fit. A ">" asks for each row of
- * pixels, 28 bytes; after the last one comes the digit, on a line of its own.
+ * or a model of your own whose weights have few bits, for those of 8 do not fit. A ">" asks for each
+ * row of pixels, 28 bytes; after the last one comes the digit, on a line of its own.
  */
 #include "lenet.h"
 
