@@ -31,7 +31,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 def pytest_assertrepr_compare(op, left, right):
     """Where two files differ, not how: pytest takes minutes to work that out."""
     if op == "==" and isinstance(left, bytes) and isinstance(right, bytes):
-        place = len(os.path.commonprefix([left, right]))
+        pairs = enumerate(zip(left, right, strict=False))
+        place = next((n for n, (a, b) in pairs if a != b), min(len(left), len(right)))
         both = (data[place : place + 60] for data in (left, right))
         return [f"bytes that differ from {place} on", *map(repr, both)]
     return None

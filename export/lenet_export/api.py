@@ -84,17 +84,21 @@ def export(
 
     for name, value, known in [
         ("dtype", dtype, ("int8", "float32")),
-        ("cpu", cpu, TARGETS),
+        ("cpu", cpu, tuple(TARGETS)),
         ("optimize", optimize, OPTIMIZE),
     ]:
         if value not in known:
             raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
-    if max_error is not None and not 0 < max_error < 1:
-        raise UserError("max_error", f"is {max_error}", "give a share between 0 and 1, e.g. 0.005")
+    if not isinstance(out, str | Path):
+        raise UserError("out", f"is {out!r}", "give a folder's path")
+    if max_error is not None:
+        max_error = _checked_share(max_error)
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
     _check_images(images, labels, input_shape)
     model = read_sequential(module, params, input_shape, images)
+    if labels is not None:
+        labels = _checked_labels(labels, model.stages[-1].features)
     if dtype == "int8":
         bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
         if images is None and not bounded:
@@ -151,7 +155,10 @@ def _checked_shape(shape: Any) -> tuple[int, int, int]:
     Raises:
         UserError: it is none.
     """
-    sizes = np.asarray(shape)
+    try:
+        sizes = np.asarray(shape)
+    except ValueError:  # of several lengths
+        sizes = np.zeros(0)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or not (sizes > 0).all():
         raise UserError("input_shape", f"is {shape!r}", "give rows, columns, channels")
     if sizes.max() > SIZE_MAX:
@@ -171,3 +178,34 @@ def _check_images(images: Any, labels: Any, shape: tuple[int, ...]) -> None:
         )
     if labels is not None and (images is None or np.shape(labels) != (len(images),)):
         raise UserError("labels", f"have the shape {np.shape(labels)}", "give one for each image")
+
+
+def _checked_labels(labels: Any, classes: int) -> npt.NDArray[Any]:
+    """The labels as integers.
+
+    Raises:
+        UserError: they are none of the network's classes.
+    """
+    numbers = np.asarray(labels)
+    if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= classes:
+        raise UserError(
+            "labels",
+            "are not all classes of the network",
+            f"give whole numbers, 0 to {classes - 1}",
+        )
+    return numbers
+
+
+def _checked_share(share: Any) -> float:
+    """``max_error`` in Python's numbers, which are printed.
+
+    Raises:
+        UserError: it is none between 0 and 1.
+    """
+    try:
+        number = float(share)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < 1:
+        raise UserError("max_error", f"is {share!r}", "give a share between 0 and 1, e.g. 0.005")
+    return number

@@ -79,7 +79,9 @@ def passage(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """One blank line at most, none before a brace that closes, and no line over 100 columns.
+    """One blank line at most, none before a brace that closes, and lines of up to 100 columns.
+
+    A line that cannot be broken, as of a long name, or of the preprocessor, stays as it is.
 
     Comments are filled, from one line that ends with a period to the next. The comment at the top
     stays as it is, and so does each with an indented line: it holds a list or a table.
@@ -127,7 +129,7 @@ def _folded(line: str, further: int = 4) -> str:
             breaks.append((len(inside), -place, inside[-1] if inside else _indent(line) + further))
         if character in "([{":
             inside.append(place + 1)
-        elif character in ")]}":
+        elif character in ")]}" and inside:  # Others were opened on a line before.
             inside.pop()
     if not breaks:
         return line

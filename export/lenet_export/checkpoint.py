@@ -362,6 +362,8 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 f"stride {stage.stride} does not go with kernel size {stage.kernel}",
                 "supported: convolutions with a stride up to the kernel's smaller side",
             )
+        if any(stage.name == other.norm_name for other in stages if other.norm != "none"):
+            raise UserError(at, "its name is that of another layer's norm", "rename it")
         if stage.norm != "none" and stage.grid:
             raise UserError(
                 at,

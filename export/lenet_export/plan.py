@@ -1099,7 +1099,7 @@ def _check_weights(rounded: _Rounded, too_coarse: npt.NDArray[np.bool_], at: str
         raise UserError(
             at,
             f"output {channel} would have integer weights of at most "
-            f"{int(_peak(rounded)[channel])}: another output is too much larger",
+            f"{int(_peak(rounded)[channel])}: a bias or another output is too much larger",
             "train with weight decay, or export with --dtype float32",
         )
 

@@ -19,7 +19,15 @@ import numpy as np
 from flax import linen as nn
 
 from lenet_export import flax_network, plan
-from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Float32, Model, Stage
+from lenet_export.checkpoint import (
+    NORM_EPSILON,
+    PADDINGS,
+    POOL_MAX,
+    Float32,
+    Model,
+    Stage,
+    check_chain,
+)
 from lenet_export.errors import UserError
 from lenet_export.fold import fold_batch_norm
 from lenet_export.reference import Images
@@ -62,8 +70,20 @@ class _Layer:
         """Raises the error that tells the layer's place, ``what``, and a remedy."""
         raise UserError(self, what, remedy)
 
-    def __call__(self, x: jax.Array) -> Any:
-        """What it makes of ``x`` when it is not trained."""
+    def run(self, x: jax.Array) -> jax.Array:
+        """What it makes of ``x`` when it is not trained; refused if that is no array."""
+        try:
+            y = self._apply(x)
+        except Exception as error:
+            self.refuse(
+                f"fails on an input of shape {x.shape[1:]}: {error}",
+                "give the module's own parameters and the shape of its input",
+            )
+        if not isinstance(y, jax.Array | np.ndarray) or y.ndim == 0:
+            self.refuse(f"gives {type(y).__name__}, expected an array")
+        return jnp.asarray(y)
+
+    def _apply(self, x: jax.Array) -> Any:
         if isinstance(self.layer, nn.Dropout):
             return x
         if not isinstance(self.layer, nn.Module):
@@ -98,27 +118,27 @@ def read_sequential(
     """
     if not isinstance(module, nn.Sequential):
         raise UserError(type(module).__name__, "is not an nn.Sequential", "give an nn.Sequential")
+    if not isinstance(variables, Mapping):
+        raise UserError("params", f"are {variables!r:.60}", "give the variables of module.init")
     variables = nn.meta.unbox(flax.core.unfreeze(dict(variables)))
     variables = jax.device_get(variables if "params" in variables else {"params": variables})
+    for kind, of_layers in variables.items():
+        if not isinstance(of_layers, Mapping):
+            raise UserError("params", f"have {of_layers!r:.60} as {kind}", "give those of Flax")
     images = np.random.default_rng(0).integers(0, 256, (4, *input_shape)).astype(np.uint8)
     if given is not None:
         images = np.concatenate([images, given[:CHECKED]])
     x = jnp.asarray(images, jnp.float32) / 255
     chain = _Chain()
     for layer in _layers(module, variables.get("params", {}), variables.get("batch_stats", {})):
-        try:
-            y = layer(x)
-        except Exception as error:
-            layer.refuse(
-                f"fails on an input of shape {x.shape[1:]}: {error}",
-                "give the module's own parameters and the shape of its input",
-            )
+        y = layer.run(x)
         chain.add(layer, x.shape[1:])
         if not jnp.isfinite(y).all():
             layer.refuse("gives values that are not finite", "its training diverged: train again")
         x = y
     model = Model(input_shape, tuple(chain.stages), chain.params)
-    ours = flax_network.run_logits(model, images) if chain.stages else x
+    check_chain("nn.Sequential", input_shape, model.stages)
+    ours = flax_network.run_logits(model, images)
     near = TOLERANCE * max(1, np.abs(x).max())
     if np.shape(ours) != x.shape or not np.abs(ours - x).max() <= near:  # nan is not near
         raise UserError(
@@ -170,8 +190,8 @@ class _Chain:
                 self._layer_norm(layer, shape)
             case nn.Module():
                 layer.refuse("is not supported")
-            case function:
-                self._function(layer, function, shape)
+            case _:
+                self._function(layer, shape)
 
     def _learned(self, layer: _Layer, stage: Stage) -> None:
         """A convolution or dense layer: called as the user did, or by kind and number."""
@@ -182,6 +202,8 @@ class _Chain:
             layer.refuse(f"is called {name!r}, which has a /", rename)
         if any(name == other.name for other in self.stages):
             layer.refuse(f"is called {name!r}, which another layer is, too", rename)
+        if any(np.iscomplexobj(value) for value in layer.params.values()):
+            layer.refuse("has complex parameters", "give it real ones: the C has float32")
         kernel = np.asarray(layer.params["kernel"], np.float32)
         bias = layer.params.get("bias", np.zeros(stage.features))
         self.params |= {f"{name}/kernel": kernel, f"{name}/bias": np.asarray(bias, np.float32)}
@@ -228,12 +250,10 @@ class _Chain:
             self.params[f"{stage.norm_name}/{name}"] = np.asarray(values, np.float32)
         self.stages[-1] = replace(stage, norm="layer")
 
-    def _function(
-        self, layer: _Layer, function: Callable[[Any], Any], shape: tuple[int, ...]
-    ) -> None:
+    def _function(self, layer: _Layer, shape: tuple[int, ...]) -> None:
         """A function without parameters, by what it does to a random input."""
         x = jax.random.normal(jax.random.key(0), (3, *shape)) * 3
-        outputs = [function(scale * x) / scale for scale in SCALES]
+        outputs = [layer.run(scale * x) / scale for scale in SCALES]
 
         def does(known: Callable[[jax.Array], jax.Array]) -> bool:
             pairs = zip(SCALES, outputs, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,8 @@ from lenet_export.c_text import tidy
 from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
 from lenet_export.targets import TARGETS, choices, lay_out
+
+from .networks import LENET, named_model, random_model
 
 TOP = "/* The comment at the top. */\n#include <stdint.h>\n"
 CHOICES = [(cpu, optimize) for cpu in TARGETS for optimize in choices(cpu)]
@@ -34,6 +37,31 @@ def test_no_line_is_wider_than_100_columns_and_no_blank_line_is_astray(
             # The preprocessor takes no line break; nor does the command that printed it.
             assert all(re.match(r"#| \* GENERATED FILE", line) for line in wide), wide
             assert not re.search(r"\n\n(\n| *\})", data.decode())
+
+
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m4", "x86-64-v4"])
+def test_names_of_any_length_are_printed(cpu):
+    plan = lay_out(make_plan(named_model("mlp"), "int8"), cpu, "speed")
+    short = render_c(plan, Options("a"))["a.c"].decode()
+    for length in range(2, 65):
+        prefix = "a" * length
+        text = render_c(plan, Options(prefix))[f"{prefix}.c"].decode()
+        # The same but for the name and where lines are broken, comments left aside.
+        assert words(text, prefix) == words(short, "a")
+
+
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m4"])
+def test_layers_have_names_of_any_length(cpu):
+    for length in range(1, 61, 4):
+        stages = [replace(stage, name=stage.name + "x" * length) for stage in LENET]
+        plan = lay_out(make_plan(random_model(stages, (28, 28, 1)), "int8"), cpu, "speed")
+        assert b"fc3" + b"x" * length in render_c(plan, Options())["lenet.c"]
+
+
+def words(text, prefix):
+    code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    code = re.sub(rf"\b{prefix}(?=[_.])|\b{prefix.upper()}(?=_)", "P", code)
+    return re.sub(r"\s", "", code)
 
 
 def tidied(text):

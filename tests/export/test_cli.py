@@ -406,6 +406,7 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--prefix", "int"], "use lower-case letters"),
         (["--prefix", "stdint"], "use lower-case letters"),
         (["--prefix", "known"], "use lower-case letters"),
+        (["--prefix", "features"], "use lower-case letters"),
         (["--prefix", "a/b"], "use lower-case letters"),
         (["--prefix", "Lenet"], "use lower-case letters"),
         (["--target", "npz", "--single-file"], "--single-file goes with --target c only"),

@@ -135,7 +135,8 @@ def test_vectors_compile_without_a_warning(cpu, compiler, dtype, tmp_path):
     models = [random_model(stages, (14, 14, 1)) for stages in ONE_CONV.values()]
     for model in [*map(named_model, CHAINS), *models]:
         write_files(lay_out(make_plan(model, dtype), cpu, "speed"), tmp_path)
-        flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", *TARGETS[cpu].flags]
+        flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
+        flags += TARGETS[cpu].flags
         command = [require(compiler), *flags, "-c", "lenet.c", "-o", "lenet.o"]
         subprocess.run(command, cwd=tmp_path, check=True)
 

@@ -236,6 +236,40 @@ def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
             export()
 
 
+FOUR = np.zeros((4, 8, 8, 1), np.uint8)
+
+
+def test_the_share_of_errors_is_printed_as_a_number_of_any_type(tmp_path):
+    module = nn.Sequential([flatten, nn.Dense(3)])
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1)).astype(np.uint8)
+    labels = np.asarray(module.apply(variables, images / 255)).argmax(axis=1)
+    export = partial(lenet_export.export, module, variables, (8, 8, 1), images=images)
+    for max_error in (0.5, np.float64(0.5), np.float32(0.5)):
+        export(tmp_path, labels=labels, max_error=max_error, verify=False)
+        assert "--max-error 0.5\n" in (tmp_path / "lenet.h").read_text()
+
+
+def test_functions_that_give_no_array_or_fail_are_told():
+    assert "gives tuple, expected an array" in refused_here([CONV(), lambda x: (x, x)])
+    assert "gives float, expected an array" in refused_here([CONV(), lambda x: 1.0])  # noqa: ARG005
+    assert "fails on an input" in refused_here([CONV(), lambda x: x if len(x) == 4 else 1 / 0])
+
+
+def refused_here(layers):
+    """As ``refused``, of a Sequential that Flax itself could not run."""
+    module = nn.Sequential(layers)
+    variables = nn.Sequential(layers[:1]).init(jax.random.key(0), jnp.zeros((1, 12, 12, 1)))
+    with pytest.raises(UserError) as caught:
+        read_sequential(module, variables, (12, 12, 1))
+    return str(caught.value)
+
+
+def test_a_layer_is_not_called_as_a_norm_is():
+    layers = [nn.Conv(4, (3, 3), name="a"), nn.LayerNorm(), nn.relu, flatten, DENSE(name="a_norm")]
+    assert "its name is that of another layer's norm" in refused(layers)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -250,12 +284,22 @@ def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
         ({"prefix": None}, "--prefix None: cannot begin the names"),
         ({"max_error": 0.1}, "no score-gap table"),
         ({"max_error": 2}, "max_error: is 2"),
+        ({"max_error": "few"}, "max_error: is 'few'"),
+        ({"labels": np.full(4, 3), "images": FOUR}, "labels: are not all classes of the network"),
+        ({"labels": np.full(4, 0.5), "images": FOUR}, "give whole numbers, 0 to 2"),
+        ({"cpu": ["avr"]}, "cpu: is ['avr']"),
+        ({"out": None}, "out: is None"),
+        ({"input_shape": ((8,), 8, 1)}, "input_shape: is ((8,), 8, 1)"),
+        ({"params": None}, "params: are None; give the variables of module.init"),
+        ({"params": {"params": None}}, "params: have None as params"),
+        ({"params": {"layers_1": {"kernel": 1j * np.ones((64, 3))}}}, "has complex parameters"),
     ],
 )
 def test_wrong_arguments_are_told_and_nothing_is_written(arguments, says, tmp_path):
-    module = nn.Sequential([flatten, nn.Dense(3)])
+    module = nn.Sequential([flatten, nn.Dense(3, use_bias=False)])
     variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    rest = {"params": variables, "input_shape": (8, 8, 1), "out": tmp_path / "out"} | arguments
     with pytest.raises(UserError) as caught:
-        lenet_export.export(module, variables, (8, 8, 1), tmp_path / "out", **arguments)
+        lenet_export.export(module, **rest)
     assert says in str(caught.value).replace("\n  ", "; ")
     assert not (tmp_path / "out").exists()
