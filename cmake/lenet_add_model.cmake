@@ -2,7 +2,7 @@
 #
 #     lenet_add_model(
 #         TARGET digits                    # the static library to make
-#         [MODEL digits.safetensors]       # default: the MNIST model of lenet-export
+#         [MODEL digits.safetensors]       # or a bundled one: mnist (default), mnist-uno ...
 #         [PREFIX lenet]                   # of the header and of all public names
 #         [DTYPE int8]                     # or float32
 #         [CPU cortex-m4]                  # kernels of this CPU; default: generic
@@ -67,28 +67,25 @@ function(lenet_add_model)
     endif()
     set(options --target c --prefix "${arg_PREFIX}")
     set(model "")
-    if(DEFINED arg_MODEL)
+    if("${arg_MODEL}" MATCHES "^mnist[a-z-]*$")
+        list(APPEND options --model "${arg_MODEL}")
+    elseif(DEFINED arg_MODEL)
         get_filename_component(model "${arg_MODEL}" ABSOLUTE)
         if(NOT EXISTS "${model}" OR IS_DIRECTORY "${model}")
             message(FATAL_ERROR
                 "${where}: MODEL ${model} is not a file\n"
                 "  give a model.safetensors of lenet-train, "
-                "or leave MODEL out for the bundled MNIST model")
+                "or the name of a bundled model, as mnist")
         endif()
         list(APPEND options --model "${model}")
     endif()
-    if(DEFINED arg_DTYPE)
-        list(APPEND options --dtype "${arg_DTYPE}")
-    endif()
-    if(DEFINED arg_CPU)
-        list(APPEND options --cpu "${arg_CPU}")
-    endif()
-    if(DEFINED arg_OPTIMIZE)
-        list(APPEND options --optimize "${arg_OPTIMIZE}")
-    endif()
-    if(DEFINED arg_MAX_ERROR)
-        list(APPEND options --max-error "${arg_MAX_ERROR}")
-    endif()
+    foreach(name DTYPE CPU OPTIMIZE MAX_ERROR)
+        if(DEFINED arg_${name})
+            string(TOLOWER "--${name}" option)
+            string(REPLACE "_" "-" option "${option}")
+            list(APPEND options ${option} "${arg_${name}}")
+        endif()
+    endforeach()
     if(arg_VERIFY)
         list(APPEND options --verify)
     else()

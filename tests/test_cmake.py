@@ -158,6 +158,14 @@ def test_a_cross_build_makes_the_library_alone(tmp_path):
 # ---- lenet_add_model ------------------------------------------------------------------------
 
 
+def test_a_bundled_model_is_given_by_its_name(tmp_path):
+    text = f"{INCLUDE}lenet_add_model(TARGET digits MODEL mnist-modern CPU cortex-m0)\n"
+    folder = configured(project(tmp_path, text))
+    build(folder)
+    manifest = json.loads((folder / "lenet-export/digits/lenet.json").read_text())
+    assert manifest["command"].endswith("--model mnist-modern --cpu cortex-m0")
+
+
 def test_a_firmware_exports_its_checkpoint_beside_the_committed_model(tmp_path):
     shutil.copy(MODEL, tmp_path / "my model.safetensors")
     program(tmp_path, ["lenet", "digits"])
@@ -286,7 +294,7 @@ MISTAKES = {
     "no file": (
         "TARGET d MODEL none.safetensors",
         "firmware/none.safetensors is not a file give a model.safetensors of lenet-train, "
-        "or leave MODEL out for the bundled MNIST model",
+        "or the name of a bundled model, as mnist",
     ),
     "folder": ("TARGET d MODEL .", "firmware is not a file give a model.safetensors"),
 }
@@ -340,6 +348,7 @@ def test_a_project_without_the_language_c_is_told_to_enable_it(tmp_path):
         ("DTYPE int4", "argument --dtype: invalid choice: 'int4'"),
         ("MAX_ERROR 5", "argument --max-error: '5' is not a share between 0 and 1"),
         ("MODEL CMakeLists.txt", "lenet-export: error: "),
+        ("MODEL mnist-un", "lenet-export: error: mnist-un: "),
     ],
 )
 def test_a_value_that_lenet_export_refuses_fails_the_build_in_its_words(
