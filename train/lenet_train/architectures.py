@@ -1,7 +1,7 @@
 """The networks that can be trained, each a chain of stages.
 
 LeNet is that of Zhang, Lipton, Li, Smola, "Dive into Deep Learning", section "Convolutional Neural
-Networks (LeNet)"; its parts can be exchanged for those that came after it. LeNet-5 is that of
+Networks (LeNet)"; its parts can be swapped for those that came after it. LeNet-5 is that of
 LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition",
 Proceedings of the IEEE 86, 1998.
 """
@@ -66,7 +66,7 @@ class Architecture:
     """A network to train.
 
     Attributes:
-        title: its name and what was exchanged, e.g. ``lenet relu max``.
+        title: its name and what was swapped, e.g. ``lenet relu max``.
         stages: the chain as it is exported.
         norm: what stands between each hidden layer and its activation, a name in :data:`NORMS`.
         init: what the kernels start at: ``xavier`` or ``he``, evenly drawn.
@@ -108,7 +108,7 @@ def lenet(
     channels: tuple[int, ...] = (6, 16),
     kernels: tuple[int, ...] = (5, 5),
 ) -> Architecture:
-    """LeNet, or what it becomes when parts of it are exchanged.
+    """LeNet, or what it becomes when parts of it are swapped.
 
     Args:
         activation: of every hidden layer, a name in :data:`ACTIVATIONS`.

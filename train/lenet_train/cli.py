@@ -20,13 +20,16 @@ from lenet_train.interrupt import Interrupted
 from lenet_train.recipes import BEST, RECIPES, Recipe
 
 ARCHITECTURES = ("lenet", "lenet5-1998", "mlp")
-#: What can be exchanged in LeNet.
+#: What can be swapped in LeNet.
 PARTS = {
     "activation": (architectures.ACTIVATIONS, "of the hidden layers (default: sigmoid)"),
     "pool": (architectures.POOLS, "stride: convolutions that move on by 2 (default: avg)"),
     "norm": (architectures.NORMS, "in front of each activation (default: none)"),
     "init": (architectures.INITS, "what the weights start at (default: xavier)"),
-    "head": (architectures.HEADS, "gap: each map's mean, and one dense layer (default: dense)"),
+    "head": (
+        architectures.HEADS,
+        "gap: global average pooling and one dense layer (default: dense)",
+    ),
 }
 SIZES = {
     "channels": "of each convolution (default: 6,16)",
@@ -41,13 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     parts = {part: getattr(options, part) for part in (*PARTS, *SIZES)}
-    exchanged = {part: choice for part, choice in parts.items() if choice}
-    if exchanged and options.arch != "lenet":
-        parser.error(f"--{next(iter(exchanged))} goes with --arch lenet only")
+    swapped = {part: choice for part, choice in parts.items() if choice}
+    if swapped and options.arch != "lenet":
+        parser.error(f"--{next(iter(swapped))} goes with --arch lenet only")
     try:
-        return exit_status(
-            "lenet-train", lambda: _train(options, exchanged), "no model was written"
-        )
+        return exit_status("lenet-train", lambda: _train(options, swapped), "no model was written")
     except Interrupted as interrupted:
         print(f"lenet-train: interrupted {interrupted}", file=sys.stderr)
         return 128 + interrupted.signal
@@ -185,10 +186,10 @@ def _summarize(architecture: Architecture, out: Path) -> None:
     print(f"drawn: {out / NETWORK}")
 
 
-def _train(options: argparse.Namespace, exchanged: dict[str, Any]) -> None:
+def _train(options: argparse.Namespace, swapped: dict[str, Any]) -> None:
     recipe = RECIPES[options.recipe].changed(options.set)
     others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
-    architecture = others.get(options.arch) or architectures.lenet(**exchanged)
+    architecture = others.get(options.arch) or architectures.lenet(**swapped)
     out = options.out or _folder(options, architecture, recipe)
     if options.summary:
         _summarize(architecture, out)
