@@ -56,7 +56,9 @@ def flax_turn(conv: object, steps_a_call: int) -> Turn:
     network = model.Network(architectures.lenet())
     images, labels = map(jnp.asarray, made_up())
     optimizer = loop.make_optimizer(TEXTBOOK, STEPS)
-    variables = loop.start(network, architectures.LENET_STAGES, TEXTBOOK, jax.random.key(0))
+    variables = loop.initial_variables(
+        network, architectures.LENET_STAGES, TEXTBOOK, jax.random.key(0)
+    )
     state = loop.State(
         variables,
         variables,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenet_export import files
+from lenet_export.activations import BOUNDS
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
-from lenet_export.plan import BOUNDS, SIZE_MAX, Plan, make_plan
+from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
 from lenet_export.render import Options, check_prefix, render_c
 from lenet_export.targets import OPTIMIZE, TARGETS, lay_out

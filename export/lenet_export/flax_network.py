@@ -10,16 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from lenet_export import activations
+from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Stage
 from lenet_export.errors import UserError
-from lenet_export.plan import BOUNDS
 from lenet_export.reference import Images, Outputs, in_batches
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
     "sigmoid": nn.sigmoid,
     "tanh": nn.tanh,
-    "scaled_tanh": lambda x: 1.7159 * nn.tanh(2 / 3 * x),
+    "scaled_tanh": lambda x: activations.OUTER * nn.tanh(activations.INNER * x),
     "relu": nn.relu,
     "gelu": nn.gelu,
 }

@@ -20,16 +20,16 @@ scale, which gain and shift then come as near as 32 bits allow.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export.activations import ACTIVATIONS, CODE_MAX, Activation
 from lenet_export.checkpoint import (
     FLOAT_MAX,
     Grid,
@@ -41,195 +41,18 @@ from lenet_export.checkpoint import (
 )
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapRow
-from lenet_export.layer_norm import GAIN_MAX, LayerNorm
+from lenet_export.layer_norm import LayerNorm
+from lenet_export.quantize import INT32_MAX, Integers, quantize, quantize_normed
 
-CODE_MAX = 255  # of an image's bytes and of every activation
-WEIGHT_MAX = 127
-TABLE_SIZE = 512  # entries of an activation's table; DESIGN.md tells other sizes
-TABLE_TOP = TABLE_SIZE - 1
-GELU_MIN = -0.17  # its smallest value, to 1e-4
-COARSE_WEIGHT = 32  # a channel whose weights stay below this is coarse ...
-COARSE_STEPS = 4  # ... and refused if one of its weights moves the index by more than this
-COARSE_LOGIT = 2  # the same for the last layer, whose channels share one scale
-COARSE_GAIN = 1 / 64  # a gain that is farther from the learned step than this is coarse
-INT32_MAX = 2**31 - 1
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
 Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 DType = np.dtype[Any]
 
 FLOAT_MIN = float(np.finfo(np.float32).tiny)
 
 U8, U16, U32 = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)
 S32, F32 = np.dtype(np.int32), np.dtype(np.float32)
-
-
-@dataclass(frozen=True)
-class Activation:
-    """How an activation function becomes integers.
-
-    Attributes:
-        name: of the function from index to code, which layers may share.
-        steps: index steps for each unit of the activation's argument.
-        offset: the index, a real number, of argument 0. Half a step for rounding is in it.
-        top: the largest index; the smallest is 0.
-        scale: what one code more stands for.
-        zero_point: the code of value 0.
-        table: uint8 ``(top + 1,)``, the code at each index; ``None``: the index is the code.
-        about: what the table holds, in one line.
-    """
-
-    name: str
-    steps: float
-    offset: float
-    top: int
-    scale: float
-    zero_point: int = 0
-    table: Array | None = None
-    about: str = ""
-
-    @property
-    def mirror(self) -> int:
-        """What each code of the table and its mirror's make together, 255 or 256; 0 if neither."""
-        if self.table is None:
-            return 0
-        both = set((self.table + self.table[::-1].astype(int)).tolist())
-        return both.pop() if both in ({CODE_MAX}, {CODE_MAX + 1}) else 0
-
-
-def _codes(values: Callable[[float], float], steps: float, offset: float) -> Array:
-    """The table of the codes ``values(z)``, rounded, z in the middle of each index step."""
-    codes = [round(values((index + 0.5 - offset) / steps)) for index in range(TABLE_SIZE)]
-    return np.array(codes).clip(0, CODE_MAX).astype(np.uint8)
-
-
-@functools.cache
-def _sigmoid() -> Activation:
-    """255 * sigmoid in the middle of each of 512 steps of 1/40, rounded.
-
-    Beyond the ends, at |z| >= 6.4, the rounded sigmoid is 0 or 255, so that clamping the index
-    is exact.
-    """
-    steps, offset = 40, TABLE_SIZE / 2
-    table = _codes(lambda z: CODE_MAX / (1 + math.exp(-z)), steps, offset)
-    about = f"round(255 * sigmoid(z)), z = (index - {offset - 0.5}) / {steps}"
-    return Activation("sigmoid", steps, offset, TABLE_TOP, 1 / CODE_MAX, table=table, about=about)
-
-
-@functools.cache
-def _tanh(outer: float = 1.0, inner: float = 1.0) -> Activation:
-    """``outer * tanh(inner * z)``: 128 + 127 * tanh in the middle of each of 512 steps, rounded.
-
-    The table is that of sigmoid in steps twice as fine, and ends where the rounded tanh does. The
-    factors are in the scale and the steps, so that every tanh has the same table.
-    """
-    steps, offset, zero_point, levels = 80, TABLE_SIZE / 2, 128, 127
-    table = _codes(lambda z: zero_point + levels * math.tanh(z), steps, offset)
-    about = f"round(128 + 127 * tanh(z)), z = (index - {offset - 0.5}) / {steps}"
-    scale = outer / levels
-    return Activation("tanh", inner * steps, offset, TABLE_TOP, scale, zero_point, table, about)
-
-
-def _relu(largest: float) -> Activation:
-    return Activation("relu", CODE_MAX / largest, 0.5, CODE_MAX, largest / CODE_MAX)
-
-
-def _gelu(largest: float, layer: str) -> Activation:
-    """GELU from its minimum to ``largest`` in 255 steps, a table for each layer.
-
-    Left of z = -4 it is 0 to less than half a step; z exceeds it by 0.17 at most. GELU is Flax's:
-    with tanh.
-    """
-    scale = (largest - GELU_MIN) / CODE_MAX
-    zero_point = round(-GELU_MIN / scale)
-    left, right = 4.0, largest - GELU_MIN
-    steps = TABLE_SIZE / (left + right)
-    offset = left * steps
-    table = _codes(lambda z: zero_point + gelu(z) / scale, steps, offset)
-    formula = f"round({zero_point} + gelu(z) / {scale:.4g})"
-    about = f"{layer}: {formula}, z = (index - {offset - 0.5:.4g}) / {steps:.4g}"
-    return Activation(f"{layer}_gelu", steps, offset, TABLE_TOP, scale, zero_point, table, about)
-
-
-def gelu(z: float) -> float:
-    """The argument times the share of a normal distribution below it, in the form with tanh.
-
-    Source: Hendrycks, Gimpel, "Gaussian Error Linear Units", 2016, section 2; ``nn.gelu``.
-    """
-    return 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
-
-
-@dataclass(frozen=True)
-class Function:
-    """An activation function of hidden layers.
-
-    Attributes:
-        codes: how it becomes integers, of the layer's calibrated range and its name.
-        bound: its largest value; ``None`` if it has none, so that the range is measured.
-        rises: whether it never falls: then a maximum may be taken before it or after.
-    """
-
-    codes: Callable[[float, str], Activation]
-    bound: float | None = None
-    rises: bool = True
-
-
-#: The activation functions by name. ``scaled_tanh`` is that of LeNet-5 in 1998: A = 1.7159, S = 2/3
-#: (LeCun et al., appendix A).
-ACTIVATIONS = {
-    "sigmoid": Function(lambda _, __: _sigmoid(), bound=1.0),
-    "tanh": Function(lambda _, __: _tanh(), bound=1.0),
-    "scaled_tanh": Function(lambda _, __: _tanh(1.7159, 2 / 3), bound=1.7159),
-    "relu": Function(lambda largest, _: _relu(largest)),
-    "gelu": Function(_gelu, rises=False),
-}
-BOUNDS = {name: of.bound for name, of in ACTIVATIONS.items() if of.bound is not None}
-
-
-@dataclass(frozen=True)
-class Requantize:
-    """From accumulators to codes: ``index = acc * gain >> shift``, then the activation.
-
-    Attributes:
-        gain: uint16 ``(channels,)``.
-        shift: 0 to 30.
-        activation: what the index means.
-        product_max: the largest ``acc * gain`` of any input.
-    """
-
-    gain: Array
-    shift: int
-    activation: Activation
-    product_max: int
-
-
-@dataclass(frozen=True)
-class Integers:
-    """The integer side of a layer.
-
-    Attributes:
-        input_scale: what one input code more stands for.
-        input_zero: the input code of value 0, which a border of zeros has.
-        weight_scale: float64 ``(channels,)``, the value of weight 1.
-        output_scale: what one output code more stands for, or logit 1.
-        acc_min: int64 ``(channels,)``, what the accumulator cannot be below for any input.
-        acc_max: likewise above. Every partial sum stays between the two as well.
-        requantize: ``None`` for the last layer.
-    """
-
-    input_scale: float
-    input_zero: int
-    weight_scale: Floats
-    output_scale: float
-    acc_min: Array
-    acc_max: Array
-    requantize: Requantize | None
-
-    def fits(self, bits: int) -> bool:
-        """Whether no accumulator, nor a partial sum, ever needs more than ``bits`` bits."""
-        limit = 2 ** (bits - 1)
-        return bool(self.acc_min.min() >= -limit and self.acc_max.max() < limit)
 
 
 @dataclass(frozen=True)
@@ -789,9 +612,11 @@ def make_plan(
                     )
                 step = model.params[f"{stage.name}/step"].astype(np.float64)
             if norm and activation:
-                weight, bias, integers, norm = _normed(weight, bias, codes, activation, norm, at)
+                weight, bias, integers, norm = quantize_normed(
+                    weight, bias, codes, activation, norm, at
+                )
             else:
-                weight, bias, integers = _quantize(weight, step, bias, codes, activation, at)
+                weight, bias, integers = quantize(weight, step, bias, codes, activation, at)
             scale = integers.output_scale
             zero_point = activation.zero_point if activation else 0
         elif place == 0:
@@ -886,222 +711,6 @@ def _activation(stage: Stage, model: Model, at: str) -> Activation:
             "train again: lenet-train measures the ranges on training images",
         )
     return ACTIVATIONS[stage.activation].codes(largest, stage.name)
-
-
-@dataclass(frozen=True)
-class _Rounded:
-    """Integers, still as float64, with the bounds of their accumulators."""
-
-    weight: Floats
-    bias: Floats
-    acc_min: Floats
-    acc_max: Floats
-
-    def magnitude(self) -> Floats:
-        """The largest accumulator of each channel, of either sign."""
-        return np.maximum(np.abs(self.acc_min), np.abs(self.acc_max))
-
-
-def _quantize(
-    weight: Array,
-    step: Floats | None,
-    bias: npt.NDArray[np.float32],
-    codes: tuple[float, int],
-    activation: Activation | None,
-    at: str,
-) -> tuple[Array, Array, Integers]:
-    """The integers of one layer; the channel is the first axis of ``weight``.
-
-    Its weights are floats, or, with the ``step`` of each channel, integers already. Its input's
-    ``codes`` have a scale and a zero point.
-    """
-    input_scale, input_zero = codes
-    flat = weight.reshape(len(weight), -1).astype(np.float64)
-    requantize: Requantize | None = None
-    if activation is None:
-        scale, rounded = _logits(flat, step, bias.astype(np.float64), codes, at)
-        output_scale = float(scale[0] * input_scale)
-    else:
-        origin = bias.astype(np.float64) * activation.steps + activation.offset
-        index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(
-            flat, step, origin, (index_scale, input_zero), at
-        )
-        product_max = int((rounded.acc_max * gain).max())
-        requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
-        output_scale = activation.scale
-    integers = Integers(
-        input_scale,
-        input_zero,
-        scale,
-        output_scale,
-        rounded.acc_min.astype(np.int64),
-        rounded.acc_max.astype(np.int64),
-        requantize,
-    )
-    rounded_weight = np.ascontiguousarray(rounded.weight.astype(np.int8).reshape(weight.shape))
-    return rounded_weight, rounded.bias.astype(np.int32), integers
-
-
-def _normed(
-    weight: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32],
-    codes: tuple[float, int],
-    activation: Activation,
-    learned: LayerNorm,
-    at: str,
-) -> tuple[Array, Array, Integers, LayerNorm]:
-    """The integers of a layer with LayerNorm: one weight scale in all, so that channels compare.
-
-    Nothing changes when the same number is added to all accumulators: here so much that none is
-    negative.
-    """
-    input_scale, input_zero = codes
-    flat = weight.reshape(len(weight), -1).astype(np.float64)
-    scales = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX)
-    whole = np.rint(flat / scales[:, None])
-    rounded = _bounded(whole, bias.astype(np.float64) / (scales * input_scale), input_zero)
-    added = -rounded.acc_min.min()
-    acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
-    unit = float(scales[0] * input_scale)
-    if max(acc_max.max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
-        raise UserError(
-            at,
-            "its weights or biases are too large for 32 bits",
-            "train with weight decay: the layer is saturated for every input",
-        )
-    try:
-        norm, index_shift, largest = LayerNorm.of(
-            int(acc_max.max()),
-            unit,
-            learned.gain * activation.steps,
-            learned.bias * activation.steps + activation.offset,
-        )
-    except ValueError as error:
-        remedy = "train it again; weight decay, or none, keeps its numbers ordinary"
-        raise UserError(at, str(error), remedy) from None
-    requantize = Requantize(np.ones(len(flat), np.uint16), index_shift, activation, largest)
-    integers = Integers(
-        input_scale, input_zero, scales, activation.scale, acc_min, acc_max, requantize
-    )
-    rounded_weight = rounded.weight.astype(np.int8).reshape(weight.shape)
-    return rounded_weight, (rounded.bias + added).astype(np.int32), integers, norm
-
-
-def _bounded(weight: Floats, bias: Floats, zero_point: int) -> _Rounded:
-    """Integer weights ``(channels, inputs)`` and rounded biases, with what their sums can be.
-
-    The biases take what the weights make of the input codes' zero point.
-    """
-    bias = np.rint(bias) - zero_point * weight.sum(axis=1)
-    return _Rounded(
-        weight,
-        bias,
-        bias + CODE_MAX * np.minimum(weight, 0).sum(axis=1),
-        bias + CODE_MAX * np.maximum(weight, 0).sum(axis=1),
-    )
-
-
-def _logits(
-    flat: Floats, step: Floats | None, bias: Floats, codes: tuple[float, int], at: str
-) -> tuple[Floats, _Rounded]:
-    """The last layer: one scale in all, so that logits compare as integers."""
-    input_scale, input_zero = codes
-    scale = np.full(len(flat), np.abs(flat).max() / WEIGHT_MAX) if step is None else step
-    weight = np.rint(flat / scale[:, None]) if step is None else flat
-    rounded = _bounded(weight, bias / (scale * input_scale), input_zero)
-    if step is None:
-        _check_weights(rounded, flat.any(axis=1) & (_peak(rounded) < COARSE_LOGIT), at)
-    # The score gap is a difference of two logits, and must fit as well.
-    gap = rounded.acc_max.max() - rounded.acc_min.min()
-    if max(gap, rounded.magnitude().max()) > INT32_MAX:
-        raise UserError(
-            at,
-            "a logit or score gap could exceed 32 bits",
-            "train with weight decay: its biases are far larger than its weights",
-        )
-    return scale, rounded
-
-
-def _fixed_point(
-    flat: Floats, step: Floats | None, origin: Floats, codes: tuple[float, int], at: str
-) -> tuple[Floats, Floats, int, _Rounded]:
-    """The finest weight scales whose gain and shift never overflow 32 bits.
-
-    Args:
-        flat: weights ``(channels, inputs)``.
-        step: the value of weight 1 of each channel, where the weights are integers already.
-        origin: the index of each channel where all inputs are 0.
-        codes: the weight that adds one index step for each input code, and the code of 0.
-        at: the layer, for messages.
-
-    Returns:
-        The channels' weight scales, their gains, the shift, and the rounded integers.
-
-    A channel far smaller than the layer's largest gets a gain of few bits, and so coarser weights;
-    its rounding errors are not above the largest channel's, in index steps. Where these errors
-    would be large themselves, because one channel is out of all proportion, the layer is refused.
-    A channel of zeros, as pruning leaves them, goes with any scale, and takes the largest.
-    """
-    index_scale, input_zero = codes
-    wanted = (np.abs(flat).max(axis=1) / WEIGHT_MAX if step is None else step) / index_scale
-    wanted[wanted == 0] = wanted.max()
-    for shift in range(30, -1, -1):
-        exact = wanted * 2.0**shift
-        gain = np.maximum(np.ceil(exact) if step is None else np.rint(exact), 1)
-        if gain.max() > GAIN_MAX:
-            continue
-        scale = gain / 2.0**shift * index_scale
-        weight = np.rint(flat / scale[:, None]) if step is None else flat
-        rounded = _bounded(weight, origin / gain * 2.0**shift, input_zero)
-        if (rounded.magnitude() * gain).max() <= INT32_MAX:
-            if step is None:
-                # A weight of 1 moves the index by so much at full input; beyond a few steps it
-                # matters that few such weights are left.
-                moved = CODE_MAX * gain / 2.0**shift
-                is_coarse = (moved > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT)
-                _check_weights(rounded, flat.any(axis=1) & is_coarse, at)
-            else:
-                _check_gain(rounded, gain, exact, shift, at)
-            return scale, gain, shift, rounded
-    raise UserError(
-        at,
-        "its weights or biases are too large for 32 bits",
-        "train with weight decay: the layer is saturated for every input",
-    )
-
-
-def _check_gain(rounded: _Rounded, gain: Floats, exact: Floats, shift: int, at: str) -> None:
-    """Refuses channels that one far larger channel would leave far from their learned steps."""
-    off = np.abs(gain - exact)
-    most = rounded.magnitude() * off / 2.0**shift
-    too_coarse = (off > COARSE_GAIN * exact) & (most > COARSE_STEPS)
-    if too_coarse.any():
-        channel = int(np.argmax(too_coarse))
-        raise UserError(
-            at,
-            f"output {channel} would have a gain of {int(gain[channel])} in place of "
-            f"{exact[channel]:.3g}: another output is too much larger",
-            "train with weight decay, or export with --dtype float32",
-        )
-
-
-def _peak(rounded: _Rounded) -> Floats:
-    """The largest weight of each channel."""
-    peak: Floats = np.abs(rounded.weight).max(axis=1)
-    return peak
-
-
-def _check_weights(rounded: _Rounded, too_coarse: npt.NDArray[np.bool_], at: str) -> None:
-    """Refuses channels that one far larger channel would leave with too few levels."""
-    if too_coarse.any():
-        channel = int(np.argmax(too_coarse))
-        raise UserError(
-            at,
-            f"output {channel} would have integer weights of at most "
-            f"{int(_peak(rounded)[channel])}: a bias or another output is too much larger",
-            "train with weight decay, or export with --dtype float32",
-        )
 
 
 def _gap_row(model: Model, max_error: float, where: str) -> GapRow:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import NORM_EPSILON
 from lenet_export.plan import Layer, Plan
 
@@ -76,20 +77,11 @@ def activate(layer: Layer, acc: Any, xp: Any) -> Any:
         return acc
     requantize = layer.integers.requantize if layer.integers else None
     if requantize is None:
-        return FLOAT_ACTIVATIONS[name](acc, xp)
+        return ACTIVATIONS[name].value(acc, xp)
     index = acc * xp.asarray(requantize.gain.astype(np.int32)) >> requantize.shift
     index = xp.clip(index, 0, requantize.activation.top)
     table = requantize.activation.table
     return index if table is None else xp.asarray(table.astype(np.int32))[index]
-
-
-FLOAT_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "sigmoid": lambda z, xp: 0.5 + 0.5 * xp.tanh(0.5 * z),
-    "tanh": lambda z, xp: xp.tanh(z),
-    "scaled_tanh": lambda z, xp: 1.7159 * xp.tanh(2 / 3 * z),
-    "relu": lambda z, xp: xp.maximum(z, 0),
-    "gelu": lambda z, xp: 0.5 * z * (1 + xp.tanh((2 / np.pi) ** 0.5 * (z + 0.044715 * z**3))),
-}
 
 
 def pool(layer: Layer, x: Any) -> Any:

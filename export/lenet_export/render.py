@@ -19,6 +19,7 @@ import jinja2
 import numpy as np
 
 from lenet_export import __version__, blocks, layer_norm, operands, reference
+from lenet_export.activations import Activation
 from lenet_export.c_text import (
     c_type,
     float_literal,
@@ -32,8 +33,6 @@ from lenet_export.c_text import (
 from lenet_export.errors import UserError
 from lenet_export.plan import (
     F32,
-    WEIGHT_MAX,
-    Activation,
     Array,
     Buffer,
     DType,
@@ -41,6 +40,7 @@ from lenet_export.plan import (
     Plan,
     activations_of,
 )
+from lenet_export.quantize import WEIGHT_MAX
 from lenet_export.targets import GENERIC, TARGETS
 
 KNOWN_IMAGES = 4
@@ -436,14 +436,14 @@ class Calls:
     @property
     def mirrored(self) -> set[bool]:
         """Of the activations with a table, whether its halves mirror each other."""
-        return {bool(of.mirror) for of in self.activations if of.about}
+        return {bool(of.mirror) for of in self.activations if of.has_table}
 
 
 def _index_is(plan: Plan) -> str:
     """What the index of an activation is, by whether it has a table."""
     kinds = [
-        ("the code itself", [a.name for a in plan.activations if not a.about]),
-        ("the place in a table", [a.name for a in plan.activations if a.about]),
+        ("the code itself", [a.name for a in plan.activations if not a.has_table]),
+        ("the place in a table", [a.name for a in plan.activations if a.has_table]),
     ]
     return " or ".join(f"{what} ({', '.join(names)})" for what, names in kinds if names)
 

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from lenet_export import flax_network, plan
+from lenet_export import flax_network
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import (
     NORM_EPSILON,
     PADDINGS,
@@ -264,7 +265,7 @@ class _Chain:
         for name, activation in flax_network.ACTIVATIONS.items():
             if does(activation):
                 stage = self._last(layer, bare=False)
-                early = stage.pool == "max" and plan.ACTIVATIONS[name].rises
+                early = stage.pool == "max" and ACTIVATIONS[name].rises
                 if stage.activation != "none" or (stage.pool != "none" and not early):
                     layer.refuse("is not behind an nn.Conv or nn.Dense")
                 self.stages[-1] = replace(stage, activation=name)

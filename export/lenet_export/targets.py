@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.errors import UserError
 from lenet_export.plan import (
-    ACTIVATIONS,
     F32,
     S32,
     U8,

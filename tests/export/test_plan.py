@@ -12,10 +12,12 @@ from flax import linen as nn
 
 from few_bits import FEW_BITS, on_grids
 from lenet_export import reference, verify
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import GRIDS, Stage
 from lenet_export.errors import UserError
 from lenet_export.gap_table import BETWEEN, GapRow, GapTable
-from lenet_export.plan import ACTIVATIONS, GAIN_MAX, make_plan
+from lenet_export.layer_norm import GAIN_MAX
+from lenet_export.plan import make_plan
 from lenet_export.render import Options, render_c
 
 from .networks import CHAINS, DEEP, MLP, named_model, random_model

@@ -16,7 +16,7 @@ from lenet_export.flax_network import activation_ranges, run_floats, run_logits
 from lenet_train import architectures, loop, summary
 from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
 from lenet_train.conv import Conv
-from lenet_train.model import Network, deployed, settled
+from lenet_train.model import Network, deployed, recompute_batch_stats
 from lenet_train.recipes import BEST, TEXTBOOK
 
 MODERN = lenet("relu", "max", "batch", "he")
@@ -36,7 +36,7 @@ def architecture(request):
 
 def initial(architecture):
     network = Network(architecture)
-    start = functools.partial(loop.start, network, architecture.stages, TEXTBOOK)
+    start = functools.partial(loop.initial_variables, network, architecture.stages, TEXTBOOK)
     return network, jax.jit(start)(jax.random.key(1))
 
 
@@ -119,7 +119,9 @@ def test_kernels_start_as_their_init_says_and_biases_at_zero(architecture):
 
 def test_best_starts_kernels_in_front_of_a_sigmoid_at_four_times_xavier():
     network, variables = initial(lenet())
-    best = loop.start(network, architectures.LENET_STAGES, BEST, jax.random.key(1))["params"]
+    best = loop.initial_variables(network, architectures.LENET_STAGES, BEST, jax.random.key(1))[
+        "params"
+    ]
     for stage in architectures.LENET_STAGES:
         gain = 1 if stage.name == "fc3" else 4
         expected = gain * variables["params"][stage.name]["kernel"]
@@ -182,7 +184,7 @@ def test_settled_statistics_are_those_of_the_images():
     network = Network(architectures.lenet(norm="batch"))
     x = jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
     variables = network.init(jax.random.key(0), x)
-    found = settled(network, variables, x)
+    found = recompute_batch_stats(network, variables, x)
     conv = Conv(6, (5, 5), padding="SAME")
     before = conv.apply({"params": variables["params"]["conv1"]}, x)
     statistics = found["batch_stats"]["conv1_norm"]
@@ -192,4 +194,4 @@ def test_settled_statistics_are_those_of_the_images():
     learning, _ = network.apply(variables, x, train=True, mutable=["batch_stats"])
     np.testing.assert_allclose(network.apply(found, x), learning, atol=1e-3)
     plain = {"params": variables["params"]}
-    assert settled(Network(architectures.lenet()), plain, x) is plain
+    assert recompute_batch_stats(Network(architectures.lenet()), plain, x) is plain

@@ -37,7 +37,7 @@ def says(models, images, temperature):
 
 def refined(training, *, teachers=(1,), seed=0, augmentation=SHIFTS, **how):
     judges = [teacher(number) for number in teachers]
-    return distill.refined(judges, training, Distillation(**how), augmentation, seed)
+    return distill.refined_labels(judges, training, Distillation(**how), augmentation, seed)
 
 
 def test_the_teachers_count_alike_and_the_temperature_divides_their_logits(training):

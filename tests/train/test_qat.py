@@ -108,7 +108,7 @@ def test_a_checkpoint_takes_what_it_learned(bits, tmp_path):
 def test_the_gradient_passes_straight_through_and_the_step_s_is_lsq_s(bits, weight, step):
     grid = GRIDS[bits]
     kernel = jnp.full((1, 1), weight, jnp.float32)
-    both = jax.grad(lambda w, s: qat.on_grid(grid, w, s)[0, 0], (0, 1))
+    both = jax.grad(lambda w, s: qat.fake_quantize(grid, w, s)[0, 0], (0, 1))
     of_weight, of_step = both(kernel, jnp.full(1, step, jnp.float32))
     x = np.float32(weight) / np.float32(step)
     levels = np.arange(-grid.peak, grid.peak + 1, grid.spacing)

@@ -60,7 +60,7 @@ def mesh(batch: int) -> Mesh:
     return Mesh(np.array(everything[:used]), (AXIS,))
 
 
-def agreed(number: int) -> int:
+def broadcast(number: int) -> int:
     """The first process's ``number``, in all processes."""
     if jax.process_count() == 1:
         return number

@@ -24,7 +24,7 @@ from lenet_train.loop import EVALUATION_BATCH, to_input
 from lenet_train.recipes import Augmentation, Distillation
 
 
-def refined(
+def refined_labels(
     teachers: Sequence[Model],
     training: Examples,
     how: Distillation,

@@ -134,7 +134,7 @@ class Training:
 
     def _begin(self) -> State:
         start_key, _ = jax.random.split(jax.random.key(self.seed))
-        variables = start(self.network, self.stages, self.recipe, start_key)
+        variables = initial_variables(self.network, self.stages, self.recipe, start_key)
         if self.params is not None:
             variables = {**variables, "params": self.params}
         return State(
@@ -157,13 +157,13 @@ class Training:
                 no number any more.
         """
         mesh = devices.mesh(self.batch)
-        everywhere = NamedSharding(mesh, PartitionSpec())
+        replicated = NamedSharding(mesh, PartitionSpec())
         optimizer = make_optimizer(self.recipe, self.steps)
         step = functools.partial(train_step, self.network, optimizer, self.recipe)
-        run_steps = jax.jit(functools.partial(_run_steps, step, mesh), out_shardings=everywhere)
-        shuffle = jax.jit(self._shuffle, out_shardings=everywhere)
+        run_steps = jax.jit(functools.partial(_run_steps, step, mesh), out_shardings=replicated)
+        shuffle = jax.jit(self._shuffle, out_shardings=replicated)
         images, labels, state = jax.device_put(
-            (self.training.images, self.training.labels, jax.device_get(progress.state)), everywhere
+            (self.training.images, self.training.labels, jax.device_get(progress.state)), replicated
         )
         at, epochs, spent = progress.step, progress.epochs, progress.seconds
         count, compiled = 1, False
@@ -178,7 +178,7 @@ class Training:
             )
             seconds = time.perf_counter() - began
             if compiled:
-                count = devices.agreed(max(1, round((last - first) * CALL_SECONDS / seconds)))
+                count = devices.broadcast(max(1, round((last - first) * CALL_SECONDS / seconds)))
             compiled = True
             at += last - first
             if last == self.steps:
@@ -209,7 +209,7 @@ class Training:
         return order, jax.random.split(augment_key, self.steps)
 
 
-def start(
+def initial_variables(
     network: nn.Module, stages: tuple[Stage, ...], recipe: Recipe, key: jax.Array
 ) -> Variables:
     """The variables before the first step."""

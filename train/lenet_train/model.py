@@ -68,7 +68,7 @@ class Network(nn.Module):
         )(x)
 
 
-def settled(network: nn.Module, variables: Variables, x: jax.Array) -> Variables:
+def recompute_batch_stats(network: nn.Module, variables: Variables, x: jax.Array) -> Variables:
     """The variables with the statistics of the images ``x`` in place of those of training.
 
     Training's are those of augmented images, and lag behind the parameters, which are a running

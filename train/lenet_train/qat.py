@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lenet_export import plan
+from lenet_export import activations
 from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import ACTIVATIONS
@@ -33,7 +33,7 @@ def nearest(grid: Grid, x: jax.Array) -> jax.Array:
     return jnp.round((x + grid.peak) / grid.spacing) * grid.spacing - grid.peak
 
 
-def passed_through(x: jax.Array, rounded: jax.Array) -> jax.Array:
+def straight_through(x: jax.Array, rounded: jax.Array) -> jax.Array:
     """``rounded``, with the gradient of ``x``."""
     return x + jax.lax.stop_gradient(rounded - x)
 
@@ -89,12 +89,12 @@ class QuantizedNetwork(nn.Module):
         for stage, largest in zip(hidden, self.ranges, strict=True):
             x = QuantizedLayer(stage, name=stage.name)(x)
             x = ACTIVATIONS[stage.activation](x)
-            codes = plan.ACTIVATIONS[stage.activation].codes(largest, stage.name)
+            codes = activations.ACTIVATIONS[stage.activation].codes(largest, stage.name)
             if stage.pool == "max":  # before the rounding, which changes no order
                 x = max_pool(x, stage.pool_size)
-            x = _as_codes(codes, x)
+            x = _fake_quantize_activations(codes, x)
             if stage.pool == "avg":
-                x = _as_codes(codes, avg_pool(x, stage.pool_size))
+                x = _fake_quantize_activations(codes, avg_pool(x, stage.pool_size))
         logits: jax.Array = QuantizedLayer(last, name=last.name)(x)
         return logits
 
@@ -118,25 +118,25 @@ class QuantizedLayer(nn.Module):
         if stage.grid:
             steps = 1 if stage.activation == "none" else stage.features
             log_step = self.param("log_step", nn.initializers.zeros, (steps,))
-            kernel = on_grid(stage.grid, kernel, jnp.exp(log_step))
+            kernel = fake_quantize(stage.grid, kernel, jnp.exp(log_step))
         if stage.kernel is None:
             return x.reshape(len(x), -1) @ kernel + bias
         tile = fast_tile(stage.features)
         return tiled_conv(x, kernel, stage.padding, tile, stage.stride) + bias
 
 
-def on_grid(grid: Grid, kernel: jax.Array, step: jax.Array) -> jax.Array:
+def fake_quantize(grid: Grid, kernel: jax.Array, step: jax.Array) -> jax.Array:
     """The kernel on its grid; the gradient is 1 between the grid's ends and 0 beyond."""
     x = kernel / step
     inside = jnp.clip(x, -grid.peak, grid.peak)
-    return step * passed_through(inside, nearest(grid, x))
+    return step * straight_through(inside, nearest(grid, x))
 
 
-def _as_codes(codes: plan.Activation, x: jax.Array) -> jax.Array:
+def _fake_quantize_activations(codes: activations.Activation, x: jax.Array) -> jax.Array:
     """Activations as codes 0 to 255 give them back, half rounded up."""
-    low, high = -codes.zero_point * codes.scale, (plan.CODE_MAX - codes.zero_point) * codes.scale
-    x = jnp.clip(x, low, high)
-    return passed_through(x, jnp.floor(x / codes.scale + 0.5) * codes.scale)
+    low, high = (code - codes.zero_point for code in (0, activations.CODE_MAX))
+    x = jnp.clip(x, low * codes.scale, high * codes.scale)
+    return straight_through(x, jnp.floor(x / codes.scale + 0.5) * codes.scale)
 
 
 def begin(stages: tuple[Stage, ...], params: Mapping[str, Float32]) -> Params:

@@ -123,13 +123,13 @@ class Checkpoints:
             ) from None
 
 
-def everywhere(progress: Progress) -> Progress:
+def broadcast_progress(progress: Progress) -> Progress:
     """The first process's progress, in all processes."""
     if jax.process_count() == 1:
         return progress
     epochs = [dataclasses.asdict(epoch) for epoch in progress.epochs]
     text = json.dumps([progress.step, epochs, progress.seconds]).encode()
-    size = devices.agreed(len(text))
+    size = devices.broadcast(len(text))
     sent = np.frombuffer(text[:size].ljust(size), np.uint8)
     text, state = multihost_utils.broadcast_one_to_all((sent, jax.device_get(progress.state)))
     step, epochs, seconds = json.loads(bytes(text))

@@ -27,9 +27,9 @@ from lenet_export.plan import make_plan
 from lenet_train import data, devices, distill, figures, loop, qat, report
 from lenet_train.architectures import INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
-from lenet_train.model import Network, deployed, settled
+from lenet_train.model import Network, deployed, recompute_batch_stats
 from lenet_train.recipes import Distillation, Recipe
-from lenet_train.resume import Checkpoints, Settings, everywhere, refuse_other
+from lenet_train.resume import Checkpoints, Settings, broadcast_progress, refuse_other
 from lenet_train.summary import parameters
 
 MODEL = "model.safetensors"
@@ -182,7 +182,7 @@ def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training
     if not teachers:
         return training
     assert recipe.distillation
-    labelled = distill.refined(
+    labelled = distill.refined_labels(
         teachers, training.training, recipe.distillation, recipe.augmentation, training.seed
     )
     return dataclasses.replace(training, training=labelled)
@@ -254,7 +254,7 @@ def _train(
             return checkpoints, checkpoints.restore(progress)
 
         checkpoints, progress = devices.first_does(start) or (None, progress)
-        progress = everywhere(progress)
+        progress = broadcast_progress(progress)
         if checkpoints:
             if progress.step:
                 epoch = len(progress.epochs) + 1
@@ -284,7 +284,7 @@ def _finish(
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
     network, out = training.network, phase.out
     sample = loop.to_input(jnp.asarray(images.training.images[:SAMPLE]))
-    variables = jax.device_get(settled(network, progress.state.mean, sample))
+    variables = jax.device_get(recompute_batch_stats(network, progress.state.mean, sample))
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
     valid = validation_logits.argmax(axis=1) == images.validation.labels

@@ -1,0 +1,157 @@
+"""The activation functions, and how each becomes integers: an index, a table, codes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CODE_MAX = 255  # of an image's bytes and of every activation
+TABLE_SIZE = 512  # entries of an activation's table; DESIGN.md tells other sizes
+TABLE_TOP = TABLE_SIZE - 1
+GELU_MIN = -0.17  # its smallest value, to 1e-4
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """How an activation function becomes integers.
+
+    Attributes:
+        name: of the function from index to code, which layers may share.
+        steps: index steps for each unit of the activation's argument.
+        offset: the index, a real number, of argument 0. Half a step for rounding is in it.
+        top: the largest index; the smallest is 0.
+        scale: what one code more stands for.
+        zero_point: the code of value 0.
+        table: uint8 ``(top + 1,)``, the code at each index; ``None``: the index is the code.
+        about: what the table holds, in one line.
+    """
+
+    name: str
+    steps: float
+    offset: float
+    top: int
+    scale: float
+    zero_point: int = 0
+    table: Array | None = None
+    about: str = ""
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the index is a place in a table."""
+        return self.table is not None
+
+    @property
+    def mirror(self) -> int:
+        """What each code of the table and its mirror's make together, 255 or 256; 0 if neither."""
+        if self.table is None:
+            return 0
+        both = set((self.table + self.table[::-1].astype(int)).tolist())
+        return both.pop() if both in ({CODE_MAX}, {CODE_MAX + 1}) else 0
+
+
+def sigmoid(z: Any, xp: Any) -> Any:
+    """``1 / (1 + exp(-z))``, in the module ``xp``: ``math``, ``numpy`` or ``jax.numpy``."""
+    return 0.5 + 0.5 * xp.tanh(0.5 * z)
+
+
+def gelu(z: Any, xp: Any) -> Any:
+    """The argument times the share of a normal distribution below it, in the form with tanh.
+
+    Source: Hendrycks, Gimpel, "Gaussian Error Linear Units", 2016, section 2; ``nn.gelu``.
+    """
+    return 0.5 * z * (1 + xp.tanh((2 / math.pi) ** 0.5 * (z + 0.044715 * z**3)))
+
+
+def _codes(values: Callable[[float], float], steps: float, offset: float) -> Array:
+    """The table of the codes ``values(z)``, rounded, z in the middle of each index step."""
+    codes = [round(values((index + 0.5 - offset) / steps)) for index in range(TABLE_SIZE)]
+    return np.array(codes).clip(0, CODE_MAX).astype(np.uint8)
+
+
+@functools.cache
+def _sigmoid() -> Activation:
+    """255 * sigmoid in the middle of each of 512 steps of 1/40, rounded.
+
+    Beyond the ends, at |z| >= 6.4, the rounded sigmoid is 0 or 255, so that clamping the index
+    is exact.
+    """
+    steps, offset = 40, TABLE_SIZE / 2
+    table = _codes(lambda z: CODE_MAX * sigmoid(z, math), steps, offset)
+    about = f"round(255 * sigmoid(z)), z = (index - {offset - 0.5}) / {steps}"
+    return Activation("sigmoid", steps, offset, TABLE_TOP, 1 / CODE_MAX, table=table, about=about)
+
+
+@functools.cache
+def _tanh(outer: float = 1.0, inner: float = 1.0) -> Activation:
+    """``outer * tanh(inner * z)``: 128 + 127 * tanh in the middle of each of 512 steps, rounded.
+
+    The table is that of sigmoid in steps twice as fine, and ends where the rounded tanh does. The
+    factors are in the scale and the steps, so that every tanh has the same table.
+    """
+    steps, offset, zero_point, levels = 80, TABLE_SIZE / 2, 128, 127
+    table = _codes(lambda z: zero_point + levels * math.tanh(z), steps, offset)
+    about = f"round(128 + 127 * tanh(z)), z = (index - {offset - 0.5}) / {steps}"
+    scale = outer / levels
+    return Activation("tanh", inner * steps, offset, TABLE_TOP, scale, zero_point, table, about)
+
+
+def _relu(largest: float) -> Activation:
+    return Activation("relu", CODE_MAX / largest, 0.5, CODE_MAX, largest / CODE_MAX)
+
+
+def _gelu(largest: float, layer: str) -> Activation:
+    """GELU from its minimum to ``largest`` in 255 steps, a table for each layer.
+
+    Left of z = -4 it is 0 to less than half a step; z exceeds it by 0.17 at most. GELU is Flax's:
+    with tanh.
+    """
+    scale = (largest - GELU_MIN) / CODE_MAX
+    zero_point = round(-GELU_MIN / scale)
+    left, right = 4.0, largest - GELU_MIN
+    steps = TABLE_SIZE / (left + right)
+    offset = left * steps
+    table = _codes(lambda z: zero_point + gelu(z, math) / scale, steps, offset)
+    formula = f"round({zero_point} + gelu(z) / {scale:.4g})"
+    about = f"{layer}: {formula}, z = (index - {offset - 0.5:.4g}) / {steps:.4g}"
+    return Activation(f"{layer}_gelu", steps, offset, TABLE_TOP, scale, zero_point, table, about)
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation function of hidden layers.
+
+    Attributes:
+        value: the function itself, of ``z`` and the module ``xp`` (``numpy`` or ``jax.numpy``).
+        codes: how it becomes integers, of the layer's calibrated range and its name.
+        bound: its largest value; ``None`` if it has none, so that the range is measured.
+        rises: whether it never falls: then a maximum may be taken before it or after.
+    """
+
+    value: Callable[[Any, Any], Any]
+    codes: Callable[[float, str], Activation]
+    bound: float | None = None
+    rises: bool = True
+
+
+#: Of the scaled tanh of LeNet-5, 1998 (LeCun et al., appendix A): A and S.
+OUTER, INNER = 1.7159, 2 / 3
+
+#: The activation functions by name.
+ACTIVATIONS = {
+    "sigmoid": Function(sigmoid, lambda _, __: _sigmoid(), bound=1.0),
+    "tanh": Function(lambda z, xp: xp.tanh(z), lambda _, __: _tanh(), bound=1.0),
+    "scaled_tanh": Function(
+        lambda z, xp: OUTER * xp.tanh(INNER * z), lambda _, __: _tanh(OUTER, INNER), bound=OUTER
+    ),
+    "relu": Function(lambda z, xp: xp.maximum(z, 0), lambda largest, _: _relu(largest)),
+    "gelu": Function(gelu, _gelu, rises=False),
+}
+BOUNDS = {name: of.bound for name, of in ACTIVATIONS.items() if of.bound is not None}
