@@ -3989,8 +3989,8 @@ static void fc3_layer(const uint8_t in[84], int32_t out[10])
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* Writes a border. volatile keeps this loop a loop: a compiler may otherwise make it a call of
- * memset, which a firmware need not have. */
+/* Writes a border. volatile keeps this a loop: a compiler may otherwise make it a call of
+ * memset. */
 static void fill_u8(volatile uint8_t *values, uint32_t count, uint8_t value)
 {
     for (uint32_t k = 0; k < count; k++) {
@@ -4020,7 +4020,7 @@ static void conv1_step(lenet_workspace *ws, int rows)
 }
 
 /* Takes the next row of the image; a null pointer is a row of background. volatile keeps the
- * copying a loop, for a compiler may make it a call of memcpy. */
+ * copying a loop: a compiler may otherwise make it a call of memcpy. */
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
     int y = (int)ws->row;
@@ -4040,7 +4040,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
 
 void lenet_begin(lenet_workspace *ws)
 {
-    fill_u8(ws->shared.rows.image[0], 192, 0);
+    fill_u8((uint8_t *)ws->shared.rows.image, 192, 0);
     ws->row = 0;
 }
 

@@ -10,9 +10,6 @@ import numpy as np
 from lenet_export.c_text import plus, times
 from lenet_export.plan import Layer, VectorBlock
 
-#: Names of outputs: what is no variable of a loop, no value v, and no l.
-LETTERS = "abdefghmnpqrstuwz"
-
 
 @dataclass(frozen=True)
 class Place:
@@ -38,14 +35,16 @@ class Output:
     """A channel or unit of a block, as the C calls it.
 
     Attributes:
-        name: a letter.
         index: its place in the block.
+        acc: the name of its sum, where the block has one place.
+        weight: the name of a weight of it.
         number: its number in the layer, counted from the block's ``first``, in C.
         places: those of a pool window that the block covers; one for a dense layer.
     """
 
-    name: str
     index: int
+    acc: str
+    weight: str
     number: str
     places: list[Place]
 
@@ -60,16 +59,17 @@ def block(layer: Layer) -> list[Output]:
     outputs, rows, columns = layer.layout.block
     return [
         Output(
-            letter,
             index,
+            f"acc{index}",
+            f"w{index}",
             plus("first", index),
             [
-                Place(f"{p}{q}", p, q, q * _column(layer), f"{letter}{p}{q}")
+                Place(f"{p}{q}", p, q, q * _column(layer), f"acc{index}_{p}{q}")
                 for p in range(rows)
                 for q in range(columns)
             ],
         )
-        for index, letter in enumerate(LETTERS[:outputs])
+        for index in range(outputs)
     ]
 
 
@@ -93,10 +93,10 @@ def unit_pairs(layer: Layer) -> list[dict[str, str]]:
     """The units of a block two by two: what the C calls them and their sums."""
     outputs = block(layer)
     return [
-        {"both": even.name + odd.name, "even": even.name, "odd": odd.name}
+        {"both": f"both{n}", "weight": f"w{n}", "even": even.acc, "odd": odd.acc}
         | {"even_number": even.number, "odd_number": odd.number}
         | {"at02": str(even.index), "at13": str(odd.index)}
-        for even, odd in zip(outputs[0::2], outputs[1::2], strict=True)
+        for n, (even, odd) in enumerate(zip(outputs[0::2], outputs[1::2], strict=True))
     ]
 
 
@@ -150,16 +150,23 @@ def vectors(layer: Layer) -> list[Vector]:
     found = []
     for window in range(windows):
         for number in range(blocks):
-            mark, vector = LETTERS[number] if blocks > 1 else "", plus("block", number)
+            mark = f"{window}_{number}" if layer.is_conv and blocks > 1 else f"{window + number}"
+            vector = plus("block", number)
             sums = [
-                Sum(f"at{window}{mark}_{p}_{q}", number, vector, p, (window * size + q) * step)
+                Sum(
+                    f"acc{mark}_{p}{q}" if layer.is_conv else f"acc{mark}",
+                    number,
+                    vector,
+                    p,
+                    (window * size + q) * step,
+                )
                 for p in range(size)
                 for q in range(columns)
             ]
             to = plus("out", window * features + lanes * number)
             found.append(
                 Vector(
-                    f"out{window}{mark}",
+                    f"out{mark}",
                     sums,
                     to if layer.is_conv else f"{to} + {lanes} * block",
                     f"{features - lanes * number} - {lanes} * block",

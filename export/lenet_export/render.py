@@ -229,6 +229,7 @@ def _environment() -> jinja2.Environment:
         short=lambda dtype: (
             "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
         ),
+        step=lambda name, number: f"{name}++" if number == 1 else f"{name} += {number}",
         table=format_table,
         times=times,
         # A layer

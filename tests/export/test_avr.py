@@ -60,9 +60,8 @@ def test_sums_that_need_more_than_24_bits_get_32(int8_plan):
     wide = replace(plan, layers=(replace(first, integers=wide), *plan.layers[1:]))
     for changed, kind in ((plan, "int24"), (wide, "int32_t")):
         text = render_c(changed, Options())["lenet.c"].decode()
-        assert (
-            re.search(r"static void conv1_sums\(.*?\n    (\w+) a00 =", text, re.DOTALL)[1] == kind
-        )
+        found = re.search(r"static void conv1_sums\(.*?\n    (\w+) acc0_00 =", text, re.DOTALL)
+        assert found[1] == kind
 
 
 def test_constants_beyond_the_program_memory_are_refused():

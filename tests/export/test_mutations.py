@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from few_bits import on_grids
-from lenet_export import compiled, render, targets, verify
+from lenet_export import compiled, operands, render, targets, verify
 from lenet_export.checkpoint import GRIDS
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.errors import UserError
@@ -348,13 +348,13 @@ FEW = {
 READING = {
     "field of another output": (
         "cortex-m3",
-        render,
+        operands,
         "_field",
         lambda old: lambda packing, output: old(packing, output ^ 1),
     ),
     "weight off by one": (
         "generic",
-        render,
+        operands,
         "_unpacked",
         lambda old: lambda grid, place: f"{old(grid, place)} + 1",
     ),
