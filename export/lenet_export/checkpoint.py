@@ -125,7 +125,7 @@ class Stage:
         )
         return rows, columns, self.features
 
-    def border(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    def pads(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Zeros ``((above, below), (left, right))`` of a convolution's input of ``shape``.
 
         As XLA adds them for ``SAME``: what is odd is added below and right.

@@ -103,7 +103,7 @@ def _arrays(layer: Layer) -> dict[str, Any]:
         "bias": layer.bias,
         "stride": layer.stage.stride,
         "padding": layer.padding,
-        "border": layer.border,
+        "border": layer.pad_code,
         "norm": layer.stage.norm,
         "activation": layer.stage.activation,
         "pool": layer.stage.pool,

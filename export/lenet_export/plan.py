@@ -214,10 +214,10 @@ class Layer:
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Zeros ``((above, below), (left, right))`` of the input."""
-        return self.stage.border(self.input_shape)
+        return self.stage.pads(self.input_shape)
 
     @property
-    def border(self) -> int:
+    def pad_code(self) -> int:
         """What stands in the border of zeros: the code of 0."""
         return self.integers.input_zero if self.integers else 0
 

@@ -48,7 +48,7 @@ def accumulate(layer: Layer, x: Any, xp: Any) -> Any:
     bias = xp.asarray(layer.bias.astype(x.dtype))
     if not layer.is_conv:
         return x.reshape(len(x), -1) @ weight.T + bias
-    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.border)
+    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.pad_code)
     _, kernel_rows, kernel_columns, _ = weight.shape
     rows, columns = x.shape[1] - kernel_rows + 1, x.shape[2] - kernel_columns + 1
     step = layer.stage.stride

@@ -317,7 +317,7 @@ def _conv(layer: _Layer, shape: tuple[int, ...]) -> Stage:
     size = int(kernel[0]), int(kernel[1])
     for padding in PADDINGS:
         stage = Stage("conv", "conv", conv.features, "none", size, padding, stride=strides[0])
-        if conv.padding == padding or _border(conv.padding) == stage.border(shape):
+        if conv.padding == padding or _border(conv.padding) == stage.pads(shape):
             return stage
     return layer.refuse(f"has the padding {conv.padding!r}; supported: {', '.join(PADDINGS)}")
 

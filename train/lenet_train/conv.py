@@ -85,7 +85,7 @@ def tiled_conv(
     outputs = stage.conv_shape(x.shape[1:])[:2]
     if min(outputs) < 1:
         raise ValueError(f"an image of {sides} is smaller than the kernel of {rows} x {columns}")
-    before = [sides[0] for sides in stage.border(x.shape[1:])]
+    before = [sides[0] for sides in stage.pads(x.shape[1:])]
     # The image is cut into blocks of block x block, as far as a tile of outputs moves on; a tile
     # sees span x span of them.
     block = tile * stride
