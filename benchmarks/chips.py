@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +43,47 @@ FLAGS = "-gdwarf-4 -fstack-usage"
 STACK_SLACK = 128
 #: How far the firmware's own count, from a timer, may be from the traced one, which is exact.
 COUNT_SLACK = 4
-#: By core: its own --cpu, and the prefix of its tool chain.
+
+
+@dataclass(frozen=True)
+class Core:
+    """How a core is measured.
+
+    Attributes:
+        cpu: its own ``--cpu``.
+        prefix: of its tool chain.
+        level: how its code is compiled.
+        model: the bundled model that it runs.
+        calls: what is called for an image, in this order.
+        return_bytes: that a call pushes to the stack.
+    """
+
+    cpu: str
+    prefix: str = "arm-none-eabi-"
+    level: str = "-O3"
+    model: str = "mnist"
+    calls: tuple[str, ...] = ("lenet_logits",)
+    return_bytes: int = 0
+
+    @property
+    def is_avr(self) -> bool:
+        """Whether simavr runs it, far slower than QEMU runs the others."""
+        return self.prefix == "avr-"
+
+
 CORES = {
-    "cortex-m0": ("cortex-m0", "arm-none-eabi-"),
-    "cortex-m3": ("cortex-m3", "arm-none-eabi-"),
-    "cortex-m4": ("cortex-m4", "arm-none-eabi-"),
-    "cortex-m7": ("cortex-m4", "arm-none-eabi-"),
-    "cortex-m55": ("cortex-m55", "arm-none-eabi-"),
-    "riscv32": ("riscv32", "riscv64-unknown-elf-"),
-    "avr": ("avr", "avr-"),
-    "atmega328p": ("atmega328p", "avr-"),
-}
-#: How a core's code is compiled, where that is not -O3, and the model that it runs, likewise.
-LEVELS = {"atmega328p": "-O2"}
-MODELS = {"atmega328p": "mnist-uno"}
-#: What is called for an image, in this order, where that is not lenet_logits.
-FUNCTIONS = {"atmega328p": ("lenet_begin", "lenet_row", "lenet_finish")}
+    "cortex-m0": Core("cortex-m0"),
+    "cortex-m3": Core("cortex-m3"),
+    "cortex-m4": Core("cortex-m4"),
+    "cortex-m7": Core("cortex-m4"),
+    "cortex-m55": Core("cortex-m55"),
+    "riscv32": Core("riscv32", "riscv64-unknown-elf-"),
+    "avr": Core("avr", "avr-", return_bytes=3),
+    "atmega328p": Core(
+        "atmega328p", "avr-", "-O2", "mnist-uno",
+        ("lenet_begin", "lenet_row", "lenet_finish"), return_bytes=2,
+    ),
+}  # fmt: skip
 CHECKED = ("instructions", "flash", "ram", "stack", "stack_bound")
 
 Figures = dict[str, dict[str, dict[str, Any]]]
@@ -65,8 +91,8 @@ Figures = dict[str, dict[str, dict[str, Any]]]
 
 def variants(core: str) -> list[tuple[str, str | None]]:
     """``--cpu`` and ``--optimize`` for a core; avr-gcc takes no array as long as generic's fc1."""
-    own = CORES[core][0]
-    plain: list[tuple[str, str | None]] = [] if "avr-" in CORES[core] else [("generic", None)]
+    own = CORES[core].cpu
+    plain: list[tuple[str, str | None]] = [] if CORES[core].is_avr else [("generic", None)]
     return plain + [(own, optimize) for optimize in choices(own)]
 
 
@@ -79,19 +105,18 @@ def compilers() -> dict[str, str]:
     """The version of each compiler."""
     return {
         f"{prefix}gcc": output(f"{prefix}gcc", "-dumpversion").strip()
-        for prefix in sorted({prefix for _, prefix in CORES.values()})
+        for prefix in sorted({core.prefix for core in CORES.values()})
     }
 
 
-def trace(built: firmware.Firmware, core: str, image: Any) -> Any:
+def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
     """The addresses that the calls for one image pass through, and what each instruction took."""
-    prefix = CORES[core][1]
-    symbols = dict(line.split()[::-2] for line in output(f"{prefix}nm", built.program).splitlines())
-    calls = FUNCTIONS.get(core, ("lenet_logits",))
-    starts = [int(symbols[function], 16) for function in calls]
+    listed = output(f"{core.prefix}nm", built.program).splitlines()
+    symbols = dict(line.split()[::-2] for line in listed)
+    starts = [int(symbols[function], 16) for function in core.calls]
     source, record, out = (built.folder / name for name in ("image", "record", "trace"))
     source.write_bytes(image.tobytes())
-    if prefix == "avr-":
+    if core.is_avr:
         functions = ",".join(map(hex, starts))
         done = built.emulate(built.program, source, record, functions, str(out))
     else:
@@ -104,7 +129,7 @@ def trace(built: firmware.Firmware, core: str, image: Any) -> Any:
         raise RuntimeError(done.stdout)
     numbers = np.fromfile(out, np.uint32)
     addresses, counts = (
-        numbers.reshape(-1, 2).T if prefix == "avr-" else (numbers, np.ones_like(numbers))
+        numbers.reshape(-1, 2).T if core.is_avr else (numbers, np.ones_like(numbers))
     )
     # The returns are the empty function's too, which the record leaves out.
     is_return = np.append(np.isin(addresses[1:], starts), True)
@@ -112,7 +137,7 @@ def trace(built: firmware.Firmware, core: str, image: Any) -> Any:
 
 
 def measure(
-    core: str,
+    name: str,
     cpu: str,
     optimize: str | None,
     plan: Plan,
@@ -125,34 +150,36 @@ def measure(
     Raises:
         SystemExit: a logit is wrong, images take unequal time, or two ways of counting disagree.
     """
-    name, prefix = " ".join([core, cpu, optimize or ""]).strip(), CORES[core][1]
-    flags = f"{LEVELS.get(core, '-O3')} {FLAGS}"
+    core, variant = CORES[name], " ".join([name, cpu, optimize or ""]).strip()
+    flags = f"{core.level} {FLAGS}"
     model = folder / "model.safetensors"
     checkpoint.save(plan.model, model)
-    built = firmware.build(core, folder, cpu, optimize, model, CMAKE_C_FLAGS_RELEASE=flags)
-    record = built.run(images, emulators=2 if prefix == "avr-" else 1)
+    built = firmware.build(name, folder, cpu, optimize, model, CMAKE_C_FLAGS_RELEASE=flags)
+    record = built.run(images, emulators=2 if core.is_avr else 1)
     if record.self_test != 0 or (record.logits != expected).any():
-        sys.exit(f"{name}: logits differ from the reference: the figures mean nothing")
+        sys.exit(f"{variant}: logits differ from the reference: the figures mean nothing")
     if record.counts.min() != record.counts.max():
-        sys.exit(f"{name}: {record.counts.min()} to {record.counts.max()} an image: not constant")
+        sys.exit(
+            f"{variant}: {record.counts.min()} to {record.counts.max()} an image: not constant"
+        )
     addresses, counts = trace(built, core, images[0])
-    parts = stages.attribute(addresses, counts, built.program, f"{prefix}addr2line", plan.layers)
+    parts = stages.attribute(
+        addresses, counts, built.program, f"{core.prefix}addr2line", plan.layers
+    )
     if abs(sum(parts.values()) - record.counts[0]) > COUNT_SLACK:
-        sys.exit(f"{name}: traced {sum(parts.values())}, counted {record.counts[0]}")
+        sys.exit(f"{variant}: traced {sum(parts.values())}, counted {record.counts[0]}")
     (usage,) = folder.rglob("lenet.c.su")
-    edges = stack.calls(built.program, f"{prefix}objdump")
-    pushed = {"avr": 3, "atmega328p": 2}.get(core, 0)
+    edges = stack.calls(built.program, f"{core.prefix}objdump")
     frames = stack.frames(usage)
-    calls = FUNCTIONS.get(core, ("lenet_logits",))
-    bound = max(stack.bound(frames, edges, function, pushed) for function in calls)
+    bound = max(stack.bound(frames, edges, call, core.return_bytes) for call in core.calls)
     (compiled,) = folder.rglob("lenet.c.obj")
-    text, data, bss = map(int, output(f"{prefix}size", compiled).splitlines()[1].split()[:3])
+    text, data, bss = map(int, output(f"{core.prefix}size", compiled).splitlines()[1].split()[:3])
     if data or bss:
-        sys.exit(f"{name}: .data is {data} bytes and .bss {bss}; both must be 0")
+        sys.exit(f"{variant}: .data is {data} bytes and .bss {bss}; both must be 0")
     header = (built.generated / "lenet.h").read_text()
     ram = int(header.split("#define LENET_WORKSPACE_BYTES ")[1].split()[0])
     if not record.stack <= bound <= record.stack + STACK_SLACK:
-        sys.exit(f"{name}: stack measured {record.stack}, bound {bound}: they disagree")
+        sys.exit(f"{variant}: stack measured {record.stack}, bound {bound}: they disagree")
     return {
         "instructions": sum(parts.values()),
         "stages": parts,
@@ -175,11 +202,11 @@ def measure_all(cores: Iterable[str], count: int) -> Figures:
             return measure(core, cpu, optimize, *network, Path(folder))
 
     def all_of(core: str) -> dict[str, Future[dict[str, Any]]]:
-        model = models / f"{MODELS.get(core, 'mnist')}.safetensors"
+        model = models / f"{CORES[core].model}.safetensors"
         plan = make_plan(checkpoint.load(model), "int8")
         made = verify.stress_images(plan)
         noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
-        images = np.concatenate([made, noise])[: 16 if "avr-" in CORES[core] else count]
+        images = np.concatenate([made, noise])[: 16 if CORES[core].is_avr else count]
         expected = reference.run_integers(plan, images)[plan.layers[-1].name]
         return {
             f"{cpu} {optimize or ''}".strip(): pool.submit(
