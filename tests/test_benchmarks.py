@@ -51,7 +51,8 @@ def test_the_familys_networks_are_lenet_trains_and_each_is_a_line_of_the_table(
     monkeypatch, tmp_path
 ):
     trained = []
-    monkeypatch.setattr(cli, "_run", lambda _, network, *__: trained.append(network.title))
+    run = family.run
+    monkeypatch.setattr(run, "run", lambda network, *_, **__: trained.append(network.title))
     for arguments in family.NETWORKS.values():
         assert cli.main(arguments.split()) == 0
     assert len(set(trained)) == len(family.NETWORKS)
@@ -59,10 +60,8 @@ def test_the_familys_networks_are_lenet_trains_and_each_is_a_line_of_the_table(
     assert parts >= {"tanh", "relu", "gelu", "max", "stride", "batch", "he", "gap", "lenet5-1998"}
     assert trained[0] == architectures.lenet().title
 
-    labels = tmp_path / family.run.TEST_LABELS
-    labels.write_bytes(family.idx.pack(family.np.zeros(10_000, family.np.uint8)))
-    if labels.suffix == ".gz":
-        labels.write_bytes(family.run._gzip(labels.read_bytes()))
+    labels = family.idx.pack(family.np.zeros(10_000, family.np.uint8))
+    (tmp_path / run.TEST_LABELS).write_bytes(run._gzip(labels))
     figures = 0.991, 0.9905, 61_706, 71_208, 1_820, 531_000
     monkeypatch.setattr(
         family, "measure", lambda name, parts, *_: family.Line(name, parts, *figures)
