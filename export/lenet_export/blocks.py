@@ -154,7 +154,7 @@ def vectors(layer: Layer) -> list[Vector]:
             vector = plus("block", number)
             sums = [
                 Sum(
-                    f"acc{mark}_{p}{q}" if layer.is_conv else f"acc{mark}",
+                    f"acc{mark}_{p}_{q}" if layer.is_conv else f"acc{mark}",
                     number,
                     vector,
                     p,
