@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ def export(
     ]:
         if value not in known:
             raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
-    if not isinstance(out, str | Path):
+    if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     if max_error is not None:
         max_error = _checked_share(max_error)
