@@ -1,4 +1,4 @@
-/* board.h - what the programs need of a board: bytes in and out, a counter, and where the stack lies.
+/* board.h - what programs need of a board: bytes in and out, a counter, and where the stack lies.
  * SPDX-License-Identifier: 0BSD
  *
  * A board is one folder in boards/. Its start-up code sets up memory, calls main and ends the
@@ -30,8 +30,8 @@ void board_print(const char *text);
 
 /* Starts the counter from 0, and reads it.
  *
- * On an emulated board it counts instructions, on an AVR clock cycles, both exactly; on the
- * host it stays 0. The two calls count a little themselves, always the same: subtract what a
+ * On an emulated board it counts instructions, on an AVR clock cycles, both exactly; on the host it
+ * stays 0. The two calls count a little themselves, always the same: subtract what a
  * measurement of nothing gives. Up to 60 million can be counted. */
 void board_start_count(void);
 uint32_t board_count(void);

@@ -94,7 +94,12 @@ def export(
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     if max_error is not None:
-        max_error = _checked_share(max_error)
+        share = as_share(max_error)
+        if share is None:
+            raise UserError(
+                "max_error", f"is {max_error!r}", "give a share between 0 and 1, e.g. 0.005"
+            )
+        max_error = share
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
     _check_images(images, labels, input_shape)
@@ -198,16 +203,10 @@ def _checked_labels(labels: Any, classes: int) -> npt.NDArray[Any]:
     return numbers
 
 
-def _checked_share(share: Any) -> float:
-    """``max_error`` in Python's numbers, which are printed.
-
-    Raises:
-        UserError: it is none between 0 and 1.
-    """
+def as_share(value: Any) -> float | None:
+    """``value`` in Python's numbers, which are printed, if it is a share between 0 and 1."""
     try:
-        number = float(share)
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < 1:
-        raise UserError("max_error", f"is {share!r}", "give a share between 0 and 1, e.g. 0.005")
-    return number
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 < number < 1 else None

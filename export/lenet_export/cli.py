@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lenet_export import __version__, checkpoint
 from lenet_export import files as output
-from lenet_export.api import Exported, write_c
+from lenet_export.api import Exported, as_share, write_c
 from lenet_export.errors import UserError, exit_status
 from lenet_export.npz import render_npz
 from lenet_export.plan import Plan, make_plan
@@ -141,13 +141,10 @@ def _prefix(text: str) -> str:
 
 
 def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
+    share = as_share(text)
+    if share is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, e.g. 0.005")
-    return value
+    return share
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -30,14 +30,12 @@ def exit_status(program: str, task: Callable[[], object], left: str) -> int:
         task: what it does.
         left: what an interruption leaves.
     """
-    escape_unprintable()
+    _escape_unprintable()
     try:
         task()
-    except UserError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{program}: error: {os_mistake(error)}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        told = _os_mistake(error) if isinstance(error, OSError) else error
+        print(f"{program}: error: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{program}: interrupted; {left}", file=sys.stderr)
@@ -45,14 +43,14 @@ def exit_status(program: str, task: Callable[[], object], left: str) -> int:
     return 0
 
 
-def escape_unprintable() -> None:
+def _escape_unprintable() -> None:
     """Lets what a terminal's encoding lacks be printed as an escape, and nothing fail by it."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def os_mistake(error: OSError) -> UserError:
+def _os_mistake(error: OSError) -> UserError:
     """What the operating system refused, told as a user's mistake."""
     return UserError(
         error.filename or "a file",

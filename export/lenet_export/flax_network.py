@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from lenet_export import activations
-from lenet_export.activations import BOUNDS
+from lenet_export.activations import BOUNDS, INNER, OUTER
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.reference import Images, Outputs, in_batches
@@ -20,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
     "sigmoid": nn.sigmoid,
     "tanh": nn.tanh,
-    "scaled_tanh": lambda x: activations.OUTER * nn.tanh(activations.INNER * x),
+    "scaled_tanh": lambda x: OUTER * nn.tanh(INNER * x),
     "relu": nn.relu,
     "gelu": nn.gelu,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ INT32_MAX = 2**31 - 1
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,7 @@ def quantize_normed(
     acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
     unit = float(scales[0] * input_scale)
     if max(acc_max.max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
-        raise UserError(
-            at,
-            "its weights or biases are too large for 32 bits",
-            "train with weight decay: the layer is saturated for every input",
-        )
+        raise _too_large(at)
     try:
         norm, index_shift, largest = LayerNorm.of(
             int(acc_max.max()),
@@ -191,7 +189,7 @@ def _logits(
     weight = np.rint(flat / scale[:, None]) if step is None else flat
     rounded = _bounded(weight, bias / (scale * input_scale), input_zero)
     if step is None:
-        _check_weights(rounded, flat.any(axis=1) & (_peak(rounded) < COARSE_LOGIT), at)
+        _check_weights(rounded, _peak(rounded) < COARSE_LOGIT, flat, at)
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
     if max(gap, rounded.magnitude().max()) > INT32_MAX:
@@ -240,30 +238,19 @@ def _fixed_point(
                 # matters that few such weights are left.
                 moved = CODE_MAX * gain / 2.0**shift
                 is_coarse = (moved > COARSE_STEPS) & (_peak(rounded) < COARSE_WEIGHT)
-                _check_weights(rounded, flat.any(axis=1) & is_coarse, at)
+                _check_weights(rounded, is_coarse, flat, at)
             else:
                 _check_gain(rounded, gain, exact, shift, at)
             return scale, gain, shift, rounded
-    raise UserError(
+    raise _too_large(at)
+
+
+def _too_large(at: str) -> UserError:
+    return UserError(
         at,
         "its weights or biases are too large for 32 bits",
         "train with weight decay: the layer is saturated for every input",
     )
-
-
-def _check_gain(rounded: _Rounded, gain: Floats, exact: Floats, shift: int, at: str) -> None:
-    """Refuses channels that one far larger channel would leave far from their learned steps."""
-    off = np.abs(gain - exact)
-    most = rounded.magnitude() * off / 2.0**shift
-    too_coarse = (off > COARSE_GAIN * exact) & (most > COARSE_STEPS)
-    if too_coarse.any():
-        channel = int(np.argmax(too_coarse))
-        raise UserError(
-            at,
-            f"output {channel} would have a gain of {int(gain[channel])} in place of "
-            f"{exact[channel]:.3g}: another output is too much larger",
-            "train with weight decay, or export with --dtype float32",
-        )
 
 
 def _peak(rounded: _Rounded) -> Floats:
@@ -272,13 +259,41 @@ def _peak(rounded: _Rounded) -> Floats:
     return peak
 
 
-def _check_weights(rounded: _Rounded, too_coarse: npt.NDArray[np.bool_], at: str) -> None:
-    """Refuses channels that one far larger channel would leave with too few levels."""
+def _check_gain(rounded: _Rounded, gain: Floats, exact: Floats, shift: int, at: str) -> None:
+    """Refuses channels that one far larger channel would leave far from their learned steps."""
+    off = np.abs(gain - exact)
+    most = rounded.magnitude() * off / 2.0**shift
+    _refuse(
+        (off > COARSE_GAIN * exact) & (most > COARSE_STEPS),
+        at,
+        lambda channel: (
+            f"a gain of {int(gain[channel])} in place of {exact[channel]:.3g}: "
+            "another output is too much larger"
+        ),
+    )
+
+
+def _check_weights(rounded: _Rounded, is_coarse: Bools, flat: Floats, at: str) -> None:
+    """Refuses channels that one far larger channel would leave with too few levels.
+
+    A channel of zeros needs none.
+    """
+    _refuse(
+        is_coarse & flat.any(axis=1),
+        at,
+        lambda channel: (
+            f"integer weights of at most {int(_peak(rounded)[channel])}: "
+            "a bias or another output is too much larger"
+        ),
+    )
+
+
+def _refuse(too_coarse: Bools, at: str, what: Callable[[int], str]) -> None:
+    """Refuses a layer with ``too_coarse`` channels; ``what`` tells what the first would have."""
     if too_coarse.any():
         channel = int(np.argmax(too_coarse))
         raise UserError(
             at,
-            f"output {channel} would have integer weights of at most "
-            f"{int(_peak(rounded)[channel])}: a bias or another output is too much larger",
+            f"output {channel} would have {what(channel)}",
             "train with weight decay, or export with --dtype float32",
         )

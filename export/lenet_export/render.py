@@ -356,7 +356,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "options": options,
         "version": __version__,
         "command": STAMP,
-        "title": _title(plan.model.info),
+        "title": _title(info),
         "images": _words(info.get("images", "")),
         "parameters": sum(layer.weight.size + layer.bias.size for layer in plan.layers),
         "rows": rows,

@@ -5,8 +5,8 @@
  *
  *     lenet-export --cpu atmega328p --model mnist-uno --out uno
  *
- * or a model of your own whose weights have few bits, for those of 8 do not fit. A ">" asks for each
- * row of pixels, 28 bytes; after the last one comes the digit, on a line of its own.
+ * or a model of your own whose weights have few bits, for those of 8 do not fit. A ">" asks for
+ * each row of pixels, 28 bytes; after the last one comes the digit, on a line of its own.
  */
 #include "lenet.h"
 
