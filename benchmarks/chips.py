@@ -32,8 +32,8 @@ import firmware
 import stack
 import stages
 from lenet_export import checkpoint, reference, verify
+from lenet_export.cpus.registry import choices
 from lenet_export.plan import Plan, make_plan
-from lenet_export.targets import choices
 
 FOLDER = Path(__file__).parent
 FIGURES = FOLDER / "figures.json"

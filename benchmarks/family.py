@@ -21,8 +21,8 @@ import numpy as np
 
 import firmware
 from lenet_export import checkpoint, idx, reference
+from lenet_export.cpus.registry import lay_out
 from lenet_export.plan import make_plan
-from lenet_export.targets import lay_out
 from lenet_train import cli, run
 
 FAMILY = firmware.ROOT / "docs/family.md"

@@ -43,15 +43,15 @@ from rich.table import Table
 import peers
 from lenet_export import checkpoint, reference, verify
 from lenet_export.compiled import runs_here
+from lenet_export.cpus.registry import lay_out
 from lenet_export.flax_network import run_logits
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import Plan, make_plan
-from lenet_export.render import Options, render_c
-from lenet_export.targets import TARGETS, lay_out
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "export/lenet_export/models/mnist.safetensors"
 
-CPUS = ("generic", "x86-64-v3", "x86-64-v4")
+PRINTED_FOR = ("generic", "x86-64-v3", "x86-64-v4")
 CHECKED_IMAGES = 64
 ROUND_SECONDS = 0.004
 PEER_TOLERANCE = 1e-3
@@ -91,7 +91,7 @@ class GeneratedC:
             for file, data in render_c(plan, Options()).items():
                 (folder / file).write_bytes(data)
             (folder / "many.c").write_text(DRIVER.format(logit=logit))
-            flags = ["-std=c99", "-O3", *TARGETS[plan.cpu].flags, "-shared", "-fPIC"]
+            flags = ["-std=c99", "-O3", *PRINTED_FOR[plan.cpu].flags, "-shared", "-fPIC"]
             # Two translation units, as in a user's program: nothing is hoisted out of the loop.
             sources = [folder / "lenet.c", folder / "many.c"]
             subprocess.run(["gcc", *flags, "-o", folder / "many.so", *sources], check=True)
@@ -144,7 +144,7 @@ def contestants(model: checkpoint.Model, images: npt.NDArray[np.uint8]) -> list[
         plan = make_plan(model, dtype)
         exact = reference.run_integers(plan, images) if dtype == "int8" else None
         wanted, tolerance = (expected, 1e-4) if exact is None else (exact[plan.layers[-1].name], 0)
-        for cpu in CPUS:
+        for cpu in PRINTED_FOR:
             if not runs_here(cpu):
                 continue
             network = GeneratedC(lay_out(plan, cpu, "speed"))

@@ -15,8 +15,8 @@ import pytest
 import firmware
 from export.networks import named_model
 from lenet_export import checkpoint, reference, verify
+from lenet_export.cpus.registry import choices
 from lenet_export.plan import make_plan
-from lenet_export.targets import choices
 from needs import ROOT, missing, require
 
 PRESETS = json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]

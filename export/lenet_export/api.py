@@ -11,18 +11,19 @@ import numpy as np
 
 from lenet_export import files
 from lenet_export.activations import BOUNDS
+from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
+from lenet_export.outputs.c import Options, render_c
+from lenet_export.outputs.c_names import check_prefix
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
-from lenet_export.render import Options, check_prefix, render_c
-from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from flax import linen as nn
 
-    from lenet_export.sequential import Variables
+    from lenet_export.readers.linen import Variables
     from lenet_export.verify import Report
 
 
@@ -72,7 +73,7 @@ def export(
             then the images should be none that the network was trained on.
         dtype: ``int8`` or ``float32``.
         max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
-        cpu: a name in :data:`lenet_export.targets.TARGETS`.
+        cpu: a name in :data:`lenet_export.cpus.registry.CPUS`.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
@@ -82,11 +83,11 @@ def export(
         UserError: a layer, an argument or the folder cannot be used; or the C differs from JAX.
     """
     from lenet_export import flax_network
-    from lenet_export.sequential import read_sequential
+    from lenet_export.readers.linen import read_sequential
 
     for name, value, known in [
         ("dtype", dtype, ("int8", "float32")),
-        ("cpu", cpu, tuple(TARGETS)),
+        ("cpu", cpu, tuple(CPUS)),
         ("optimize", optimize, OPTIMIZE),
     ]:
         if value not in known:

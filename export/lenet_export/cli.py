@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from lenet_export import __version__, checkpoint
 from lenet_export import files as output
 from lenet_export.api import Exported, as_share, write_c
+from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
 from lenet_export.errors import UserError, exit_status
-from lenet_export.npz import render_npz
+from lenet_export.outputs.c import Options
+from lenet_export.outputs.c_names import check_prefix
+from lenet_export.outputs.npz import render_npz
 from lenet_export.plan import Plan, make_plan
-from lenet_export.render import Options, check_prefix
-from lenet_export.targets import OPTIMIZE, TARGETS, lay_out
 
 if TYPE_CHECKING:
     from lenet_export.verify import Report
@@ -59,7 +60,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--cpu",
-        choices=list(TARGETS),
+        choices=list(CPUS),
         help="the CPU whose kernels the C is printed with (default: generic, plain C99 to read); "
         "all give the same logits",
     )

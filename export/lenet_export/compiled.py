@@ -16,10 +16,10 @@ import cffi
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.plan import Array, Layer, Plan
 from lenet_export.reference import Images, Outputs
-from lenet_export.targets import TARGETS
 
 FLAGS = ("-std=c99", "-O2")
 #: Headers of CPUs that this machine is not, with their intrinsics in plain C.
@@ -61,7 +61,7 @@ def _run(command: Sequence[str | Path]) -> str:
 
 def runs_here(cpu: str) -> bool:
     """Whether this machine has the instructions of ``cpu``."""
-    features = TARGETS[cpu].features
+    features = CPUS[cpu].features
     return not features or _machine_has(features, tuple(compiler()))
 
 
@@ -110,7 +110,7 @@ class CompiledNetwork:
     """
 
     def __init__(self, plan: Plan, files: dict[str, bytes], prefix: str = "lenet") -> None:
-        """Compiles ``files`` (of :func:`lenet_export.render.render_c`) and loads the library.
+        """Compiles ``files`` (of :func:`lenet_export.outputs.c.render_c`) and loads the library.
 
         Args:
             plan: what the files were printed from.
@@ -131,7 +131,7 @@ class CompiledNetwork:
             )
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
         with tempfile.TemporaryDirectory() as name:
-            flags = [*FLAGS, *TARGETS[plan.cpu].flags, "-I", str(IMITATED)]
+            flags = [*FLAGS, *CPUS[plan.cpu].flags, "-I", str(IMITATED)]
             library = compile_library(files, prefix, Path(name), [*command, *flags])
             try:
                 self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", command))

@@ -52,6 +52,7 @@ DType = np.dtype[Any]
 FLOAT_MIN = float(np.finfo(np.float32).tiny)
 
 U8, U16, U32 = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)
+S8, S16 = np.dtype(np.int8), np.dtype(np.int16)
 S32, F32 = np.dtype(np.int32), np.dtype(np.float32)
 
 

@@ -143,7 +143,7 @@ def verify(
 
     Args:
         plan: what the files were printed from.
-        files: of :func:`lenet_export.render.render_c`.
+        files: of :func:`lenet_export.outputs.c.render_c`.
         prefix: of the public names.
         images: real images to compare on, beside :func:`stress_images`.
         labels: their classes.

@@ -9,7 +9,7 @@ import numpy as np
 
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.gap_table import GapRow, GapTable
-from lenet_export.render import Options, render_c
+from lenet_export.outputs.c import Options, render_c
 
 LENET = (
     Stage("conv1", "conv", 6, "sigmoid", (5, 5), "SAME", "avg", 2),

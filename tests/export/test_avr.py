@@ -11,10 +11,10 @@ import pytest
 
 from few_bits import FEW_BITS, on_grids
 from lenet_export.checkpoint import GRIDS, Stage
+from lenet_export.cpus.registry import TABLE_MAX, lay_out
 from lenet_export.errors import UserError
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from lenet_export.render import Options, render_c
-from lenet_export.targets import TABLE_MAX, lay_out
 from needs import require
 
 from .networks import CHAINS, named_model, random_model

@@ -9,14 +9,14 @@ import pytest
 
 from few_bits import FEW_BITS, on_grids
 from lenet_export.c_text import tidy
+from lenet_export.cpus.registry import CPUS, choices, lay_out
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from lenet_export.render import Options, render_c
-from lenet_export.targets import TARGETS, choices, lay_out
 
 from .networks import LENET, named_model, random_model
 
 TOP = "/* The comment at the top. */\n#include <stdint.h>\n"
-CHOICES = [(cpu, optimize) for cpu in TARGETS for optimize in choices(cpu)]
+CHOICES = [(cpu, optimize) for cpu in CPUS for optimize in choices(cpu)]
 
 
 @pytest.mark.parametrize(("cpu", "optimize"), CHOICES)
@@ -27,7 +27,7 @@ def test_no_line_is_wider_than_100_columns_and_no_blank_line_is_astray(
     few = kind == "few bits" or cpu == "atmega328p"
     model = on_grids(bundled, FEW_BITS["fc1 of 2 bits, rest 4"]) if few else bundled
     plan = make_plan(model, "float32" if kind == "float32" else "int8")
-    if 0 < TARGETS[cpu].program_memory < plan.constant_bytes:
+    if 0 < CPUS[cpu].program_memory < plan.constant_bytes:
         return
     prefix = "digit_reader"
     for name, data in render_c(lay_out(plan, cpu, optimize), Options(prefix)).items():

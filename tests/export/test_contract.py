@@ -11,10 +11,10 @@ import pytest
 
 from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork
+from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from lenet_export.render import Options, render_c
-from lenet_export.targets import TARGETS, choices, lay_out
 from needs import require
 
 from .networks import CHAINS, named_model, random_model, rows_given, write_files
@@ -136,7 +136,7 @@ def test_vectors_compile_without_a_warning(cpu, compiler, dtype, tmp_path):
     for model in [*map(named_model, CHAINS), *models]:
         write_files(lay_out(make_plan(model, dtype), cpu, "speed"), tmp_path)
         flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
-        flags += TARGETS[cpu].flags
+        flags += CPUS[cpu].flags
         command = [require(compiler), *flags, "-c", "lenet.c", "-o", "lenet.o"]
         subprocess.run(command, cwd=tmp_path, check=True)
 
@@ -153,11 +153,11 @@ def symbols_of(path, nm="nm"):
     return found
 
 
-@pytest.mark.parametrize("cpu", TARGETS)
+@pytest.mark.parametrize("cpu", CPUS)
 def test_the_header_says_which_compilers_it_needs(cpu):
     plan = make_plan(named_model("deep"), "int8")
     header = render_c(lay_out(plan, cpu, "speed"), Options())["lenet.h"].decode()
-    needed = TARGETS[cpu].headers
+    needed = CPUS[cpu].headers
     assert ("with every C99 compiler, on every CPU." in header) == (not needed)
     assert not needed or f"a compiler for {cpu}, with {' and '.join(needed)}." in header
     assert ("UNALIGN_TRP" in header) == (cpu == "cortex-m4")

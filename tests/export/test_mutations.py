@@ -13,21 +13,22 @@ import numpy as np
 import pytest
 
 from few_bits import on_grids
-from lenet_export import compiled, operands, render, targets, verify
+from lenet_export import compiled, verify
 from lenet_export.checkpoint import GRIDS
 from lenet_export.compiled import CompiledNetwork
+from lenet_export.cpus import blocked, operands
+from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
+from lenet_export.outputs import c as render
 from lenet_export.plan import make_plan
-from lenet_export.targets import lay_out
 from needs import ROOT
 
 from .networks import named_model, rows_given
 from .test_parity import can_run
 
-TEMPLATES = {
-    path.name: path.read_text()
-    for path in Path(str(files("lenet_export"))).glob("templates/c/*.j2")
-}
+FOLDER = Path(str(files("lenet_export"))) / "templates/c"
+#: By its path in the folder.
+TEMPLATES = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*.j2")}
 
 #: (template, what stands there, what the mutation makes of it)
 MUTATIONS = {
@@ -254,7 +255,7 @@ TUNED = {
         "int8",
         "x86-64-v4",
         "lanes",
-        "_mm{{ target.vector_bits }}_max_epi32(index, broadcast(0))",
+        "_mm{{ cpu.vector_bits }}_max_epi32(index, broadcast(0))",
         "index",
     ),
     "no clamp above": ("int8", "x86-64-v3", "lanes", "broadcast(top)", "broadcast(2 * top + 1)"),
@@ -299,7 +300,7 @@ TUNED = {
     "exp scaled too little": ("float32", "x86-64-v3", "lanes", "(n), 23)", "(n), 22)"),
     "sigmoid cut short": ("float32", "x86-64-v3", "lanes", "broadcast(16.0f)", "broadcast(1.0f)"),
     "mean of too many": ("float32", "x86-64-v3", "lanes", "{{ layer | window }}.0f", "5.0f"),
-    "columns of the left": ("float32", "x86-64-v4", "columns", "plus(target.lanes)", "plus(0)"),
+    "columns of the left": ("float32", "x86-64-v4", "columns", "plus(cpu.lanes)", "plus(0)"),
     "row of the window lost": ("float32", "x86-64-v4", "columns", "p > 0 ?", "p > 1 ?"),
     "row of another place": ("float32", "x86-64-v3", "columns", "top + p + i", "top + i"),
     "column of the window twice": (
@@ -360,7 +361,7 @@ READING = {
     ),
     "values of a word swapped": (
         "avr",
-        targets,
+        blocked,
         "packed",
         lambda old: lambda packing, weight: old(packing, weight[..., ::-1, :]),
     ),
@@ -471,7 +472,7 @@ def test_the_templates_of_few_bits_as_they_are_pass(cpu):
 
 def mutate(template, old, new, monkeypatch):
     """Renders from templates with ``new`` in the place of ``old``."""
-    file = f"{template}.c.j2"
+    file = next(path for path in TEMPLATES if Path(path).name == f"{template}.c.j2")
     assert TEMPLATES[file].count(old) >= 1, "the template has changed: mend the mutation"
     mutated = TEMPLATES | {file: TEMPLATES[file].replace(old, new)}
     monkeypatch.setattr(jinja2, "PackageLoader", lambda *_: jinja2.DictLoader(mutated))

@@ -10,7 +10,7 @@ import pytest
 from few_bits import on_grids
 from lenet_export import reference, verify
 from lenet_export.checkpoint import GRIDS
-from lenet_export.npz import render_npz
+from lenet_export.outputs.npz import render_npz
 from lenet_export.plan import make_plan
 
 from .networks import CHAINS, named_model

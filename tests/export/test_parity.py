@@ -16,10 +16,10 @@ from few_bits import FEW_BITS, on_grids
 from lenet_export import flax_network, reference, verify
 from lenet_export.checkpoint import BITS, GRIDS, Model, Stage
 from lenet_export.compiled import CompiledNetwork, first_difference, runs_here
+from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from lenet_export.render import Options, render_c
-from lenet_export.targets import TARGETS, choices, lay_out
 from needs import require
 
 from .networks import (
@@ -57,7 +57,7 @@ def can_run(cpu):
 #: would bring it. An Arduino Uno has an AVR's kernels, and no room for these networks.
 TUNED = [
     (cpu, optimize)
-    for cpu in TARGETS
+    for cpu in CPUS
     if cpu != "atmega328p" and can_run(cpu)
     for optimize in choices(cpu)
 ]
@@ -125,7 +125,7 @@ def test_no_int8_logit_of_a_tuned_kernel_differs_from_the_jax_reference(
 ):
     plan = lay_out(int8_plan, cpu, optimize)
     command = COMPILERS[compiler]
-    flags = ["-std=c99", *command[1:], *TARGETS[cpu].flags, "-I", IMITATED]
+    flags = ["-std=c99", *command[1:], *CPUS[cpu].flags, "-I", IMITATED]
     some = slice(-1444, None)
     logits, self_test = run_program(plan, images[some], [require(command[0]), *flags], tmp_path)
     assert (logits != integers[some]).sum() == 0
@@ -137,7 +137,7 @@ def test_no_int8_logit_of_a_tuned_kernel_differs_from_the_jax_reference(
 @pytest.mark.parametrize("name", CHAINS)
 def test_every_layer_of_each_chain_is_that_of_jax(name, dtype, cpu, optimize):
     plan = make_plan(named_model(name), dtype)
-    if 0 < TARGETS[cpu].program_memory < plan.constant_bytes:
+    if 0 < CPUS[cpu].program_memory < plan.constant_bytes:
         with pytest.raises(UserError, match="the constants have"):
             lay_out(plan, cpu, optimize)
         return
@@ -273,8 +273,8 @@ def test_any_chain_of_known_stages_equals_jax(model: Model, dtype, tuned):
 
 
 def test_a_machine_without_the_instructions_says_so_and_names_the_remedy(int8_plan, monkeypatch):
-    target = replace(TARGETS["x86-64-v3"], features=("avx2", "no-such-feature"))
-    monkeypatch.setitem(TARGETS, "x86-64-v3", target)
+    target = replace(CPUS["x86-64-v3"], features=("avx2", "no-such-feature"))
+    monkeypatch.setitem(CPUS, "x86-64-v3", target)
     plan = lay_out(int8_plan, "x86-64-v3", "speed")
     with pytest.raises(UserError, match=r"(?s)lacks its instructions.*--no-verify"):
         CompiledNetwork(plan, render_c(plan, Options()))
@@ -286,4 +286,4 @@ def test_c_that_is_compiled_without_its_flags_says_which(cpu, int8_plan, tmp_pat
     command = [require("gcc"), "-march=x86-64", "-c", "-o", tmp_path / "x.o", tmp_path / "lenet.c"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode != 0
-    assert f"compile it with {' '.join(TARGETS[cpu].flags)}" in done.stderr
+    assert f"compile it with {' '.join(CPUS[cpu].flags)}" in done.stderr

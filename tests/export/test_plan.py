@@ -17,8 +17,8 @@ from lenet_export.checkpoint import GRIDS, Stage
 from lenet_export.errors import UserError
 from lenet_export.gap_table import BETWEEN, GapRow, GapTable
 from lenet_export.layer_norm import GAIN_MAX
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from lenet_export.render import Options, render_c
 
 from .networks import CHAINS, DEEP, MLP, named_model, random_model
 

@@ -14,7 +14,7 @@ from flax import linen as nn
 import lenet_export
 from lenet_export import UserError, flax_network
 from lenet_export.checkpoint import Stage
-from lenet_export.sequential import read_sequential
+from lenet_export.readers.linen import read_sequential
 
 MAX = partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
 

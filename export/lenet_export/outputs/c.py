@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, blocks, layer_norm, operands, reference
+from lenet_export import __version__, layer_norm, reference
 from lenet_export.activations import Activation
 from lenet_export.c_text import (
     c_type,
@@ -30,7 +30,11 @@ from lenet_export.c_text import (
     tidy,
     times,
 )
+from lenet_export.cpus import kernel, mve, operands, smlad, x86
+from lenet_export.cpus.kernel import GENERIC
+from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
+from lenet_export.outputs.c_names import check_names
 from lenet_export.plan import (
     F32,
     Array,
@@ -41,30 +45,10 @@ from lenet_export.plan import (
     activations_of,
 )
 from lenet_export.quantize import WEIGHT_MAX
-from lenet_export.targets import GENERIC, TARGETS
 
 KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
-
-C_WORDS = frozenset(
-    "alignas alignof and asm auto bool break case catch char class compl concept const constexpr "  # noqa: SIM905
-    "continue decltype default delete do double else enum explicit export extern false float for "
-    "friend goto if inline int linux long mutable namespace new noexcept not nullptr operator or "
-    "private protected public register requires restrict return short signed sizeof static struct "
-    "switch template this throw true try typedef typeid typename union unix unsigned using virtual "
-    "void volatile while xor "
-    "and_eq bitand bitor char8_t char16_t char32_t co_await co_return co_yield const_cast "
-    "consteval constinit dynamic_cast not_eq or_eq reinterpret_cast static_assert static_cast "
-    "thread_local wchar_t xor_eq".split()
-)
-
-#: Prefixes that would hide a system header, or meet a static name of the templates.
-TAKEN_PREFIXES = frozenset(
-    "arm_acle arm_mve assert complex ctype errno features fenv immintrin inttypes "  # noqa: SIM905
-    "iso646 known limits locale math setjmp signal stdarg stdbool stddef "
-    "stdint stdio stdlib string tgmath time wchar wctype".split()
-)
 
 
 @dataclass(frozen=True)
@@ -94,59 +78,6 @@ def command(plan: Plan, options: Options) -> str:
         + ([f"--max-error {plan.max_error!r}"] if plan.max_error is not None else [])
         + (["--single-file"] if options.single_file else [])
     )
-
-
-def check_prefix(prefix: str) -> None:
-    """Checks that ``prefix`` makes C names.
-
-    Raises:
-        UserError: it does not.
-    """
-    pattern = r"[a-z][a-z0-9_]{0,63}"
-    if not re.fullmatch(pattern, str(prefix)) or prefix in C_WORDS | TAKEN_PREFIXES:
-        raise UserError(
-            f"--prefix {prefix}",
-            "cannot begin the names of C functions and files",
-            "use lower-case letters, digits and _, a letter first, and no word or header of C",
-        )
-
-
-def check_names(plan: Plan, prefix: str) -> None:
-    """Checks that the layers' names make C names, all different.
-
-    What a layer gives the C at file scope are its name and its output's with a suffix; no other
-    static name of the templates has one of these. Without a suffix they are members of a struct.
-
-    Raises:
-        UserError: a name cannot be used, or two would be the same.
-    """
-    rename = "rename it: letters, digits and _, a letter first"
-    taken: dict[str, str] = {
-        "image": "the image",
-        "image_place": "a function",
-        "row": "the row counter",
-        "shared": "a union",
-    }
-    for layer in plan.layers:
-        name, output = layer.name, layer.output
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
-            raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
-        suffixed = {
-            f"{name}_{kind}"
-            for kind in (
-                *("sum", "sums", "copy", "pool", "step", "layer", "weight", "bias", "gain", "taps"),
-                *("gelu", "gelu_table", "normalize", "norm_gain", "norm_bias"),
-            )
-        }
-        for new in {output, f"{output}_row", f"{output}_place"} | suffixed:
-            if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
-                raise UserError(
-                    f"layer {name!r}",
-                    f"would give the C the name {new}, which is that of "
-                    + taken.get(new, "a public function"),
-                    "rename the layer, or take another --prefix",
-                )
-            taken[new] = f"layer {name!r}"
 
 
 def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
@@ -265,18 +196,18 @@ def _environment() -> jinja2.Environment:
         weight_at=operands.weight_at,
         weights=operands.weights,
         # What a kernel computes at once
-        block=blocks.block,
+        block=kernel.block,
         columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
         fold_lanes=lambda layer: [
             q * layer.stage.features for q in range(1, layer.layout.vector_block.fold)
         ],
-        gathers=blocks.gathers,
-        quads=blocks.quads,
-        reciprocal=blocks.reciprocal,
-        taps_read=blocks.taps_read,
-        unit_pairs=blocks.unit_pairs,
-        vector_at=blocks.vector_at,
-        vectors=blocks.vectors,
+        gathers=mve.gathers,
+        quads=x86.quads,
+        reciprocal=x86.reciprocal,
+        taps_read=x86.taps_read,
+        unit_pairs=smlad.unit_pairs,
+        vector_at=x86.vector_at,
+        vectors=x86.vectors,
     )
     return environment
 
@@ -286,7 +217,7 @@ def _flash(
     context: jinja2.runtime.Context, value: str, dtype: DType, is_copy: object = None
 ) -> str:
     """``value``, an element of a table or of its copy in RAM, read from where it is."""
-    is_far = context["target"].program_memory and not is_copy
+    is_far = context["cpu"].program_memory and not is_copy
     return operands.from_program_memory(value, dtype) if is_far else value
 
 
@@ -370,8 +301,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "last_image_row": rows - 1,
         "logit": c_type(plan.logit_dtype),
         "logit_scale": float_literal(np.float32(plan.logit_scale)),
-        "target": TARGETS[plan.cpu],
-        "is_small": TARGETS[plan.cpu].in_order and plan.optimize == "flash",
+        "cpu": CPUS[plan.cpu],
+        "is_small": CPUS[plan.cpu].in_order and plan.optimize == "flash",
         "kernels": list(dict.fromkeys(layer.layout.kernel for layer in plan.layers)),
         "dtype_template": f"{plan.dtype}.c.j2",
         "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),

@@ -1,0 +1,1 @@
+"""The CPUs that the C can be printed for, and their kernels."""

@@ -1,0 +1,121 @@
+"""Layers by MVE (Helium), the vectors of a Cortex-M55."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lenet_export.c_text import plus
+from lenet_export.cpus.blocked import Blocked
+from lenet_export.cpus.kernel import column_step, divisor, with_weights
+from lenet_export.plan import Array, Block, Constant, Layer, Layout
+
+VECTOR = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Mve(Blocked):
+    """Layers by Arm's MVE: 16 codes, less 128 each, and 16 weights of 8 bits at a time."""
+
+    template: str = "mve"
+    packs: bool = field(default=False, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it is a layer of integers, and its bias still fits with the 128s in it.
+
+        A dense layer of few bits would lose what they are for: it has most of the weights.
+        """
+        is_packed = layer.grid is not None and not layer.is_conv
+        if layer.integers is None or is_packed:
+            return False
+        return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
+
+    def _layout(self, layer: Layer, block: Block) -> Layout:
+        """16 weights of each channel or unit in turn, those beyond a row or the inputs 0."""
+        features, rows = layer.stage.features, layer.weight.shape[1] if layer.is_conv else 1
+        weight = _filled(layer.weight.reshape(features, rows, -1))
+        values = weight.reshape(features // block.outputs, block.outputs, rows, -1, VECTOR)
+        values = values.transpose(0, 2, 3, 1, 4)
+        what = "channel" if layer.is_conv else "unit"
+        each = "kernel row, 16 columns and inputs" if layer.is_conv else "16 inputs"
+        within = f"{what} % {block.outputs}, value"
+        about = f"{layer.name}: weights [{what} / {block.outputs}][{each}, {within}]"
+        tables = with_weights(layer, values.reshape(len(values), -1), about)
+        slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % VECTOR
+        return Layout(self.template, block, _shifted(layer, tables), slack=slack)
+
+
+@dataclass(frozen=True)
+class MveTaps(Mve):
+    """A convolution by MVE whose kernel's inputs are gathered once for all channels.
+
+    It needs rows so short that offsets of a byte reach the whole kernel, and so small a kernel that
+    its vectors stay in registers.
+    """
+
+    template: str = "mve_taps"
+    sums: int = 16
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether rows and kernel are small, gathering loads fewer vectors, and no norm follows."""
+        if not layer.is_conv or layer.norm or not super().suits(layer):
+            return False
+        last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
+        vectors = -(-layer.weight[0].size // VECTOR)
+        rows = layer.weight.shape[1] * -(-layer.kernel_values // VECTOR)
+        return bool(last < 2**8 and vectors * layer.stage.pool_size <= 4 and vectors < rows)
+
+    def layout(self, layer: Layer) -> Layout:
+        """All weights of a channel in a row, and the places of its inputs in the strip."""
+        channels = divisor(layer.stage.features, self.sums // layer.stage.pool_size)
+        weight = _filled(layer.weight.reshape(len(layer.weight), -1))
+        about = f"{layer.name}: weights [channel][kernel row, column, input]"
+        tables = with_weights(layer, weight, about)
+        block = Block(channels, columns=layer.stage.pool_size)
+        return Layout(self.template, block, (*_shifted(layer, tables), _taps(layer)))
+
+
+def _filled(values: Array) -> Array:
+    """``values`` with its last axis filled up to whole vectors by 0."""
+    fill = [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % VECTOR)]
+    return np.pad(values, fill)
+
+
+def _shifted(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]:
+    """``tables`` with the biases of codes that are less 128."""
+    weight, bias, *others = tables
+    about = f"{bias.about}; 128 * the sum of the weights is in it"
+    values = _bias_of_shifted(layer).astype(np.int32)
+    return weight, replace(bias, values=values, about=about), *others
+
+
+def _taps(layer: Layer) -> Constant:
+    """Where a kernel's inputs lie in the strip, uint8 ``(taps,)``, from the first of them."""
+    rows = np.arange(layer.weight.shape[1])[:, None] * layer.strip_values
+    taps = _filled((rows + np.arange(layer.kernel_values)).ravel()).astype(np.uint8)
+    about = f"{layer.name}: where a kernel's inputs lie in the strip"
+    return Constant(f"{layer.name}_taps", taps, about)
+
+
+def _bias_of_shifted(layer: Layer) -> Array:
+    """The biases where each code is less 128, int64."""
+    bias: Array = layer.bias + 128 * layer.weight.reshape(len(layer.weight), -1).sum(1, np.int64)
+    return bias
+
+
+def gathers(layer: Layer) -> list[dict[str, Any]]:
+    """The vectors of 16 inputs that a kernel with taps gathers: of each column of a pool window."""
+    vectors = layer.constants[0].values.shape[-1] // 16
+    return [
+        {
+            "value": f"value{column}{n}",
+            "column": column,
+            "base": plus("in", column * column_step(layer)),
+            "taps": plus(f"{layer.name}_taps", 16 * n),
+            "weight": plus("weight", 16 * n),
+        }
+        for column in range(layer.stage.pool_size)
+        for n in range(vectors)
+    ]

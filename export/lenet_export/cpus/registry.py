@@ -1,0 +1,234 @@
+"""The CPUs that the C can be printed for: the kernels of each, and what else is its own.
+
+All kernels answer to the same plan and the same reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lenet_export.cpus.blocked import Blocked, Copied
+from lenet_export.cpus.kernel import GENERIC, Kernel
+from lenet_export.cpus.mve import Mve, MveTaps
+from lenet_export.cpus.smlad import Smlad, SmladBytes
+from lenet_export.cpus.x86 import Columns, Lanes
+from lenet_export.errors import UserError
+from lenet_export.plan import F32, S16, U8, U16, DType, Plan
+
+TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
+OPTIMIZE = ("speed", "ram", "flash")
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A CPU.
+
+    Attributes:
+        kernels: for ``speed``, ``ram`` and ``flash``: a layer gets the first that suits it, or the
+            generic one.
+        headers: the headers of its compiler's intrinsics; where another machine verifies the C, it
+            takes those in ``imitated/``.
+        in_order: whether gcc is told to keep the order of loads until it has chosen registers.
+        program_memory: the bytes of tables for which there is room in a memory of their own, which
+            ``avr/pgmspace.h`` reads; 0: there is no such memory.
+        ram: the bytes that the workspace may have; 0: any number.
+        saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
+        flags: what its compiler must be told.
+        moves_vectors: whether it has MVE, by which rows are moved.
+        lanes: 32-bit numbers in a vector; 0: it has none.
+        requires: the macros by which its compiler says that it was told.
+        features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
+    """
+
+    kernels: dict[str, tuple[Kernel, ...]]
+    headers: tuple[str, ...] = ()
+    in_order: bool = False
+    program_memory: int = 0
+    ram: int = 0
+    saturates: bool = False
+    flags: tuple[str, ...] = ()
+    moves_vectors: bool = False
+    lanes: int = 0
+    requires: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+    @property
+    def vector_bits(self) -> int:
+        """Of a vector: x86's names of types and intrinsics have it."""
+        return 32 * self.lanes
+
+    @property
+    def vector_bytes(self) -> int:
+        """Of a vector."""
+        return 4 * self.lanes
+
+
+ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
+
+
+AVR: Any = {
+    "kernels": dict.fromkeys(
+        OPTIMIZE,
+        (
+            Copied(),
+            Blocked(sums=4, short_sums=8, rows=1, unroll=0, table_max=TABLE_MAX, word=U8),
+        ),
+    ),
+    "headers": ("avr/pgmspace.h",),
+}
+
+
+def _choices(
+    small: Blocked, *fast: Kernel, flash: tuple[Kernel, ...] = ()
+) -> dict[str, tuple[Kernel, ...]]:
+    """The kernels for each choice; a layer that no fast one suits gets the small one.
+
+    That needs the least RAM; with fewer sums and its loops hardly unrolled also the least flash.
+    """
+    smallest = replace(small, sums=min(small.sums, 4), unroll=min(small.unroll, 5))
+    return {"speed": (*fast, small), "ram": (small,), "flash": (*flash, smallest)}
+
+
+#: By name of the CPU. A Cortex-M7 or M33 runs the code for the M4, a Cortex-M0+ that for the M0.
+#: LPM reads the lower 64 KB of an AVR, of which vectors and trampolines take a little; an Arduino
+#: Uno has 32 KB for tables and code, and 2 KB of RAM for workspace and stack.
+CPUS = {
+    "generic": Cpu(dict.fromkeys(OPTIMIZE, ())),
+    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), in_order=True),
+    "cortex-m3": Cpu(_choices(Blocked(reload=True)), **ARM),
+    "cortex-m4": Cpu(
+        _choices(Blocked(reload=True), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)), **ARM
+    ),
+    "cortex-m55": Cpu(
+        _choices(Blocked(reload=True), MveTaps(), Mve(dense_sums=6)),
+        headers=("arm_acle.h", "arm_mve.h"),
+        moves_vectors=True,
+        saturates=True,
+        in_order=True,
+    ),
+    "avr": Cpu(program_memory=2**16 - 512, **AVR),
+    "atmega328p": Cpu(program_memory=2**15 - 2**12, ram=2**11 - 2**8, **AVR),
+    "x86-64-v3": Cpu(
+        dict.fromkeys(
+            OPTIMIZE,
+            (
+                Lanes(lanes=8, sums=8, vectors=2, taps=2, weights=S16, codes=U16),
+                Columns(lanes=8),
+                Lanes(lanes=8, sums=12, vectors=2, taps=1, weights=F32, codes=F32),
+            ),
+        ),
+        headers=("immintrin.h",),
+        flags=("-march=x86-64-v3",),
+        lanes=8,
+        requires=("__AVX2__", "__FMA__"),
+        features=("avx2", "bmi2", "fma"),
+    ),
+    "x86-64-v4": Cpu(
+        dict.fromkeys(
+            OPTIMIZE, (Lanes(), Columns(), Lanes(sums=24, taps=1, weights=F32, codes=F32))
+        ),
+        headers=("immintrin.h",),
+        flags=("-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"),
+        lanes=16,
+        requires=("__AVX512F__", "__AVX512VNNI__", "__AVX512VBMI__"),
+        features=(
+            "avx512f",
+            "avx512bw",
+            "avx512cd",
+            "avx512dq",
+            "avx512vl",
+            "avx512vnni",
+            "avx512vbmi",
+        ),
+    ),
+    "riscv32": Cpu(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
+}
+
+
+def choices(cpu: str) -> list[str]:
+    """What ``--optimize`` may be for ``cpu``, less those that print the same kernels as another."""
+    kernels = CPUS[cpu].kernels
+    return [
+        optimize
+        for place, optimize in enumerate(OPTIMIZE)
+        if kernels[optimize] not in [kernels[other] for other in OPTIMIZE[:place]]
+    ]
+
+
+def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
+    """``plan`` with the layouts of a CPU's kernels.
+
+    Args:
+        plan: as made, with the generic layout.
+        cpu: a name in :data:`CPUS`.
+        optimize: ``speed``, ``ram`` or ``flash``.
+
+    Raises:
+        UserError: the CPU has no such choice, or cannot hold the tables.
+    """
+    if optimize != "speed" and len(choices(cpu)) == 1:
+        several = [name for name in CPUS if len(choices(name)) > 1]
+        raise UserError(
+            f"--optimize {optimize}",
+            f"--cpu {cpu} has one form only",
+            f"leave it out, or take a --cpu of {', '.join(several)}",
+        )
+    of_cpu = CPUS[cpu].kernels[optimize]
+    # What plain C does beside vectors reads the same codes as they do.
+    vectors = F32 if plan.dtype == "float32" else of_cpu[0].codes if of_cpu else U8
+    codes = vectors if CPUS[cpu].lanes else U8
+    kernels = *of_cpu, replace(GENERIC, codes=codes)
+    chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
+    far = bool(CPUS[cpu].program_memory)
+    layouts = [
+        replace(kernel.layout(layer), in_program_memory=far)
+        for kernel, layer in zip(chosen, plan.layers, strict=True)
+    ]
+    layers = [
+        replace(
+            layer,
+            layout=layout,
+            source_dtype=_codes(kernel, layer.source_dtype),
+            output_dtype=_codes(following, layer.output_dtype),
+        )
+        for kernel, following, layout, layer in zip(
+            chosen, [*chosen[1:], GENERIC], layouts, plan.layers, strict=True
+        )
+    ]
+    laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize)
+    if CPUS[cpu].program_memory:
+        _check_program_memory(laid_out)
+    return laid_out
+
+
+def _check_program_memory(plan: Plan) -> None:
+    """Checks that an AVR can hold and read the tables of ``plan``, and hold its workspace.
+
+    Raises:
+        UserError: a table is too large for avr-gcc, or all are for the program memory in reach, or
+            the workspace is for the RAM.
+    """
+    remedy = (
+        "train with fewer bits (lenet-train --bits) or a smaller network, or take another --cpu"
+    )
+    cpu = CPUS[plan.cpu]
+    for constant in plan.constants:
+        if constant.values.nbytes > TABLE_MAX:
+            what = f"has {constant.values.nbytes:,} bytes; avr-gcc takes {TABLE_MAX:,} at most"
+            raise UserError(f"table {constant.name}", what, remedy)
+    for what, size, room in (
+        ("constants have", plan.constant_bytes, cpu.program_memory),
+        ("workspace has", plan.workspace_bytes, cpu.ram or plan.workspace_bytes),
+    ):
+        if size > room:
+            raise UserError(
+                f"--cpu {plan.cpu}",
+                f"the {what} {size:,} bytes; there is room for {room:,}",
+                remedy,
+            )
+
+
+def _codes(reader: Kernel, dtype: DType) -> DType:
+    """The type of values that ``reader`` reads; floats and logits stay what they are."""
+    return reader.codes if dtype == U8 else dtype

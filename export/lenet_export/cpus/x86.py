@@ -1,0 +1,274 @@
+"""Layers by x86-64's vectors: AVX2 and AVX-512."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lenet_export.activations import ACTIVATIONS
+from lenet_export.c_text import plus, times
+from lenet_export.cpus.kernel import Kernel, column_step, divisor, with_weights
+from lenet_export.plan import (
+    F32,
+    S8,
+    S32,
+    Array,
+    Block,
+    Constant,
+    DType,
+    Layer,
+    Layout,
+    VectorBlock,
+)
+
+MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
+
+
+@dataclass(frozen=True)
+class Lanes(Kernel):
+    """Mve of 32-bit sums by x86's intrinsics: each lane is a channel or unit.
+
+    Attributes:
+        lanes: of a vector.
+        taps: how many values and weights of one lane an instruction multiplies.
+        sums: how many vectors of sums a convolution computes at once, at most: gcc 12 keeps two
+            copies of one that VPDPBUSD adds to, so that there half the registers must do.
+        vectors: how many vectors of channels share a value that is loaded, at most.
+        weights: the type of a weight in flash.
+    """
+
+    template: str = "lanes"
+    lanes: int = 16
+    taps: int = 4
+    sums: int = 14
+    vectors: int = 1
+    weights: DType = field(default=S8, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
+
+        A maximum of sums is activated once: that is so where the activation never falls.
+        """
+        function = ACTIVATIONS.get(layer.stage.activation)  # the last layer has none
+        falls = layer.stage.pool == "max" and function is not None and not function.rises
+        is_float = layer.integers is None
+        return is_float == (self.weights == F32) and not layer.norm and not falls
+
+    def layout(self, layer: Layer) -> Layout:
+        """The weights that meet one group of values side by side, lane by lane.
+
+        If all columns of a pool window fit a vector, lane ``q * channels + c`` is channel c of
+        column q: its kernel lies q strides further to the right. As many pool windows beside each
+        other as there are registers for share a vector of weights.
+        """
+        weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
+        weight = weight if layer.is_conv else layer.weight[:, None]
+        size, step = layer.stage.pool_size, layer.stage.stride * layer.input_shape[-1]
+        fold = size if size * layer.stage.features <= self.lanes else 1
+        features, rows, kernel = weight.shape
+        taps = kernel + (fold - 1) * step
+        groups = -(-taps // self.taps)
+        blocks = -(-fold * features // self.lanes)
+        passes = -(-blocks // (self.vectors if layer.is_conv else MOST_VECTORS))
+        vectors = -(-blocks // passes)
+        blocks = passes * vectors
+        windows = 1
+        if layer.is_conv:
+            places = size * (1 if fold > 1 else size)
+            windows = divisor(layer.output_shape[1], self.sums // (places * vectors))
+        full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
+        for q in range(fold):
+            lane, column = q * features, q * step
+            full[lane : lane + features, :, column : column + kernel] = weight
+        split = full.reshape(passes, vectors, self.lanes, rows, groups, self.taps)
+        values = split.transpose(0, 3, 4, 1, 2, 5).reshape(passes, rows, -1)
+        if not layer.is_conv:
+            values = values[:, 0]
+        tables = self._tables(layer, values, blocks, fold)
+        return Layout(
+            self.template,
+            tables=tables,
+            whole=True,
+            slack=groups * self.taps - taps,
+            vector_block=VectorBlock(self.lanes, self.taps, vectors, fold, windows),
+        )
+
+    def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
+        """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
+        what = "channel" if layer.is_conv else "unit"
+        lane = f"column of the pool window, {what}" if fold > 1 else what
+        where = "[vector][kernel row][group of values" if layer.is_conv else "[vectors][input group"
+        about = f"{layer.name}: weights {where}, lane, value]; a lane is a {lane}"
+        weight, *others = with_weights(layer, values, about)
+        tables = [weight]
+        for table in others:
+            full = np.zeros(blocks * self.lanes, F32 if table.values.dtype == F32 else S32)
+            full[: fold * len(table.values)] = np.tile(table.values, fold)
+            tables.append(replace(table, values=full.reshape(blocks, self.lanes)))
+        return tuple(tables)
+
+
+@dataclass(frozen=True)
+class Columns(Kernel):
+    """A float32 convolution by x86's intrinsics: each lane is a column.
+
+    Attributes:
+        lanes: of a vector.
+        channels: how many are computed at once, at most, each in two vectors.
+    """
+
+    template: str = "columns"
+    lanes: int = 16
+    channels: int = 6
+    codes: DType = field(default=F32, kw_only=True)
+
+    def suits(self, layer: Layer) -> bool:
+        """Whether the columns lie side by side, whole pool windows in two vectors, without norm."""
+        if not layer.is_conv or layer.integers is not None or layer.norm:
+            return False
+        if layer.input_shape[-1] != 1 or layer.stage.stride != 1:
+            return False
+        return 2 * self.lanes % layer.row_step == 0
+
+    def layout(self, layer: Layer) -> Layout:
+        """The weights that meet one value side by side; rows up to whole pairs of vectors."""
+        channels = divisor(layer.stage.features, self.channels)
+        kernel = layer.weight.shape[1:3]
+        values = layer.weight.reshape(-1, channels, *kernel).transpose(0, 2, 3, 1)
+        about = (
+            f"{layer.name}: weights [channel / {channels}][kernel row]"
+            f"[kernel column, channel % {channels}]"
+        )
+        tables = with_weights(layer, values.reshape(len(values), kernel[0], -1), about)
+        columns = 2 * self.lanes
+        read = -(-layer.output_shape[1] * layer.row_step // columns) * columns + kernel[1] - 1
+        slack = max(0, read - layer.strip_values)
+        block = Block(channels, columns=columns)
+        return Layout(self.template, block, tables, whole=True, slack=slack)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A vector of sums, at one place of the input.
+
+    Attributes:
+        name: what the C calls it.
+        number: of its vector of weights, in a block.
+        vector: the same in the whole layer, in C.
+        row: of a pool window.
+        offset: values of the input from the block's first to this place's first.
+    """
+
+    name: str
+    number: int
+    vector: str
+    row: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A vector of outputs that a block of lanes makes.
+
+    Attributes:
+        name: what the C calls it.
+        sums: those of its pool window; all have the same vector of weights.
+        to: where it is stored, in C.
+        count: how many of its lanes are outputs, in C.
+    """
+
+    name: str
+    sums: list[Sum]
+    to: str
+    count: str
+
+
+def _vector_block(layer: Layer) -> VectorBlock:
+    """What a kernel whose lanes are channels or units computes at once."""
+    assert layer.layout.vector_block
+    return layer.layout.vector_block
+
+
+def vectors(layer: Layer) -> list[Vector]:
+    """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
+    lanes, _, blocks, fold, windows = _vector_block(layer)
+    features, size, step = layer.stage.features, layer.stage.pool_size, column_step(layer)
+    columns = size if fold == 1 else 1
+    found = []
+    for window in range(windows):
+        for number in range(blocks):
+            mark = f"{window}_{number}" if layer.is_conv and blocks > 1 else f"{window + number}"
+            vector = plus("block", number)
+            sums = [
+                Sum(
+                    f"acc{mark}_{p}_{q}" if layer.is_conv else f"acc{mark}",
+                    number,
+                    vector,
+                    p,
+                    (window * size + q) * step,
+                )
+                for p in range(size)
+                for q in range(columns)
+            ]
+            to = plus("out", window * features + lanes * number)
+            found.append(
+                Vector(
+                    f"out{mark}",
+                    sums,
+                    to if layer.is_conv else f"{to} + {lanes} * block",
+                    f"{features - lanes * number} - {lanes} * block",
+                )
+            )
+    return found
+
+
+def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
+    """The vectors of four codes in each lane: of which sums, and which outputs take which codes."""
+    if layer.stage.pool == "avg":
+        parts = [(acc, output) for output in outputs for acc in output.sums]
+    else:
+        parts = [(replace(output.sums[0], name=output.name), output) for output in outputs]
+    found = []
+    for start in range(0, len(parts), 4):
+        four = parts[start : start + 4]
+        weights: dict[str, int] = {}
+        for byte, (_, output) in enumerate(four):
+            weights[output.name] = weights.get(output.name, 0) | 1 << 8 * byte
+        sums = [acc for acc, _ in four]
+        found.append(
+            {
+                "name": f"codes{start // 4}",
+                "sums": sums + sums[-1:] * (4 - len(sums)),
+                "parts": [
+                    {"output": name, "weights": f"0x{weight:08X}"}
+                    for name, weight in weights.items()
+                ],
+            }
+        )
+    return found
+
+
+def taps_read(layer: Layer) -> int:
+    """Values of one row that vectors read for one place: whole groups."""
+    block = _vector_block(layer)
+    return int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
+
+
+def vector_at(layer: Layer, name: str, vector: int) -> str:
+    """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
+    block = _vector_block(layer)
+    return plus(times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
+
+
+def reciprocal(layer: Layer) -> str:
+    """Factor and shift, for C, that divide the sum of a pool window's codes as `/` does."""
+    window = layer.stage.pool_size**2
+    most = 255 * window + window // 2
+    sums = np.arange(most + 1)
+    for shift in range(31):
+        factor = -(-(2**shift) // window)
+        if most * factor < 2**32 and (sums * factor >> shift == sums // window).all():
+            return f"{factor}, {shift}"
+    raise AssertionError(f"no reciprocal of {window}")

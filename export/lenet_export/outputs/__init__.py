@@ -1,0 +1,1 @@
+"""What an export writes: C, or the numbers alone."""

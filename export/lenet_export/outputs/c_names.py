@@ -1,0 +1,80 @@
+"""Prefixes and layers' names as names of C."""
+
+from __future__ import annotations
+
+import re
+
+from lenet_export.errors import UserError
+from lenet_export.plan import Plan
+
+C_WORDS = frozenset(
+    "alignas alignof and asm auto bool break case catch char class compl concept const constexpr "  # noqa: SIM905
+    "continue decltype default delete do double else enum explicit export extern false float for "
+    "friend goto if inline int linux long mutable namespace new noexcept not nullptr operator or "
+    "private protected public register requires restrict return short signed sizeof static struct "
+    "switch template this throw true try typedef typeid typename union unix unsigned using virtual "
+    "void volatile while xor "
+    "and_eq bitand bitor char8_t char16_t char32_t co_await co_return co_yield const_cast "
+    "consteval constinit dynamic_cast not_eq or_eq reinterpret_cast static_assert static_cast "
+    "thread_local wchar_t xor_eq".split()
+)
+
+#: Prefixes that would hide a system header, or meet a static name of the templates.
+TAKEN_PREFIXES = frozenset(
+    "arm_acle arm_mve assert complex ctype errno features fenv immintrin inttypes "  # noqa: SIM905
+    "iso646 known limits locale math setjmp signal stdarg stdbool stddef "
+    "stdint stdio stdlib string tgmath time wchar wctype".split()
+)
+
+
+def check_prefix(prefix: str) -> None:
+    """Checks that ``prefix`` makes C names.
+
+    Raises:
+        UserError: it does not.
+    """
+    pattern = r"[a-z][a-z0-9_]{0,63}"
+    if not re.fullmatch(pattern, str(prefix)) or prefix in C_WORDS | TAKEN_PREFIXES:
+        raise UserError(
+            f"--prefix {prefix}",
+            "cannot begin the names of C functions and files",
+            "use lower-case letters, digits and _, a letter first, and no word or header of C",
+        )
+
+
+def check_names(plan: Plan, prefix: str) -> None:
+    """Checks that the layers' names make C names, all different.
+
+    What a layer gives the C at file scope are its name and its output's with a suffix; no other
+    static name of the templates has one of these. Without a suffix they are members of a struct.
+
+    Raises:
+        UserError: a name cannot be used, or two would be the same.
+    """
+    rename = "rename it: letters, digits and _, a letter first"
+    taken: dict[str, str] = {
+        "image": "the image",
+        "image_place": "a function",
+        "row": "the row counter",
+        "shared": "a union",
+    }
+    for layer in plan.layers:
+        name, output = layer.name, layer.output
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
+            raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
+        suffixed = {
+            f"{name}_{kind}"
+            for kind in (
+                *("sum", "sums", "copy", "pool", "step", "layer", "weight", "bias", "gain", "taps"),
+                *("gelu", "gelu_table", "normalize", "norm_gain", "norm_bias"),
+            )
+        }
+        for new in {output, f"{output}_row", f"{output}_place"} | suffixed:
+            if new in taken or new.lower().startswith((f"{prefix}_", "lenet_")):
+                raise UserError(
+                    f"layer {name!r}",
+                    f"would give the C the name {new}, which is that of "
+                    + taken.get(new, "a public function"),
+                    "rename the layer, or take another --prefix",
+                )
+            taken[new] = f"layer {name!r}"

@@ -1,0 +1,1 @@
+"""Networks of others, read as chains of stages."""
