@@ -18,6 +18,8 @@ from needs import ROOT, require
 
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "DESIGN.md").read_text()
+KERNELS = (ROOT / "docs/kernels.md").read_text()
+NUMERICS = (ROOT / "docs/numerics.md").read_text()
 FIGURES = json.loads((ROOT / "benchmarks/figures.json").read_text())["figures"]
 
 
@@ -83,7 +85,11 @@ def test_the_figures_of_the_readme_are_measured(bundled, mnist):
         assert figure in README, figure
 
 
-@pytest.mark.parametrize("document", ["README.md", "DESIGN.md", "c_runtime/firmware/README.md"])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "DESIGN.md", "c_runtime/firmware/README.md"]
+    + [f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))],
+)
 def test_every_file_that_a_document_names_exists(document):
     path = ROOT / document
     named = re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text())
@@ -91,20 +97,22 @@ def test_every_file_that_a_document_names_exists(document):
         assert (path.parent / name).exists(), name
 
 
-def test_the_figures_of_the_design_are_those_of_the_plan(int8_plan):
+def test_the_figures_of_design_and_numerics_are_those_of_the_plan(int8_plan):
     conv1, _, fc1, *_ = (layer.integers.requantize for layer in int8_plan.layers[:-1])
-    assert f"{conv1.gain.max():,} in conv1, {fc1.gain.max():,} in fc1" in DESIGN
+    assert f"{conv1.gain.max():,} in conv1, {fc1.gain.max():,} in fc1" in NUMERICS
     assert f"{int8_plan.workspace_bytes:,} bytes" in DESIGN
 
 
-def test_the_cpus_of_the_design_take_what_was_measured():
-    rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\| ([\d,]+) k(?: cycles)? \|", DESIGN, re.M)
+@pytest.mark.parametrize("text", [DESIGN, KERNELS], ids=["DESIGN", "kernels"])
+def test_the_cpus_of_the_documents_take_what_was_measured(text):
+    rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\| ([\d,]+) k(?: cycles)? \|", text, re.M)
     assert {cpu for cpu, _ in rows} == FIGURES.keys() - {"cortex-m7"}  # that of the M4
     for cpu, thousands in rows:
         instructions = FIGURES[cpu][f"{cpu} speed"]["instructions"]
         assert f"{instructions / 1000:,.0f}" == thousands, cpu
 
 
-def test_the_design_tells_every_room():
-    for file in (ROOT / "export/lenet_export").glob("[a-z]*.py"):
-        assert file.name in DESIGN, file.name
+def test_the_design_tells_every_module():
+    for package in ("export/lenet_export", "train/lenet_train", "benchmarks"):
+        for file in (ROOT / package).glob("[a-z]*.py"):
+            assert file.name in DESIGN, file.name

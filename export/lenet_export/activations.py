@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 CODE_MAX = 255  # of an image's bytes and of every activation
-TABLE_SIZE = 512  # entries of an activation's table; DESIGN.md tells other sizes
+TABLE_SIZE = 512  # entries of an activation's table; docs/numerics.md tells other sizes
 TABLE_TOP = TABLE_SIZE - 1
 GELU_MIN = -0.17  # its smallest value, to 1e-4
 

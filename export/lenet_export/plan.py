@@ -1,6 +1,6 @@
 """From a float network to what C computes with: integers, bounds, memory.  No I/O.
 
-The numerics are specified in DESIGN.md, "Numerics". In short, for a hidden layer::
+The numerics are specified in docs/numerics.md. In short, for a hidden layer::
 
     acc   = bias + sum(weight * input code)              s32
     index = clamp(floor(acc * gain / 2^shift), 0, top)   s32, the product too
