@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -101,17 +103,65 @@ def test_ci_and_the_readme_run_the_same_commands():
         assert re.search(rf"^{command}( |$)", readme, re.M)
 
 
+#: Of one who has installed nothing else: no folder of this tree is on Python's path.
+EMPTY = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def released(tmp_path_factory):
+    """What a release uploads: the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, env=EMPTY)
+    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return sdist, wheel
+
+
+@pytest.fixture(scope="module")
+def installed(released, tmp_path_factory):
     """The wheel in an empty virtual environment, outside the tree; its folder of programs."""
-    folder = tmp_path_factory.mktemp("wheel")
-    world = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, env=world)
-    (wheel,) = folder.glob("*.whl")
-    run(sys.executable, "-m", "venv", folder / "venv", env=world)
-    pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet"]
-    run(*pip, "--disable-pip-version-check", wheel, cwd=folder, env=world)
-    return folder / "venv/bin", wheel
+    folder, wheel = tmp_path_factory.mktemp("venv"), released[1]
+    run(sys.executable, "-m", "venv", folder, env=EMPTY)
+    pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile"]
+    run(*pip, "--disable-pip-version-check", wheel, cwd=folder, env=EMPTY)
+    return folder / "bin", wheel
+
+
+def files_in(folder):
+    """The files of a folder of this tree, by their paths in the folder."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(folder)) for path in paths}
+
+
+def contents(wheel):
+    """The bytes of each file in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_wheel_of_the_sdist_is_the_wheel_of_the_tree(released, tmp_path):
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, env=EMPTY)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert contents(wheel) == contents(released[1])
+    packages = {
+        f"{package.name}/{file}" for package in (EXPORT, TRAIN) for file in files_in(package)
+    }
+    assert packages <= contents(wheel).keys()
+
+
+def test_the_sdist_brings_the_tests_and_what_they_read_and_runs_them(released, tmp_path):
+    with tarfile.open(released[0]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    for folder in ("tests", "benchmarks", "c_runtime", "cmake", "docs", ".ci"):
+        assert files_in(tree / folder) == files_in(ROOT / folder)
+    packages = os.pathsep.join(str(tree / folder) for folder in ("train", "export"))
+    out = run(
+        *(sys.executable, "-m", "pytest", "-q", "-k", "document or committed or commands or cpus"),
+        *("tests/test_docs.py", "tests/test_house.py"),
+        cwd=tree,
+        env=EMPTY | {"PYTHONPATH": packages},
+    )
+    assert int(re.search(r"(\d+) passed", out)[1]) >= 5
 
 
 def test_the_wheel_exports_and_verifies_from_an_empty_environment(installed, tmp_path):
