@@ -14,8 +14,9 @@ from lenet_export.activations import BOUNDS
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
-from lenet_export.outputs.c import Options, render_c
 from lenet_export.outputs.c_names import check_prefix
+from lenet_export.outputs.options import Options
+from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
 
@@ -48,6 +49,7 @@ def export(
     input_shape: tuple[int, int, int],
     out: Path | str,
     *,
+    target: str = "c",
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
     dtype: str = "int8",
@@ -58,7 +60,7 @@ def export(
     single_file: bool = False,
     verify: bool = True,
 ) -> Exported:
-    """Exports a Flax ``nn.Sequential`` as C, and compares that with JAX before writing it.
+    """Exports a Flax ``nn.Sequential``, as C compared with JAX before it is written.
 
     Args:
         module: the network; it reads float32 ``(images, rows, columns, channels)`` from 0 to 1, the
@@ -67,6 +69,7 @@ def export(
         params: its variables as trained: ``params``, and ``batch_stats`` if it has some.
         input_shape: rows, columns and channels of an image.
         out: the folder to write to.
+        target: what to write: a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
         images: uint8 ``(images, *input_shape)``, some hundreds that are like those to come: the
             ranges of ReLU and GELU are measured on them, which int8 needs.
         labels: their classes ``(images,)``. With them the score gap is measured for ``max_error``;
@@ -77,7 +80,8 @@ def export(
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
-        verify: whether the C is compiled and every logit compared with JAX.
+        verify: whether the C is compiled and every logit compared with JAX; other targets have
+            nothing to run.
 
     Raises:
         UserError: a layer, an argument or the folder cannot be used; or the C differs from JAX.
@@ -86,12 +90,17 @@ def export(
     from lenet_export.readers.linen import read_sequential
 
     for name, value, known in [
+        ("target", target, tuple(OUTPUTS)),
         ("dtype", dtype, ("int8", "float32")),
         ("cpu", cpu, tuple(CPUS)),
         ("optimize", optimize, OPTIMIZE),
     ]:
         if value not in known:
             raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
+    beside = {"cpu": cpu != "generic", "optimize": optimize != "speed", "single_file": single_file}
+    wrong = misplaced(target, [name for name, given in beside.items() if given])
+    if wrong:
+        raise UserError(*wrong, "leave it out")
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     if max_error is not None:
@@ -122,10 +131,11 @@ def export(
         logits = flax_network.run_logits(model, images)
         model = replace(model, gap_table=GapTable.measure(logits, labels))
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
-    return write_c(plan, Path(out), Options(prefix, single_file), verify, images, labels)
+    options = Options(prefix, single_file, target=target)
+    return write(plan, Path(out), options, verify, images, labels)
 
 
-def write_c(
+def write(
     plan: Plan,
     out: Path,
     options: Options,
@@ -133,25 +143,24 @@ def write_c(
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
 ) -> Exported:
-    """Renders ``plan``, compares it with JAX if ``verify``, and writes the files to ``out``.
+    """Renders ``plan``, compares it with JAX if asked to, and writes the files to ``out``.
 
     Args:
         plan: laid out for its CPU.
         out: the folder.
         options: of the files.
-        verify: whether to compare.
+        verify: whether to compare, where the output can be run.
         images: to compare on, beside those that are made for it.
         labels: their classes.
 
     Raises:
         UserError: a name cannot be used, the C differs from JAX, or ``out`` cannot be written.
     """
-    rendered = render_c(plan, options)
+    output = OUTPUTS[options.target]
+    rendered = output.files(plan, options)
     report = None
-    if verify:
-        from lenet_export.verify import verify as compare
-
-        report = compare(plan, rendered, options.prefix, images, labels)
+    if verify and output.verify:
+        report = output.verify(plan, rendered, options.prefix, images, labels)
     paths = {out / name: data for name, data in rendered.items()}
     files.write(paths)
     return Exported(plan, tuple(paths), report)

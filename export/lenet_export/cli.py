@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet_export import __version__, checkpoint
-from lenet_export import files as output
-from lenet_export.api import Exported, as_share, write_c
+from lenet_export.api import Exported, as_share, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
 from lenet_export.errors import UserError, exit_status
-from lenet_export.outputs.c import Options
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.npz import render_npz
+from lenet_export.outputs.options import Options
+from lenet_export.outputs.registry import OUTPUTS, Output, misplaced
 from lenet_export.plan import Plan, make_plan
 
 if TYPE_CHECKING:
@@ -41,9 +40,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"lenet-export {__version__}")
     parser.add_argument(
         "--target",
-        choices=["c", "npz"],
+        choices=list(OUTPUTS),
         default="c",
-        help="c: lenet.c, lenet.h, lenet.json (default); npz: every number, documented inside",
+        help="; ".join(f"{name}: {output.help}" for name, output in OUTPUTS.items())
+        + " (default: %(default)s)",
     )
     parser.add_argument(
         "--model",
@@ -107,22 +107,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="verify on these test images too: an IDX file, or a folder like MNIST's",
     )
     options = parser.parse_args(arguments)
-    if options.target != "c":
-        for name, given in [
-            ("--verify", options.verify),
-            ("--images", options.images),
-            ("--single-file", options.single_file),
-            ("--cpu", options.cpu),
-            ("--optimize", options.optimize),
-        ]:
-            if given:
-                parser.error(f"{name} goes with --target c only")
+    given = [
+        name
+        for name in ("verify", "images", "single_file", "cpu", "optimize")
+        if getattr(options, name)
+    ]
+    wrong = misplaced(options.target, given)
+    if wrong:
+        parser.error(f"--{wrong[0].replace('_', '-')} {wrong[1]}")
     if options.images and options.verify is False:
         parser.error("--images goes with --verify only")
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     if options.verify is None:
-        options.verify = options.target == "c"
+        options.verify = True
     return options
 
 
@@ -161,33 +159,23 @@ def _export(options: argparse.Namespace) -> None:
     else:
         model = checkpoint.load(Path(name))
     plan = make_plan(model, options.dtype, options.max_error, name)
-    if options.target == "npz":
-        path = out / f"{options.prefix}.npz"
-        output.write({path: render_npz(plan)})
-        exported = Exported(plan, (path,), None)
-    else:
-        plan = lay_out(plan, options.cpu, options.optimize)
-        images, labels = None, None
-        if options.images:
-            from lenet_export.verify import read_images
+    plan = lay_out(plan, options.cpu, options.optimize)
+    images, labels = None, None
+    if options.images:
+        from lenet_export.verify import read_images
 
-            images, labels = read_images(options.images, plan)
-        named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
-        printed = Options(options.prefix, options.single_file, named)
-        exported = write_c(plan, out, printed, options.verify, images, labels)
-    print(_summary(name, exported))
+        images, labels = read_images(options.images, plan)
+    named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
+    chosen = Options(options.prefix, options.single_file, named, options.target)
+    exported = write(plan, out, chosen, options.verify, images, labels)
+    print(_summary(name, exported, OUTPUTS[options.target]))
 
 
-def _summary(name: str, exported: Exported) -> str:
+def _summary(name: str, exported: Exported, output: Output) -> str:
     """One screen: what was exported, how well it reads, what it costs, where it is."""
     plan, report, written = exported.plan, exported.report, exported.files
     lines = [("model", f"{name}, {plan.dtype}, id {plan.model_id[:12]}")]
-    is_c = written[0].suffix != ".npz"
-    if is_c:
-        lines += [
-            ("flash", f"{plan.constant_bytes:,} bytes of constants, and the code"),
-            ("RAM", f"{plan.workspace_bytes:,} bytes of workspace, and the stack"),
-        ]
+    lines += output.costs(plan)
     table, info = plan.model.gap_table, plan.model.info
     if plan.gap_row and table:
         rejected, wrong = table.describe(plan.gap_row)
@@ -199,7 +187,7 @@ def _summary(name: str, exported: Exported) -> str:
         lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
     if report is not None:
         lines += _report_lines(plan, report)
-    elif is_c:
+    elif output.verify:
         lines.append(("verified", "no (--no-verify)"))
     lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
     return "\n".join(f"{head:<10}{text}" for head, text in lines)

@@ -1,4 +1,4 @@
-"""Plans to text: the only module that knows Jinja2.
+"""``--target c``: plans to text. The only module that knows Jinja2.
 
 The templates are C with holes. They print what a plan tells, through the filters below, and do not
 compute. They are written for the prefix ``lenet``; another one is put in its place in the text.
@@ -35,6 +35,7 @@ from lenet_export.cpus.kernel import GENERIC
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.outputs.c_names import check_names
+from lenet_export.outputs.options import Options, command
 from lenet_export.plan import (
     F32,
     Array,
@@ -49,35 +50,6 @@ from lenet_export.quantize import WEIGHT_MAX
 KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may choose of the printed files, beside what is in the plan.
-
-    Attributes:
-        prefix: what the names of the files and of all public names begin with.
-        single_file: one header with the implementation in it, in place of two files.
-        model: the bundled model that the plan is of; ``None`` for the default one, or a user's own.
-    """
-
-    prefix: str = "lenet"
-    single_file: bool = False
-    model: str | None = None
-
-
-def command(plan: Plan, options: Options) -> str:
-    """The command line that prints the same files, less its paths."""
-    return " ".join(
-        ["lenet-export --target c"]
-        + ([f"--model {options.model}"] if options.model else [])
-        + (["--dtype float32"] if plan.dtype == "float32" else [])
-        + ([f"--cpu {plan.cpu}"] if plan.cpu != "generic" else [])
-        + ([f"--optimize {plan.optimize}"] if plan.optimize != "speed" else [])
-        + ([f"--prefix {options.prefix}"] if options.prefix != "lenet" else [])
-        + ([f"--max-error {plan.max_error!r}"] if plan.max_error is not None else [])
-        + (["--single-file"] if options.single_file else [])
-    )
 
 
 def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
@@ -104,6 +76,14 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     }
     manifest = _manifest(plan, options, files)
     return files | {f"{prefix}.json": (json.dumps(manifest, indent=2) + "\n").encode()}
+
+
+def costs(plan: Plan) -> list[tuple[str, str]]:
+    """What the C takes on its device, for the summary."""
+    return [
+        ("flash", f"{plan.constant_bytes:,} bytes of constants, and the code"),
+        ("RAM", f"{plan.workspace_bytes:,} bytes of workspace, and the stack"),
+    ]
 
 
 def known_images(plan: Plan) -> reference.Images:
