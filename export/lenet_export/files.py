@@ -1,40 +1,165 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and those of one export together.
+
+What may go wrong: several programs write into one folder, Ctrl-C, a full disk, a power cut. The
+files are written beside their places first, under names of their own, and are on the disk before
+anything is renamed. The last of several files is the record of the others (``lenet.json`` holds
+their hashes): it goes first and comes last, so that where it is, the others are those it tells of.
+A folder without it may hold an old and a new file, but only after a crash between two renames; an
+old ``lenet.h`` and a new ``lenet.c`` do not compile together.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import secrets
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from lenet_export.errors import UserError
 
+LOCK = ".lenet-lock"
+PART = ".lenet-part-"
+REMEDIES = {
+    errno.ENOSPC: "free some space, or give another folder",
+    errno.EDQUOT: "free some space, or give another folder",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+
 
 def write(files: dict[Path, bytes]) -> None:
-    """Writes all ``files`` or, as far as the file system allows, none.
+    """Writes all ``files``, which go into one folder, or none of them.
 
-    Each goes to a temporary file beside its place first; the renames come last.
+    Another program that writes into the folder in this way waits, where the system can lock files.
 
     Raises:
-        UserError: a folder is missing and cannot be made, or cannot be written.
+        UserError: the folder is missing and cannot be made, or cannot be written, or is full.
     """
+    (folder,) = {path.parent for path in files}
     parts: dict[Path, Path] = {}
-    path = Path()
+    path = folder
     try:
-        for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "is a folder")
-            part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            with part.open("xb") as stream:
-                parts[path] = part
-                stream.write(data)
-        for path, part in parts.items():
-            part.replace(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        _make(folder)
+        with _locked(folder), contextlib.ExitStack() as stack:
+            for path, data in files.items():
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, "is a folder")
+                parts[path] = folder / f"{PART}{secrets.token_hex(8)}"
+                stack.callback(parts[path].unlink, missing_ok=True)
+                _write_through(parts[path], data)
+            with _uninterrupted():
+                _rename(parts, folder)
+    except (OSError, ValueError) as error:
+        code, told = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
         raise UserError(
-            path, f"cannot be written: {reason}", "give a folder that you may write to"
+            path,
+            f"cannot be written: {(told or str(error)).lower()}",
+            REMEDIES.get(code or 0, "give a folder that you may write to"),
         ) from None
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder, unless it is there."""
+    if folder.is_symlink() and not folder.exists():
+        raise NotADirectoryError(errno.ENOTDIR, "is a link to nothing")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _write_through(part: Path, data: bytes) -> None:
+    """Writes a new file down to the disk."""
+    with part.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _rename(parts: dict[Path, Path], folder: Path) -> None:
+    """Puts the parts into their places, so that no crash leaves a record of other files."""
+    *others, record = parts
+    if others:
+        record.unlink(missing_ok=True)
+        _sync(folder)
+    for path in others:
+        parts[path].replace(path)
+    if others:
+        _sync(folder)
+    parts[record].replace(record)
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Brings the names in a folder to the disk, where the system can do that: not on Windows."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps the folder for this program, and removes what killed ones left in it.
+
+    The lock is on a file of its own, for a whole training locks the folder itself. Where there are
+    no locks (Windows, some network drives) nobody waits, and nothing is removed.
+    """
+    with _lock(folder / LOCK) as lock:
+        if lock.is_held:
+            for left in folder.glob(f"{PART}*"):
+                left.unlink(missing_ok=True)
+        yield
+
+
+class _Lock(contextlib.ExitStack):
+    """What gives a lock back, if there is one."""
+
+    is_held = False
+
+
+def _lock(path: Path) -> _Lock:
+    """Waits for the lock on the file at ``path``, and makes it if need be."""
+    lock = _Lock()
+    try:
+        import fcntl
+    except ImportError:
+        return lock
+    with contextlib.suppress(OSError):
+        while not lock.is_held:
+            with _Lock() as attempt:
+                handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+                attempt.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                # Whoever had the lock has removed its file, and another may have made a new one.
+                if _is_at(handle, path):
+                    attempt.callback(path.unlink, missing_ok=True)
+                    lock = attempt.pop_all()
+                    lock.is_held = True
+    return lock
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file is the one at ``path``."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Lets Ctrl-C wait until what is in it is done."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is None:  # set by no Python
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
     finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
