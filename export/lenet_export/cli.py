@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 from lenet_export import __version__, checkpoint
 from lenet_export.api import Exported, as_share, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
-from lenet_export.errors import UserError, exit_status
+from lenet_export.errors import UserError, exit_status, printable
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import Options
 from lenet_export.outputs.registry import OUTPUTS, Output, misplaced
+from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
 
 if TYPE_CHECKING:
@@ -28,12 +28,13 @@ DEFAULT_MODEL = "mnist"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
-    options = _parse(arguments)
-    return exit_status("lenet-export", lambda: _export(options), "nothing was written")
+    return exit_status(
+        "lenet-export", lambda: _export(_parse(arguments)), "no file is half written"
+    )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lenet-export",
         description="Export a trained network as one dependency-free C file that equals JAX.",
     )
@@ -190,7 +191,7 @@ def _summary(name: str, exported: Exported, output: Output) -> str:
     elif output.verify:
         lines.append(("verified", "no (--no-verify)"))
     lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
-    return "\n".join(f"{head:<10}{text}" for head, text in lines)
+    return "\n".join(f"{head:<10}{printable(text)}" for head, text in lines)
 
 
 def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:
@@ -211,7 +212,3 @@ def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:
         found = f"{report.logits:,} logits within {report.largest_difference:.1e} of Flax float32"
     lines.append(("verified", f"{found} ({report.images:,} images)"))
     return lines
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,7 +23,7 @@ from lenet_export.plan import make_plan
 
 from .networks import CHAINS, named_model
 
-PROGRAM = [sys.executable, "-m", "lenet_export.cli"]
+PROGRAM = [sys.executable, "-m", "lenet_export"]
 MODELS = Path(cli.__file__).parent / "models"
 THREE = ["lenet.c", "lenet.h", "lenet.json"]
 
@@ -441,7 +441,7 @@ def test_what_a_killed_program_left_is_not_in_the_way(tmp_path):
 
 def test_a_terminal_without_the_letters_is_no_reason_to_fail(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "lenet_export.cli", "--no-verify", "--out", "zahl-é"],
+        [sys.executable, "-m", "lenet_export", "--no-verify", "--out", "zahl-é"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
         capture_output=True,
