@@ -24,7 +24,7 @@ import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -121,12 +121,20 @@ class VectorBlock(NamedTuple):
     windows: int
 
 
+class Kernel(Protocol):
+    """What computes a layer, as far as a plan knows it: ``cpus/kernel.py`` has the whole of it."""
+
+    @property
+    def template(self) -> str:
+        """The name of its template."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a kernel wants a layer in memory: all that a plan knows of a CPU.
 
     Attributes:
-        kernel: the name of the kernel's template.
+        kernel: what computes the layer; ``None``: the generic kernel.
         block: what the kernel computes at once.
         tables: the tables in flash in place of the plain ones; empty: the plain ones.
         unroll: how many turns of its inner loop the kernel writes out at most, or 0.
@@ -139,7 +147,7 @@ class Layout:
         in_program_memory: whether the tables lie in a memory of their own, as on an AVR.
     """
 
-    kernel: str = "generic"
+    kernel: Kernel | None = None
     block: Block = field(default=Block())
     tables: tuple[Constant, ...] = ()
     unroll: int = 1

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
+from lenet_export.cpus import operands
 from lenet_export.cpus.kernel import (
     GENERIC,
     WINDOW_COLUMNS,
     Kernel,
+    Pragma,
     axes,
+    block,
     divisor,
     packed,
     packing_of,
@@ -48,10 +53,12 @@ class Blocked(Kernel):
     reload: bool = False
     word: DType = field(default=U32, kw_only=True)
     packs: bool = field(default=True, kw_only=True)
+    sums_fields: ClassVar[bool] = True
 
-    def suits(self, layer: Layer) -> bool:
+    def computes(self, layer: Layer) -> bool:
         """Whether there is room for a copy of a channel's weights, where they are packed."""
-        return not self._is_copied(layer) or layer.weight[0].size <= COPY_MAX
+        has_room = not self._is_copied(layer) or layer.weight[0].size <= COPY_MAX
+        return has_room and super().computes(layer)
 
     def _is_copied(self, layer: Layer) -> bool:
         """Whether a channel's weights are unpacked to the stack."""
@@ -74,6 +81,21 @@ class Blocked(Kernel):
         channels = self._outputs(layer, most)
         return self._layout(layer, Block(channels, rows, columns))
 
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """The outputs that are computed at once, and how their weights are read."""
+        outputs = layer.layout.block.outputs
+        packing = layer.layout.packing
+        return super().view(layer) | {
+            "outputs": block(layer),
+            "field_bits": packing and packing.grid.bits * outputs,
+            "kernel_size": outputs * layer.weight[0].size,
+            "factor": partial(operands.factor, layer),
+            "first_of": partial(operands.first_of, layer),
+            "selects": operands.selects(layer),
+            "selected": lambda output: f"word & {1 << output}",
+            "weight": partial(operands.weight, layer),
+        }
+
     def _outputs(self, layer: Layer, most: int) -> int:
         """How many outputs a block of at most ``most`` has: blocks share them evenly.
 
@@ -86,16 +108,16 @@ class Blocked(Kernel):
         power_of_two = layer.stage.features & -layer.stage.features
         return divisor(power_of_two, min(most, 8 * self.word.itemsize // grid.bits))
 
-    def _layout(self, layer: Layer, block: Block) -> Layout:
+    def _layout(self, layer: Layer, at_once: Block) -> Layout:
         """The weights that meet one value side by side."""
         features = layer.stage.features
         shape = layer.plain_constants[0].values.shape[1:]
-        blocks = layer.weight.reshape(features // block.outputs, block.outputs, *shape)
+        blocks = layer.weight.reshape(features // at_once.outputs, at_once.outputs, *shape)
         values = np.moveaxis(blocks, 1, -1)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row][kernel column, input channel" if layer.is_conv else "input"
-        about = f"{layer.name}: weights {axes(what, block.outputs, each)}"
-        packing = packing_of(layer, block.outputs, self.word)
+        about = f"{layer.name}: weights {axes(what, at_once.outputs, each)}"
+        packing = packing_of(layer, at_once.outputs, self.word)
         turn = packing.values if packing and not layer.is_conv else 1
         if packing:
             values, about = packed(packing, values), f"{about}, {packing.about}"
@@ -108,7 +130,7 @@ class Blocked(Kernel):
             unroll = min(layer.kernel_values, self.unroll)
         else:
             unroll = self.unroll and divisor(-(-layer.inputs // turn), self.unroll // 4 // turn)
-        return Layout(self.template, block, tables, unroll, self.reload, packing=packing)
+        return Layout(self, at_once, tables, unroll, self.reload, packing=packing)
 
 
 def _parts(table: Constant, most: int) -> list[Constant]:
@@ -138,13 +160,23 @@ class Copied(Blocked):
     template: str = "copied"
     sums: int = 1
     rows: int = 1
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
+    pragma: ClassVar[Pragma | None] = Pragma(
+        "The kernels walk two pointers. gcc would keep what it could work out again, and spill "
+        "sums.",
+        ("no-gcse", "no-tree-pre"),
+    )
 
-    def suits(self, layer: Layer) -> bool:
+    def computes(self, layer: Layer) -> bool:
         """Whether it is a convolution whose weights are packed, with a small pool window."""
         is_small = layer.stage.pool_size <= WINDOW_COLUMNS
-        return is_small and self._is_copied(layer) and super().suits(layer)
+        return is_small and self._is_copied(layer) and super().computes(layer)
 
     def layout(self, layer: Layer) -> Layout:
         """A channel's weights in a row, at the places of one row of a pool window."""
-        block = Block(columns=layer.stage.pool_size)
-        return replace(GENERIC.layout(layer), kernel=self.template, block=block, unroll=0)
+        columns = Block(columns=layer.stage.pool_size)
+        return replace(GENERIC.layout(layer), kernel=self, block=columns, unroll=0)
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """The type of a sum over one row of the kernel, too."""
+        return super().view(layer) | {"row_type": operands.row_type(layer)}

@@ -1,19 +1,31 @@
 """What a kernel is: one way to compute a layer, and how that wants the layer's numbers to lie.
 
-A kernel is a template of its name and a class, which says which layers it computes and lays them
-out. It changes the order of weights and loops and the width of a code in RAM, never a number.
+A kernel is a template of its name and a class. The class says which layers it can compute and which
+it pays for, lays them out, and tells the template what to print. A kernel changes the order of
+weights and loops and the width of a code in RAM, never a number.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lenet_export.c_text import plus
+from lenet_export.c_text import plus, times
+from lenet_export.checkpoint import POOLS
+from lenet_export.cpus import operands
 from lenet_export.plan import U8, U16, U32, Array, Constant, DType, Layer, Layout, Packing
 
 WINDOW_COLUMNS = 4  # of a pool window, at most, that are computed at once
+
+
+class Pragma(NamedTuple):
+    """Options of gcc's that a kernel is compiled with, and why."""
+
+    why: str
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -23,27 +35,99 @@ class Kernel:
     Attributes:
         template: the name of its template.
         codes: the type in which it reads codes from a strip of rows.
+        kinds: the kinds of layers that it can compute; what is not named, it refuses.
+        pools: likewise, the pools; ``None``: every known one, for it prints the pool's own macro.
+        in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
+        words: what it calls of its CPU's vocabulary, whatever the layer.
+        sums_fields: whether it sums ``field * code`` where weights are packed.
+        notes: of what a caller must know, for the header.
+        pragma: how it must be compiled.
     """
 
     template: str = "generic"
     codes: DType = field(default=U8, kw_only=True)
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv", "dense"})
+    pools: ClassVar[frozenset[str] | None] = None
+    in_vectors: ClassVar[bool] = False
+    words: ClassVar[frozenset[str]] = frozenset()
+    sums_fields: ClassVar[bool] = False
+    notes: ClassVar[tuple[str, ...]] = ()
+    pragma: ClassVar[Pragma | None] = None
 
-    def suits(self, layer: Layer) -> bool:  # noqa: ARG002 - this one suits any
-        """Whether it can compute ``layer``."""
+    def suits(self, layer: Layer) -> bool:
+        """Whether it can compute ``layer``, and does it well."""
+        return self.computes(layer) and self.pays(layer)
+
+    def computes(self, layer: Layer) -> bool:
+        """Whether its numbers would be right: it is of a kind and pool that the kernel names."""
+        pools = POOLS if self.pools is None else self.pools
+        return layer.stage.kind in self.kinds and layer.stage.pool in pools
+
+    def pays(self, layer: Layer) -> bool:  # noqa: ARG002 - most do
+        """Whether it is worthwhile, for a layer that the kernel can compute."""
         return True
+
+    def sum_bits(self, layer: Layer) -> int:
+        """The bits that a sum has while the kernel computes it."""
+        return operands.acc_bits(layer)
+
+    def sum_offset(self, layer: Layer) -> Array | int:  # noqa: ARG002 - most have none
+        """What an accumulator has that is not in the kernel's sum."""
+        return 0
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """What the templates are told of ``layer``, beside the layer itself."""
+        window = layer.stage.pool_size**2
+        return {
+            "template": self.template,
+            "window": window,
+            "half_window": window // 2,
+            "inputs_read": layer.inputs + layer.layout.slack,
+            "acc_type": operands.acc_type(layer),
+            "sum_type": operands.sum_type(layer),
+            "acc_of": partial(operands.acc_of, layer),
+            "bias": partial(operands.bias, layer),
+            "weights": partial(operands.weights, layer),
+            "weight_at": partial(operands.weight_at, layer),
+        } | (_windows(layer) if layer.is_conv else {})
 
     def layout(self, layer: Layer) -> Layout:
         """How ``layer`` lies in memory for it."""
         packing = packing_of(layer, outputs=1, most=U8)
         if packing is None:
-            return Layout(self.template)
+            return Layout(self)
         weight = layer.plain_constants[0]
         values = packed(packing, weight.values[..., None])
         about = f"{weight.about}, {packing.about}"
-        return Layout(self.template, tables=with_weights(layer, values, about), packing=packing)
+        return Layout(self, tables=with_weights(layer, values, about), packing=packing)
 
 
 GENERIC = Kernel()
+
+
+def kernel_of(layer: Layer) -> Kernel:
+    """The kernel that computes ``layer``: the generic one where no layout names another."""
+    kernel = layer.layout.kernel
+    return kernel if isinstance(kernel, Kernel) else GENERIC
+
+
+def _windows(layer: Layer) -> dict[str, Any]:
+    """Where the input of a convolution's pool window begins, and of its row ``i``, column ``j``."""
+    columns, channels = layer.output_shape[1:]
+    left = f"{times('x', layer.row_step)} + {times('j', layer.stage.stride)}"
+    return {
+        "row_outputs": columns * channels,
+        "window_left": times(left, layer.input_shape[2]),
+        "window_start": times("x", layer.row_step * layer.input_shape[2]),
+        "window_top": partial(_window_top, layer),
+    }
+
+
+def _window_top(layer: Layer, row: str = "") -> str:
+    """The row of the strip, in C, that row ``row`` of the pool window of output ``y`` begins at."""
+    top = times("y", layer.row_step) if layer.strip_is_whole else ""
+    down = times(row, layer.stage.stride) if row else ""
+    return " + ".join(part for part in (top, down) if part) or "0"
 
 
 def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...]:
@@ -96,7 +180,7 @@ def divisor(number: int, most: int) -> int:
 
 
 @dataclass(frozen=True)
-class Place:
+class WindowPlace:
     """A place of a pool window, in a block.
 
     Attributes:
@@ -115,7 +199,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Output:
+class BlockOutput:
     """A channel or unit of a block, as the C calls it.
 
     Attributes:
@@ -130,7 +214,7 @@ class Output:
     acc: str
     weight: str
     number: str
-    places: list[Place]
+    places: list[WindowPlace]
 
 
 def column_step(layer: Layer) -> int:
@@ -138,17 +222,17 @@ def column_step(layer: Layer) -> int:
     return layer.stage.stride * layer.input_shape[-1]
 
 
-def block(layer: Layer) -> list[Output]:
+def block(layer: Layer) -> list[BlockOutput]:
     """The outputs that a kernel with blocks computes at once."""
     outputs, rows, columns = layer.layout.block
     return [
-        Output(
+        BlockOutput(
             index,
             f"acc{index}",
             f"w{index}",
             plus("first", index),
             [
-                Place(f"{p}{q}", p, q, q * column_step(layer), f"acc{index}_{p}{q}")
+                WindowPlace(f"{p}{q}", p, q, q * column_step(layer), f"acc{index}_{p}{q}")
                 for p in range(rows)
                 for q in range(columns)
             ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,29 +22,32 @@ class Mve(Blocked):
     template: str = "mve"
     packs: bool = field(default=False, kw_only=True)
 
-    def suits(self, layer: Layer) -> bool:
-        """Whether it is a layer of integers, and its bias still fits with the 128s in it.
-
-        A dense layer of few bits would lose what they are for: it has most of the weights.
-        """
-        is_packed = layer.grid is not None and not layer.is_conv
-        if layer.integers is None or is_packed:
+    def computes(self, layer: Layer) -> bool:
+        """Whether it is a layer of integers, and its bias still fits with the 128s in it."""
+        if layer.integers is None or not super().computes(layer):
             return False
         return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
 
-    def _layout(self, layer: Layer, block: Block) -> Layout:
+    def pays(self, layer: Layer) -> bool:
+        """Whether a dense layer's weights have 8 bits.
+
+        One of few bits would lose what they are for: it has most of the weights.
+        """
+        return layer.grid is None or layer.is_conv
+
+    def _layout(self, layer: Layer, at_once: Block) -> Layout:
         """16 weights of each channel or unit in turn, those beyond a row or the inputs 0."""
         features, rows = layer.stage.features, layer.weight.shape[1] if layer.is_conv else 1
         weight = _filled(layer.weight.reshape(features, rows, -1))
-        values = weight.reshape(features // block.outputs, block.outputs, rows, -1, VECTOR)
+        values = weight.reshape(features // at_once.outputs, at_once.outputs, rows, -1, VECTOR)
         values = values.transpose(0, 2, 3, 1, 4)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row, 16 columns and inputs" if layer.is_conv else "16 inputs"
-        within = f"{what} % {block.outputs}, value"
-        about = f"{layer.name}: weights [{what} / {block.outputs}][{each}, {within}]"
+        within = f"{what} % {at_once.outputs}, value"
+        about = f"{layer.name}: weights [{what} / {at_once.outputs}][{each}, {within}]"
         tables = with_weights(layer, values.reshape(len(values), -1), about)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % VECTOR
-        return Layout(self.template, block, _shifted(layer, tables), slack=slack)
+        return Layout(self, at_once, _shifted(layer, tables), slack=slack)
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,20 @@ class MveTaps(Mve):
 
     template: str = "mve_taps"
     sums: int = 16
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
 
-    def suits(self, layer: Layer) -> bool:
-        """Whether rows and kernel are small, gathering loads fewer vectors, and no norm follows."""
-        if not layer.is_conv or layer.norm or not super().suits(layer):
+    def computes(self, layer: Layer) -> bool:
+        """Whether a byte reaches all that a kernel reads of the strip, and no norm follows."""
+        if layer.norm or not super().computes(layer):
             return False
         last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
+        return bool(last < 2**8)
+
+    def pays(self, layer: Layer) -> bool:
+        """Whether the kernel's inputs stay in registers, and gathering loads fewer vectors."""
         vectors = -(-layer.weight[0].size // VECTOR)
         rows = layer.weight.shape[1] * -(-layer.kernel_values // VECTOR)
-        return bool(last < 2**8 and vectors * layer.stage.pool_size <= 4 and vectors < rows)
+        return bool(vectors * layer.stage.pool_size <= 4 and vectors < rows)
 
     def layout(self, layer: Layer) -> Layout:
         """All weights of a channel in a row, and the places of its inputs in the strip."""
@@ -74,7 +82,11 @@ class MveTaps(Mve):
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
         tables = with_weights(layer, weight, about)
         block = Block(channels, columns=layer.stage.pool_size)
-        return Layout(self.template, block, (*_shifted(layer, tables), _taps(layer)))
+        return Layout(self, block, (*_shifted(layer, tables), _taps(layer)))
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """The vectors of inputs that are gathered, too."""
+        return super().view(layer) | {"gathers": _gathers(layer)}
 
 
 def _filled(values: Array) -> Array:
@@ -105,7 +117,7 @@ def _bias_of_shifted(layer: Layer) -> Array:
     return bias
 
 
-def gathers(layer: Layer) -> list[dict[str, Any]]:
+def _gathers(layer: Layer) -> list[dict[str, Any]]:
     """The vectors of 16 inputs that a kernel with taps gathers: of each column of a pool window."""
     vectors = layer.constants[0].values.shape[-1] // 16
     return [

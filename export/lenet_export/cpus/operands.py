@@ -33,16 +33,9 @@ def sum_type(layer: Layer) -> str:
     return f"u{acc_type(layer)}"
 
 
-def narrow_sums(layer: Layer) -> list[dict[str, int]]:
-    """The bits and bounds of sums that a kernel keeps in fewer than 32; none or one."""
-    assert layer.integers is not None
-    offset = layer.bias if layer.layout.kernel == "smlad_bytes" else 0
-    narrow = {"int16_t": 16, "int24": 24}
-    bits = 24 if layer.layout.kernel == "smlad_bytes" else narrow.get(acc_type(layer), 32)
-    low, high = layer.integers.acc_min - offset, layer.integers.acc_max - offset
-    bounds = {"min": int(low.min()), "max": int(high.max())}
-    limits = {"bits": bits, "least": -(2 ** (bits - 1)), "most": 2 ** (bits - 1) - 1}
-    return [bounds | limits] if bits < 32 else []
+def acc_bits(layer: Layer) -> int:
+    """The bits of a layer's accumulators."""
+    return {"int16_t": 16, "int24": 24}.get(acc_type(layer), 32)
 
 
 def from_program_memory(value: str, dtype: DType) -> str:
@@ -99,7 +92,7 @@ def selects(layer: Layer) -> bool:
 
 def first_of(layer: Layer, unit: str) -> str:
     """What the sum of a dense layer's unit begins with."""
-    return "0" if layer.layout.packing else _bias(layer, unit)
+    return "0" if layer.layout.packing else bias(layer, unit)
 
 
 def acc_of(layer: Layer, sum_: str, unit: str) -> str:
@@ -108,17 +101,14 @@ def acc_of(layer: Layer, sum_: str, unit: str) -> str:
     if packing is None:
         return sum_
     product = times(f"({acc_type(layer)}){sum_}", packing.grid.spacing)
-    return f"{_bias(layer, unit)} + ({product} - {times('total', packing.grid.peak)})"
+    return f"{bias(layer, unit)} + ({product} - {times('total', packing.grid.peak)})"
 
 
-def narrowed(value: str, layer: Layer) -> str:
-    """``value`` in the type of a layer's accumulators."""
+def bias(layer: Layer, output: str) -> str:
+    """The bias of channel or unit ``output`` (in C), in the type of the layer's accumulators."""
+    value = _read(layer, f"{layer.name}_bias[{output}]", layer.bias.dtype)
     acc = acc_type(layer)
     return value if acc == c_type(layer.bias.dtype) else f"({acc}){value}"
-
-
-def _bias(layer: Layer, unit: str) -> str:
-    return narrowed(_read(layer, f"{layer.name}_bias[{unit}]", layer.bias.dtype), layer)
 
 
 def _read(layer: Layer, value: str, dtype: DType) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lenet_export.cpus.blocked import Blocked
 from lenet_export.cpus.kernel import Kernel, block, divisor, with_weights
-from lenet_export.plan import U16, Block, DType, Layer, Layout
+from lenet_export.plan import U16, Array, Block, DType, Layer, Layout
+
+UNALIGNED = (
+    "Words are read at any address: UNALIGN_TRP in the core's CCR must be 0, as it is after reset.",
+)
 
 
 @dataclass(frozen=True)
@@ -18,14 +23,16 @@ class Smlad(Blocked):
     template: str = "smlad"
     codes: DType = field(default=U16, kw_only=True)
     packs: bool = field(default=False, kw_only=True)
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
+    notes: ClassVar[tuple[str, ...]] = UNALIGNED
 
-    def suits(self, layer: Layer) -> bool:
+    def computes(self, layer: Layer) -> bool:
         """Whether it is a convolution of integers."""
-        return layer.is_conv and layer.integers is not None
+        return layer.integers is not None and super().computes(layer)
 
-    def _layout(self, layer: Layer, block: Block) -> Layout:
+    def _layout(self, layer: Layer, at_once: Block) -> Layout:
         """The channels' pairs side by side; an odd row's last pair has a weight of 0."""
-        channels, (features, rows, kernel) = block.outputs, layer.plain_constants[0].values.shape
+        channels, (features, rows, kernel) = at_once.outputs, layer.plain_constants[0].values.shape
         pairs = -(-kernel // 2)
         weight = np.zeros((features, rows, 2 * pairs), np.int16)
         weight[..., :kernel] = layer.weight.reshape(features, rows, -1)
@@ -36,7 +43,7 @@ class Smlad(Blocked):
         )
         tables = with_weights(layer, values.reshape(len(values), rows, -1), about)
         unroll = min(pairs, self.unroll // 2)
-        return Layout(self.template, block, tables, unroll, slack=2 * pairs - kernel)
+        return Layout(self, at_once, tables, unroll, slack=2 * pairs - kernel)
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,36 @@ class SmladBytes(Kernel):
 
     template: str = "smlad_bytes"
     units: int = 8
+    notes: ClassVar[tuple[str, ...]] = UNALIGNED
 
-    def suits(self, layer: Layer) -> bool:
+    def computes(self, layer: Layer) -> bool:
         """Whether its outputs come in pairs, and their sums without bias fit 24 bits."""
-        if layer.integers is None or layer.stage.features % 2 or layer.stage.pool_size > 2:
+        if not super().computes(layer) or layer.integers is None:
             return False
-        if layer.grid:
-            return False  # bytes would be what few bits are to save
-        if layer.is_conv and 2 * (-layer.kernel_values % 4) > layer.kernel_values:
-            return False  # more than a third of what it multiplies would be filled up
+        if layer.stage.features % 2 or layer.stage.pool_size > 2:
+            return False
         sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
         return bool(sums[0].min() >= -(2**23) and sums[1].max() < 2**23)
+
+    def pays(self, layer: Layer) -> bool:
+        """Whether weights have 8 bits, and at most a third of what it multiplies is filled up.
+
+        Weights of few bits would be bytes here.
+        """
+        filled = -layer.kernel_values % 4 if layer.is_conv else 0
+        return layer.grid is None and (not filled or 2 * filled <= layer.kernel_values)
+
+    def sum_bits(self, layer: Layer) -> int:  # noqa: ARG002 - of every layer
+        """24: a sum is the upper part of a word."""
+        return 24
+
+    def sum_offset(self, layer: Layer) -> Array | int:
+        """The biases."""
+        return layer.bias
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """The outputs that are computed at once, two by two as well."""
+        return super().view(layer) | {"outputs": block(layer), "pairs": _pairs(layer)}
 
     def layout(self, layer: Layer) -> Layout:
         """The block, and two outputs in each halfword of weights."""
@@ -76,13 +102,13 @@ class SmladBytes(Kernel):
             f"{layer.name}: 256 * (weight of {what} a) + weight of b "
             f"[{what} / {outputs}][4 values, 2 {what}s, values 0 2 1 3]"
         )
-        block = Block(outputs, columns=layer.stage.pool_size)
+        at_once = Block(outputs, columns=layer.stage.pool_size)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % 4
         tables = with_weights(layer, values, about)
-        return Layout(self.template, block, tables, slack=slack)
+        return Layout(self, at_once, tables, slack=slack)
 
 
-def unit_pairs(layer: Layer) -> list[dict[str, str]]:
+def _pairs(layer: Layer) -> list[dict[str, str]]:
     """The units of a block two by two: what the C calls them and their sums."""
     outputs = block(layer)
     return [

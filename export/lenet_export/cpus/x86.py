@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from lenet_export.plan import (
     VectorBlock,
 )
 
+POOLS_IN_VECTORS = frozenset({"none", "avg", "max"})  # those of which the templates have a form
 MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
 
@@ -45,12 +47,16 @@ class Lanes(Kernel):
     sums: int = 14
     vectors: int = 1
     weights: DType = field(default=S8, kw_only=True)
+    pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
+    in_vectors: ClassVar[bool] = True
 
-    def suits(self, layer: Layer) -> bool:
+    def computes(self, layer: Layer) -> bool:
         """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
 
         A maximum of sums is activated once: that is so where the activation never falls.
         """
+        if not super().computes(layer):
+            return False
         function = ACTIVATIONS.get(layer.stage.activation)  # the last layer has none
         falls = layer.stage.pool == "max" and function is not None and not function.rises
         is_float = layer.integers is None
@@ -88,12 +94,26 @@ class Lanes(Kernel):
             values = values[:, 0]
         tables = self._tables(layer, values, blocks, fold)
         return Layout(
-            self.template,
+            self,
             tables=tables,
             whole=True,
             slack=groups * self.taps - taps,
             vector_block=VectorBlock(self.lanes, self.taps, vectors, fold, windows),
         )
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """The vectors of outputs that are computed at once, and what they are made of."""
+        outputs = _vectors(layer)
+        features, fold = layer.stage.features, _vector_block(layer).fold
+        mean = layer.integers is not None and layer.stage.pool == "avg"
+        return super().view(layer) | {
+            "outputs": outputs,
+            "quads": _quads(layer, outputs),
+            "reciprocal": _reciprocal(layer) if mean else "",
+            "taps_read": _taps_read(layer),
+            "vector_at": partial(_vector_at, layer),
+            "fold_lanes": [q * features for q in range(1, fold)],
+        }
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
         """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
@@ -123,10 +143,14 @@ class Columns(Kernel):
     lanes: int = 16
     channels: int = 6
     codes: DType = field(default=F32, kw_only=True)
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
+    pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
+    in_vectors: ClassVar[bool] = True
+    words: ClassVar[frozenset[str]] = frozenset({"broadcast"})
 
-    def suits(self, layer: Layer) -> bool:
+    def computes(self, layer: Layer) -> bool:
         """Whether the columns lie side by side, whole pool windows in two vectors, without norm."""
-        if not layer.is_conv or layer.integers is not None or layer.norm:
+        if not super().computes(layer) or layer.integers is not None or layer.norm:
             return False
         if layer.input_shape[-1] != 1 or layer.stage.stride != 1:
             return False
@@ -146,7 +170,12 @@ class Columns(Kernel):
         read = -(-layer.output_shape[1] * layer.row_step // columns) * columns + kernel[1] - 1
         slack = max(0, read - layer.strip_values)
         block = Block(channels, columns=columns)
-        return Layout(self.template, block, tables, whole=True, slack=slack)
+        return Layout(self, block, tables, whole=True, slack=slack)
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """How many outputs of a row the columns are that are computed at once."""
+        columns = layer.layout.block.columns // layer.row_step
+        return super().view(layer) | {"columns_step": columns}
 
 
 @dataclass(frozen=True)
@@ -191,7 +220,7 @@ def _vector_block(layer: Layer) -> VectorBlock:
     return layer.layout.vector_block
 
 
-def vectors(layer: Layer) -> list[Vector]:
+def _vectors(layer: Layer) -> list[Vector]:
     """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
     lanes, _, blocks, fold, windows = _vector_block(layer)
     features, size, step = layer.stage.features, layer.stage.pool_size, column_step(layer)
@@ -224,7 +253,7 @@ def vectors(layer: Layer) -> list[Vector]:
     return found
 
 
-def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
+def _quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
     """The vectors of four codes in each lane: of which sums, and which outputs take which codes."""
     if layer.stage.pool == "avg":
         parts = [(acc, output) for output in outputs for acc in output.sums]
@@ -250,19 +279,19 @@ def quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
     return found
 
 
-def taps_read(layer: Layer) -> int:
+def _taps_read(layer: Layer) -> int:
     """Values of one row that vectors read for one place: whole groups."""
     block = _vector_block(layer)
     return int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
 
 
-def vector_at(layer: Layer, name: str, vector: int) -> str:
+def _vector_at(layer: Layer, name: str, vector: int) -> str:
     """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
     block = _vector_block(layer)
     return plus(times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
 
 
-def reciprocal(layer: Layer) -> str:
+def _reciprocal(layer: Layer) -> str:
     """Factor and shift, for C, that divide the sum of a pool window's codes as `/` does."""
     window = layer.stage.pool_size**2
     most = 255 * window + window // 2

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -30,8 +31,8 @@ from lenet_export.c_text import (
     tidy,
     times,
 )
-from lenet_export.cpus import kernel, mve, operands, smlad, x86
-from lenet_export.cpus.kernel import GENERIC
+from lenet_export.cpus import operands
+from lenet_export.cpus.kernel import kernel_of
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.outputs.c_names import check_names
@@ -146,48 +147,12 @@ def _environment() -> jinja2.Environment:
         # A layer
         and_border=lambda layer: " and its border" if layer.is_padded else "",
         does=does,
-        half_window=lambda layer: layer.stage.pool_size**2 // 2,
         ignores_row=_ignores_row,
-        inputs_read=lambda layer: layer.inputs + layer.layout.slack,
         last_row=lambda layer: layer.output_shape[0] - 1,
         place_in=_place_in,
-        row_outputs=lambda layer: layer.output_shape[1] * layer.output_shape[2],
-        window=lambda layer: layer.stage.pool_size**2,
-        window_left=lambda layer: times(
-            f"{times('x', layer.row_step)} + {times('j', layer.stage.stride)}",
-            layer.input_shape[2],
-        ),
-        window_start=lambda layer: times("x", layer.row_step * layer.input_shape[2]),
-        window_top=_window_top,
-        # Its weights, biases and sums
-        acc_of=operands.acc_of,
-        acc_type=operands.acc_type,
-        factor=operands.factor,
-        field_bits=lambda layer: layer.layout.packing.grid.bits * layer.layout.block.outputs,
-        first_of=operands.first_of,
-        kernel_size=lambda layer: layer.layout.block.outputs * layer.weight[0].size,
-        narrow_sums=operands.narrow_sums,
-        narrowed=operands.narrowed,
-        row_type=operands.row_type,
-        selected=lambda _, output: f"word & {1 << output}",
-        selects=operands.selects,
-        sum_type=operands.sum_type,
-        weight=operands.weight,
-        weight_at=operands.weight_at,
-        weights=operands.weights,
-        # What a kernel computes at once
-        block=kernel.block,
-        columns_step=lambda layer: layer.layout.block.columns // layer.row_step,
-        fold_lanes=lambda layer: [
-            q * layer.stage.features for q in range(1, layer.layout.vector_block.fold)
-        ],
-        gathers=mve.gathers,
-        quads=x86.quads,
-        reciprocal=x86.reciprocal,
-        taps_read=x86.taps_read,
-        unit_pairs=smlad.unit_pairs,
-        vector_at=x86.vector_at,
-        vectors=x86.vectors,
+        # What its kernel tells
+        narrow_sums=_narrow_sums,
+        view=lambda layer: SimpleNamespace(**kernel_of(layer).view(layer)),
     )
     return environment
 
@@ -225,11 +190,15 @@ def _ignores_row(layer: Layer, following: Layer) -> bool:
     return goes_to_one and not following.rows_moved and not layer.strip_is_whole
 
 
-def _window_top(layer: Layer, row: str = "") -> str:
-    """The row of the strip, in C, that row ``row`` of the pool window of output ``y`` begins at."""
-    top = times("y", layer.row_step) if layer.strip_is_whole else ""
-    down = times(row, layer.stage.stride) if row else ""
-    return " + ".join(part for part in (top, down) if part) or "0"
+def _narrow_sums(layer: Layer) -> list[dict[str, int]]:
+    """The bits and bounds of sums that a kernel keeps in fewer than 32; none or one."""
+    assert layer.integers is not None
+    kernel = kernel_of(layer)
+    bits, offset = kernel.sum_bits(layer), kernel.sum_offset(layer)
+    low, high = layer.integers.acc_min - offset, layer.integers.acc_max - offset
+    bounds = {"min": int(low.min()), "max": int(high.max())}
+    limits = {"bits": bits, "least": -(2 ** (bits - 1)), "most": 2 ** (bits - 1) - 1}
+    return [bounds | limits] if bits < 32 else []
 
 
 def does(layer: Layer) -> str:
@@ -262,6 +231,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     rows, columns, channels = plan.input_shape
     info = plan.model.info
     vector_blocks = [layer.layout.vector_block for layer in plan.layers]
+    kernels = [kernel_of(layer) for layer in plan.layers]
     context = {
         "plan": plan,
         "options": options,
@@ -283,7 +253,10 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "logit_scale": float_literal(np.float32(plan.logit_scale)),
         "cpu": CPUS[plan.cpu],
         "is_small": CPUS[plan.cpu].in_order and plan.optimize == "flash",
-        "kernels": list(dict.fromkeys(layer.layout.kernel for layer in plan.layers)),
+        "templates": list(dict.fromkeys(kernel.template for kernel in kernels)),
+        "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
+        "pragmas": list(dict.fromkeys(kernel.pragma for kernel in kernels if kernel.pragma)),
+        "words": frozenset().union(*(kernel.words for kernel in kernels)),
         "dtype_template": f"{plan.dtype}.c.j2",
         "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
@@ -301,8 +274,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         ),
         "is_packed": any(layer.layout.packing for layer in plan.layers),
         "sums_fields": any(
-            layer.layout.packing and layer.layout.kernel != GENERIC.template
-            for layer in plan.layers
+            layer.layout.packing and kernel.sums_fields
+            for kernel, layer in zip(kernels, plan.layers, strict=True)
         ),
         "scales_lanes": any(
             layer.layout.vector_block and layer.stage.pool == "avg" for layer in plan.layers
@@ -314,8 +287,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "constants_crc": _crc(constant.values for constant in plan.constants),
         "known_images": KNOWN_IMAGES,
     }
-    in_lanes = [layer for layer in plan.layers if layer.layout.kernel in ("lanes", "columns")]
-    scalar = [layer for layer in plan.layers if layer not in in_lanes]
+    in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
+    scalar = [layer for layer in plan.layers if not kernel_of(layer).in_vectors]
     return (
         context | {"scalar": Calls(scalar), "in_lanes": Calls(in_lanes)}
         | _answers(plan) | _reject(plan)

@@ -1,0 +1,88 @@
+"""A kernel is one module: it computes what its white list names and tells its template the rest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from few_bits import on_grids
+from lenet_export.cpus.kernel import GENERIC, Kernel, kernel_of
+from lenet_export.cpus.registry import CPUS, choices, lay_out
+from lenet_export.outputs.c import _environment
+from lenet_export.plan import make_plan
+from needs import ROOT
+
+from .networks import CHAINS, named_model
+
+PACKAGE = ROOT / "export/lenet_export"
+KERNELS = dict.fromkeys(
+    kernel
+    for cpu in CPUS.values()
+    for kernels in cpu.kernels.values()
+    for kernel in (GENERIC, *kernels)
+)
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Layers of all chains, of integers, few bits and floats."""
+    few = on_grids(named_model("lenet"), ("4", "2", "1", "ternary", "8"))
+    models = [*map(named_model, CHAINS), few]
+    plans = [make_plan(model, dtype) for model in models for dtype in ("int8", "float32")]
+    return [layer for plan in plans for layer in plan.layers]
+
+
+def test_every_kernel_computes_some_layer(layers):
+    idle = [kernel for kernel in KERNELS if not any(map(kernel.suits, layers))]
+    assert idle == []
+
+
+@pytest.mark.parametrize("of", [{"kind": "depthwise"}, {"pool": "lp"}], ids=str)
+def test_a_kernel_refuses_a_kind_or_pool_that_it_has_not_heard_of(layers, of):
+    strangers = [replace(layer, stage=replace(layer.stage, **of)) for layer in layers]
+    for kernel in KERNELS:
+        assert not any(kernel.computes(stranger) for stranger in strangers), kernel
+
+
+def test_what_does_not_pay_is_still_right(layers):
+    """Possible and worthwhile are two questions: a kernel that is not worthwhile would be right."""
+    assert any(
+        kernel.computes(layer) and not kernel.pays(layer) for kernel in KERNELS for layer in layers
+    )
+
+
+def test_no_kernel_is_asked_for_by_name_outside_its_module():
+    names = {kernel.template for kernel in KERNELS} - {GENERIC.template}
+    asked = re.compile(rf"""["']({"|".join(sorted(names))})["'](?!:)""")
+    own = {f"cpus/{name}.py" for name in ("blocked", "smlad", "mve", "x86")}
+    found = {
+        str(path.relative_to(PACKAGE)): asked.findall(path.read_text())
+        for path in PACKAGE.rglob("*")
+        if path.suffix in (".py", ".j2") and str(path.relative_to(PACKAGE)) not in own
+    }
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_a_template_is_told_by_its_kernel_and_not_by_filters():
+    filters = _environment().filters
+    modules = {name: getattr(filters[name], "__module__", "") for name in filters}
+    assert [name for name in modules if modules[name].startswith("lenet_export.cpus")] == []
+    assert modules["view"] == "lenet_export.outputs.c"
+
+
+def test_the_plan_knows_the_kernel_itself():
+    plan = lay_out(make_plan(named_model("lenet"), "int8"), "cortex-m4", "speed")
+    assert all(kernel_of(layer) in KERNELS for layer in plan.layers)
+    assert all(kernel_of(layer) == Kernel() for layer in make_plan(plan.model, "int8").layers)
+
+
+@pytest.mark.parametrize("cpu", [cpu for cpu in CPUS if not CPUS[cpu].ram])
+def test_a_layer_gets_the_first_kernel_that_suits_it(cpu):
+    before = make_plan(named_model("lenet"), "int8")
+    for optimize in choices(cpu):
+        after = lay_out(before, cpu, optimize)
+        for old, new in zip(before.layers, after.layers, strict=True):
+            kernels = (*CPUS[cpu].kernels[optimize], kernel_of(new))
+            assert kernel_of(new) == next(kernel for kernel in kernels if kernel.suits(old))
