@@ -43,7 +43,7 @@ from rich.table import Table
 import peers
 from lenet_export import checkpoint, reference, verify
 from lenet_export.compiled import runs_here
-from lenet_export.cpus.registry import lay_out
+from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.flax_network import run_logits
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import Plan, make_plan
@@ -91,7 +91,7 @@ class GeneratedC:
             for file, data in render_c(plan, Options()).items():
                 (folder / file).write_bytes(data)
             (folder / "many.c").write_text(DRIVER.format(logit=logit))
-            flags = ["-std=c99", "-O3", *PRINTED_FOR[plan.cpu].flags, "-shared", "-fPIC"]
+            flags = ["-std=c99", "-O3", *CPUS[plan.cpu].flags, "-shared", "-fPIC"]
             # Two translation units, as in a user's program: nothing is hoisted out of the loop.
             sources = [folder / "lenet.c", folder / "many.c"]
             subprocess.run(["gcc", *flags, "-o", folder / "many.so", *sources], check=True)
