@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from lenet_export.errors import UserError
 
 UInt8 = npt.NDArray[np.uint8]
+
+AGAIN = "fetch or make the file again"
+LARGEST_RATIO = 1032  # of gzip: the longest match, 258 bytes, takes 2 bits at least
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -25,36 +28,76 @@ def find(folder: Path, name: str) -> Path | None:
     return None
 
 
-def read(path: Path, dims: int) -> UInt8:
+def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
     """Reads an IDX file of unsigned bytes with ``dims`` dimensions, gzipped if named ``.gz``.
 
+    Its size is compared with its header before it is read, and no more is unpacked than that.
+
+    Args:
+        path: of the file.
+        dims: how many dimensions it has.
+        item: the shape of each image, e.g. ``(28, 28)``, where only such are of use.
+
     Raises:
-        UserError: the file cannot be read, is truncated, or is not such a file.
+        UserError: the file cannot be read, is truncated, is empty, is not such a file, or has
+            items of another shape.
     """
-    remedy = "fetch or make the file again"
+    if path.exists() and not path.is_file():
+        raise UserError(path, "is not a file", "give a file")
+    is_packed = path.suffix == ".gz"
     try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
+        with path.open("rb") as file, gzip.open(file) if is_packed else file as stream:
+            shape = _shape(path, stream.read(_header(dims)), dims)
+            if item is not None and shape[1:] != item:
+                here, there = ("x".join(map(str, sizes)) for sizes in (shape[1:], item))
+                raise UserError(
+                    path, f"has images of {here}, expected {there}", f"bring them to {there}"
+                )
+            expected = math.prod(shape)
+            size = os.fstat(file.fileno()).st_size
+            # A header may claim any size: only what the file can hold is asked for.
+            if is_packed and size * LARGEST_RATIO < expected:
+                raise _wrong_size(path, f"at most {size * LARGEST_RATIO}", shape)
+            if not is_packed and size != _header(dims) + expected:
+                raise _wrong_size(path, str(size), shape)
+            data = stream.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(path, f"cannot be read: {error}", remedy) from None
-    header = 4 + 4 * dims
-    if len(data) < header or data[:4] != bytes([0, 0, 8, dims]):
-        raise UserError(
-            path,
-            f"starts with {data[:4].hex(' ') or 'nothing'}, expected 00 00 08 {dims:02x} "
-            f"(IDX, unsigned bytes, {dims} dimensions)",
-            remedy,
-        )
-    shape: tuple[Any, ...] = struct.unpack(f">{dims}I", data[4:header])
-    expected = header + math.prod(shape)
+        raise UserError(path, f"cannot be read: {error}", AGAIN) from None
     if len(data) != expected:
+        found = "more" if len(data) > expected else str(_header(dims) + len(data))
+        raise _wrong_size(path, found, shape)
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _wrong_size(path: Path, found: str, shape: tuple[int, ...]) -> UserError:
+    expected = _header(len(shape)) + math.prod(shape)
+    return UserError(
+        path, f"has {found} bytes, expected {expected} for the shape {shape} in its header", AGAIN
+    )
+
+
+def _header(dims: int) -> int:
+    """The bytes of a header."""
+    return 4 + 4 * dims
+
+
+def _shape(path: Path, head: bytes, dims: int) -> tuple[int, ...]:
+    """The shape that a header tells.
+
+    Raises:
+        UserError: it is no header of this kind, or one of an empty file.
+    """
+    if len(head) < _header(dims) or head[:4] != bytes([0, 0, 8, dims]):
         raise UserError(
             path,
-            f"has {len(data)} bytes, expected {expected} for the shape {shape} in its header",
-            remedy,
+            f"starts with {head[:4].hex(' ') or 'nothing'}, expected 00 00 08 {dims:02x} "
+            f"(IDX, unsigned bytes, {dims} dimensions)",
+            AGAIN,
         )
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    shape: tuple[int, ...] = struct.unpack(f">{dims}I", head[4:])
+    if 0 in shape:
+        raise UserError(path, f"is empty: the shape in its header is {shape}", AGAIN)
+    return shape
 
 
 def pack(values: UInt8) -> bytes:

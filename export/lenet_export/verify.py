@@ -118,16 +118,17 @@ def read_images(folder: Path, plan: Plan) -> tuple[Images, npt.NDArray[Any] | No
         label_path = idx.find(folder, "t10k-labels-idx1-ubyte")
         labels = None if label_path is None else idx.read(label_path, 1)
     assert path is not None
-    images = idx.read(path, dims)
-    if len(images) == 0 or images.shape[1:] != shape[: dims - 1]:
-        raise UserError(
-            path,
-            f"has images of shape {images.shape}, the model reads {shape[0]} rows of {shape[1]}",
-            "give images of the model's size",
-        )
+    images = idx.read(path, dims, shape[: dims - 1])
     if labels is not None and len(labels) != len(images):
         raise UserError(
             folder, f"has {len(images)} images but {len(labels)} labels", "give matching files"
+        )
+    if labels is not None and labels.max() >= plan.classes:
+        at = int(np.argmax(labels >= plan.classes))
+        raise UserError(
+            label_path,
+            f"label {at} is {labels[at]}, and the model has {plan.classes} classes",
+            f"give labels of 0 to {plan.classes - 1}, or take the file away",
         )
     return images.reshape(len(images), *shape), labels
 

@@ -457,12 +457,17 @@ def test_wrong_images_are_told(tmp_path, model_file, capsys):
     images.write_bytes(b"nonsense")
     assert "expected 00 00 08 04" in fails(capsys, *command)
     images.write_bytes(idx.pack(np.zeros((5, 9, 9, 2), np.uint8)))
-    assert "the model reads 22 rows of 17" in fails(capsys, *command)
+    assert "has images of 9x9x2, expected 22x17x2" in fails(capsys, *command)
     images.write_bytes(idx.pack(np.zeros((5, 22, 17, 2), np.uint8))[:-1])
     assert "bytes, expected" in fails(capsys, *command)
     images.write_bytes(idx.pack(np.zeros((5, 22, 17, 2), np.uint8)))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx.pack(np.zeros(4, np.uint8)))
     assert "5 images but 4 labels" in fails(capsys, *command)
+    labels = tmp_path / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(idx.pack(np.array([0, 1, 200, 3, 4], np.uint8)))
+    message = fails(capsys, *command)
+    assert f"{labels}: label 2 is 200, and the model has 7 classes\n" in message
+    assert "give labels of 0 to 6" in message
     assert not (tmp_path / "out").exists()
 
 
@@ -472,7 +477,9 @@ def test_a_path_that_the_system_refuses_is_told(tmp_path, capsys):
     assert "file name too long" in fails(capsys, "--no-verify", "--out", long)
     assert "file name too long" in fails(capsys, "--images", long)
     os.mkfifo(tmp_path / "pipe")
-    assert "is not a file" in fails(capsys, "--model", tmp_path / "pipe")
+    for option in ("--model", "--images"):
+        assert "is not a file" in fails(capsys, option, tmp_path / "pipe")
+        assert "is not a file" in fails(capsys, option, "/dev/zero")
 
 
 @pytest.mark.parametrize("compiler", ["true", "echo", '"', "cc -c"])

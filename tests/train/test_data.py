@@ -111,7 +111,7 @@ def too_few(folder):
 
 def empty(folder):
     write_idx_folder(folder, test=0)
-    return [folder / TEST_IMAGES, "has 0 images, expected at least 100"]
+    return [folder / TEST_IMAGES, "is empty: the shape in its header is (0, 28, 28)"]
 
 
 @pytest.mark.parametrize(

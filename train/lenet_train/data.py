@@ -224,13 +224,8 @@ def read_pair(folder: Path, part: str) -> Examples:
         UserError: see :func:`load`.
     """
     paths = [_find(folder, name.format(part)) for name in (IMAGES, LABELS)]
-    images, labels = idx.read(paths[0], 3), idx.read(paths[1], 1)
+    images, labels = idx.read(paths[0], 3, (SIDE, SIDE)), idx.read(paths[1], 1)
     again = "give images and labels that belong together"
-    if images.shape[1:] != (SIDE, SIDE):
-        rows, columns = images.shape[1:]
-        raise UserError(
-            paths[0], f"has images of {rows}x{columns}, expected 28x28", "bring them to 28x28"
-        )
     if len(images) != len(labels):
         raise UserError(
             paths[1], f"has {len(labels)} labels, but {paths[0]} has {len(images)} images", again
