@@ -9,7 +9,7 @@ integer weight 1 of each channel. Its kernel holds ``step * integer``, the integ
 The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 
 ``format``
-    1.
+    2. Files of format 1 have no ``sha256``, and are read all the same.
 ``input``
     ``[rows, columns, channels]`` of the image; its bytes are divided by 255 before the first layer.
 ``stages``
@@ -21,14 +21,21 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 ``info``
     What a model card tells: recipe, seed, data set and its hash, accuracies, ... Free, and not
     needed for an export.
+``sha256``
+    Over all of this and the tensors, so that no damaged file is exported as another network.
+
+No field may be missing, and none may be added.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,11 +44,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export import files
-from lenet_export.errors import UserError
+from lenet_export.errors import UserError, printable
 from lenet_export.gap_table import GapRow, GapTable
 
-FORMAT = 1
+FORMAT = 2
+FIELDS = {
+    1: {"format", "input", "stages", "activation_ranges", "gap_table", "info"},
+    2: {"format", "input", "stages", "activation_ranges", "gap_table", "info", "sha256"},
+}
 KEY = "lenet_export"
+AGAIN = "give the model.safetensors that lenet-train wrote"
 KINDS = ("conv", "dense")
 PADDINGS = ("SAME", "VALID")
 POOLS = ("none", "avg", "max")
@@ -200,9 +212,25 @@ def save(model: Model, path: Path) -> None:
         "gap_table": None if table is None else dataclasses.asdict(table),
         "info": model.info,
     }
+    content = json.loads(json.dumps(content, allow_nan=False))
     tensors = {name: np.ascontiguousarray(value) for name, value in model.params.items()}
+    content["sha256"] = sha256_of(content, tensors)
     data = to_bytes(tensors, metadata={KEY: json.dumps(content, sort_keys=True)})
     files.write({path: data})
+
+
+def sha256_of(content: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    """The hash (hex) of all that a file holds, however its JSON is laid out.
+
+    Raises:
+        ValueError: there is a number that JSON has not: NaN or an infinity.
+    """
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype.name} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
 
 
 def load(path: Path) -> Model:
@@ -212,68 +240,109 @@ def load(path: Path) -> Model:
         UserError: the file is missing, is not a whole safetensors file, was not written by
             ``lenet-train``, or its tensors are not those that its architecture asks for.
     """
-    from safetensors import SafetensorError, safe_open
-
-    again = "give the model.safetensors that lenet-train wrote"
-    try:
-        if path.is_dir():
-            raise UserError(path, "is a folder, not a file", again)
-        if path.exists() and not path.is_file():
-            raise UserError(path, "is not a file", again)
-        with path.open("rb"):
-            pass  # Tells a missing or unreadable file better than the library.
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(path, f"cannot be read: {reason}", again) from None
-    except (SafetensorError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            path,
-            f"is not a whole safetensors file of numeric tensors ({error})",
-            f"it may be truncated or of another kind; {again}",
-        ) from None
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        heads = {name: (of.get_dtype(), tuple(of.get_shape())) for name, of in slices.items()}
     if KEY not in metadata:
         raise UserError(
-            path,
-            f'has no "{KEY}" in its metadata, so its architecture is unknown',
-            again,
+            path, f'has no "{KEY}" in its metadata, so its architecture is unknown', AGAIN
         )
-    model = _from_metadata(path, metadata[KEY], tensors)
+    content = _content(path, metadata[KEY])
+    model = _model(path, content)
+    check_chain(path, model.input_shape, model.stages)
+    _check_heads(path, model, heads)
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in heads}
+    if content["format"] > 1 and content["sha256"] != sha256_of(content, tensors):
+        raise UserError(
+            path,
+            "its SHA-256 is not that of its content: it was damaged, or changed by another program",
+            f"copy it again, or train again; {AGAIN}",
+        )
+    model = dataclasses.replace(model, params=tensors)
     _check_tensors(path, model)
     return model
 
 
-def _from_metadata(path: Path, text: str, tensors: dict[str, Any]) -> Model:
-    repair = "train again or repair the metadata"
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The safetensors file at ``path``; its header is read, its tensors are not yet."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        content = json.loads(text)
-        if content["format"] != FORMAT:
-            raise UserError(
-                path,
-                f"has format {content['format']}, expected {FORMAT}",
-                "it is of another version of lenet-export; train again with this one",
-            )
-        table = content["gap_table"]
-        model = Model(
-            input_shape=_size(content["input"], 3),
-            stages=tuple(_stage(item) for item in content["stages"]),
-            params=tensors,
-            activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
-            gap_table=None if table is None else _gap_table(table),
-            info=dict(content["info"]),
-        )
+        if path.is_dir():
+            raise UserError(path, "is a folder, not a file", AGAIN)
+        if path.exists() and not path.is_file():
+            raise UserError(path, "is not a file", AGAIN)
+        with path.open("rb"):
+            pass  # Tells a missing or unreadable file better than the library.
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(path, f"cannot be read: {reason}", AGAIN) from None
+    except (SafetensorError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            path,
+            f"is not a whole safetensors file of numeric tensors ({printable(error)})",
+            f"it may be truncated or of another kind; {AGAIN}",
+        ) from None
+
+
+@contextlib.contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Tells what goes wrong in it as damage of the metadata."""
+    try:
+        yield
     except (
         KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
         raise UserError(
             path,
-            f"its metadata is damaged ({type(error).__name__}: {error})",
-            repair,
+            f"its metadata is damaged ({type(error).__name__}: {printable(error)})",
+            "train again or repair the metadata",
         ) from None
-    check_chain(path, model.input_shape, model.stages)
-    return model
+
+
+def _content(path: Path, text: str) -> dict[str, Any]:
+    """The metadata, with all of its fields and no other."""
+    with _damage_told(path):
+        content: dict[str, Any] = json.loads(text)
+        if content["format"] not in FIELDS:
+            raise UserError(
+                path,
+                f"has format {content['format']}, expected {FORMAT}",
+                "it is of another version of lenet-export; train again with this one",
+            )
+        _check_fields("the metadata", content, FIELDS[content["format"]])
+        sha256_of(content, {})  # refuses NaN, which no JSON may hold and Python reads
+    return content
+
+
+def _check_fields(what: str, item: dict[str, Any], fields: set[str]) -> None:
+    """Checks that ``item`` has these fields and no other: what is left out means nothing.
+
+    Raises:
+        ValueError: it has not.
+    """
+    for problem, names in (("lacks", fields - item.keys()), ("has", item.keys() - fields)):
+        if names:
+            raise ValueError(f"{what} {problem} {', '.join(sorted(names))}")
+
+
+def _model(path: Path, content: dict[str, Any]) -> Model:
+    """What the metadata tells of, without its tensors."""
+    with _damage_told(path):
+        table = content["gap_table"]
+        return Model(
+            input_shape=_size(content["input"], 3),
+            stages=tuple(_stage(item) for item in content["stages"]),
+            params={},
+            activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
+            gap_table=None if table is None else _gap_table(table),
+            info=dict(content["info"]),
+        )
 
 
 def _gap_table(table: dict[str, Any]) -> GapTable:
@@ -302,12 +371,15 @@ def _size(values: Any, count: int) -> Any:
 
 def _stage(item: dict[str, Any]) -> Stage:
     item = dict(item)
-    if item.get("kernel") is not None:
+    _check_fields(
+        f"layer {item.get('name')}", item, {field.name for field in dataclasses.fields(Stage)}
+    )
+    if item["kernel"] is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
     names = (stage.name, stage.kind, stage.activation, stage.padding, stage.pool)
     texts = (*names, stage.norm, stage.bits)
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
         raise ValueError(f"{texts} are not all texts")
     _size((stage.features, stage.pool_size, stage.stride), 3)
     return stage
@@ -362,6 +434,10 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 f"stride {stage.stride} does not go with kernel size {stage.kernel}",
                 "supported: convolutions with a stride up to the kernel's smaller side",
             )
+        if not stage.name or not stage.name.isprintable() or "/" in stage.name:
+            raise UserError(
+                at, "its name is none, or has a / or an invisible character in it", "rename it"
+            )
         if any(stage.name == other.norm_name for other in stages if other.norm != "none"):
             raise UserError(at, "its name is that of another layer's norm", "rename it")
         if stage.norm != "none" and stage.grid:
@@ -377,8 +453,16 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
         raise UserError(where, "two of its layers have the same name", repair)
 
 
-def _check_tensors(path: Path, model: Model) -> None:
-    """Checks that the tensors are those of the architecture, float32 and finite."""
+def _check_heads(
+    path: Path, model: Model, heads: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> None:
+    """Checks, before any tensor is read, that they are those of the architecture, and float32.
+
+    Args:
+        path: of the file.
+        model: without tensors.
+        heads: of each tensor in the file, its type as safetensors calls it and its shape.
+    """
     repair = "train again or repair the metadata"
     expected: dict[str, tuple[tuple[int, ...], str]] = {}
     for stage, shape in zip(model.stages, model.shapes, strict=False):
@@ -392,18 +476,25 @@ def _check_tensors(path: Path, model: Model) -> None:
             expected[f"{stage.norm_name}/bias"] = (stage.features,), says
         if stage.grid:
             expected[f"{stage.name}/step"] = (stage.features,), says
-    for name in sorted(model.params.keys() | expected.keys()):
+    for name in sorted(heads.keys() | expected.keys()):
         if name not in expected:
-            raise UserError(path, f"{name} belongs to no layer of its architecture", repair)
-        if name not in model.params:
-            raise UserError(path, f"{name} is missing", repair)
-        value, (shape, says) = model.params[name], expected[name]
-        if value.shape != shape:
             raise UserError(
-                path, f"{name} has shape {value.shape}, expected {shape}", f"{says}; {repair}"
+                path, f"{printable(name)} belongs to no layer of its architecture", repair
             )
-        if value.dtype != np.float32:
-            raise UserError(path, f"{name} is {value.dtype}, expected float32", "convert it")
+        if name not in heads:
+            raise UserError(path, f"{name} is missing", repair)
+        (dtype, there), (shape, says) = heads[name], expected[name]
+        if there != shape:
+            raise UserError(
+                path, f"{name} has shape {there}, expected {shape}", f"{says}; {repair}"
+            )
+        if dtype != "F32":
+            raise UserError(path, f"{name} is of type {dtype}, expected F32", "convert it")
+
+
+def _check_tensors(path: Path, model: Model) -> None:
+    """Checks that the numbers are finite, and on their grid where they have one."""
+    for name, value in sorted(model.params.items()):
         if not np.isfinite(value).all():
             at = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
             raise UserError(

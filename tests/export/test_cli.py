@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -19,6 +20,7 @@ import pytest
 
 from few_bits import on_grids
 from lenet_export import checkpoint, cli, idx
+from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
 
 from .networks import CHAINS, named_model
@@ -259,7 +261,7 @@ def test_a_missing_a_surplus_and_a_half_tensor_are_told(model_file, capsys):
     assert "tail/bias belongs to no layer" in message
     half = whole | {"head/bias": whole["head/bias"].astype(np.float16)}
     checkpoint.save(dataclasses.replace(named_model("deep"), params=half), model_file)
-    assert "head/bias is float16, expected float32" in fails(capsys, "--model", model_file)
+    assert "head/bias is of type F16, expected F32" in fails(capsys, "--model", model_file)
 
 
 def test_a_wrong_tensor_of_few_bits_is_told_whatever_is_printed(model_file, capsys):
@@ -278,13 +280,16 @@ def test_a_wrong_tensor_of_few_bits_is_told_whatever_is_printed(model_file, caps
             assert says in message
 
 
-def with_metadata(model_file, change):
-    """The file with a changed JSON object in its metadata."""
+def with_metadata(model_file, change, is_hashed=True):
+    """The file with a changed JSON object in its metadata, and the hash that goes with it."""
     data = model_file.read_bytes()
     (size,) = struct.unpack("<Q", data[:8])
     head = json.loads(data[8 : 8 + size])
     content = json.loads(head["__metadata__"].pop(checkpoint.KEY))
     content = change(content)
+    if is_hashed and "sha256" in (content or ()):
+        with contextlib.suppress(ValueError):  # NaN is in no JSON, and has no hash
+            content["sha256"] = checkpoint.sha256_of(content, checkpoint.load(model_file).params)
     if content is not None:
         head["__metadata__"][checkpoint.KEY] = json.dumps(content)
     else:
@@ -314,7 +319,7 @@ def with_gap_row(*row):
     ("change", "says"),
     [
         (lambda _: None, "its architecture is unknown"),
-        (lambda c: c | {"format": 9}, "has format 9, expected 1"),
+        (lambda c: c | {"format": 9}, "has format 9, expected 2"),
         (lambda c: c | {"stages": []}, "has no layers"),
         (lambda c: c | {"stages": 5}, "metadata is damaged"),
         (lambda c: c | {"input": [28, 28]}, "metadata is damaged"),
@@ -347,14 +352,110 @@ def test_an_unknown_architecture_is_told(change, says, model_file, capsys):
     assert says in message
 
 
-def test_a_checkpoint_without_the_field_bits_has_weights_of_8(model_file):
-    def without_bits(content):
-        for stage in content["stages"]:
-            del stage["bits"]
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(checkpoint.Stage)])
+def test_a_layer_that_lacks_a_field_is_told_and_not_guessed_at(field, model_file, capsys):
+    def without(content):
+        del content["stages"][1][field]
         return content
 
-    model = checkpoint.load(with_metadata(model_file, without_bits))
-    assert [stage.bits for stage in model.stages] == ["8"] * 4
+    message = fails(capsys, "--model", with_metadata(model_file, without))
+    name = "None" if field == "name" else "conv2"
+    assert f"its metadata is damaged (ValueError: layer {name} lacks {field})" in message
+
+
+@pytest.mark.parametrize("field", sorted(checkpoint.FIELDS[2] - {"format"}))
+def test_metadata_that_lack_a_field_are_told(field, model_file, capsys):
+    def without(content):
+        return {name: value for name, value in content.items() if name != field}
+
+    message = fails(capsys, "--model", with_metadata(model_file, without))
+    assert f"(ValueError: the metadata lacks {field})" in message
+
+
+def test_what_was_changed_without_the_hash_is_told(model_file, capsys):
+    def wider(content):
+        content["activation_ranges"]["conv2"] *= 1e4
+        return content
+
+    message = fails(capsys, "--model", with_metadata(model_file, wider, is_hashed=False))
+    assert "its SHA-256 is not that of its content: it was damaged, or changed" in message
+    assert "copy it again" in message
+
+
+def test_a_file_of_format_1_is_read_without_a_hash_if_it_has_every_field(model_file, capsys):
+    def older(content):
+        return {k: v for k, v in content.items() if k != "sha256"} | {"format": 1}
+
+    new = checkpoint.load(model_file)
+    old = checkpoint.load(with_metadata(model_file, older))
+    assert (old.stages, old.info) == (new.stages, new.info)
+    message = fails(capsys, "--model", with_metadata(model_file, lambda c: c | {"sha256": "0"}))
+    assert "the metadata has sha256" in message
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in MODELS.glob("*.safetensors")))
+def test_no_flipped_bit_of_a_bundled_model_is_read(name, tmp_path):
+    """Or what is read is the same: spaces of the JSON may have turned into others."""
+    data = (MODELS / f"{name}.safetensors").read_bytes()
+    path = tmp_path / "model.safetensors"
+    whole = checkpoint.load(MODELS / f"{name}.safetensors")
+    rng = np.random.default_rng(0)
+    head = struct.unpack("<Q", data[:8])[0] + 8
+    places = [*rng.integers(0, head, 80), *rng.integers(head, len(data), 80)]
+    refused = 0
+    for place, bit in zip(places, rng.integers(0, 8, len(places)), strict=True):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << bit
+        path.write_bytes(flipped)
+        try:
+            found = checkpoint.load(path)
+        except UserError:
+            refused += 1
+            continue
+        for field in dataclasses.fields(whole):
+            if field.name != "params":
+                assert getattr(found, field.name) == getattr(whole, field.name)
+        assert all((found.params[k] == whole.params[k]).all() for k in whole.params)
+    assert refused >= 155
+
+
+def test_numbers_that_json_has_not_are_refused_where_they_are_read_and_written(model_file, capsys):
+    for text in ("NaN", "Infinity", "-Infinity", "1e999"):
+        number = float(text)
+        info = {"test_accuracy": number}
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            checkpoint.save(dataclasses.replace(named_model("deep"), info=info), model_file)
+    data = model_file.read_bytes()
+    for text in (b"NaN", b"1e9"):
+        (size,) = struct.unpack("<Q", data[:8])
+        head = json.loads(data[8 : 8 + size])
+        content = json.loads(head["__metadata__"][checkpoint.KEY])
+        content["info"] = {"test_accuracy": float("nan") if text == b"NaN" else float("inf")}
+        head["__metadata__"][checkpoint.KEY] = json.dumps(content).replace("Infinity", "1e999")
+        packed = json.dumps(head).encode()
+        model_file.write_bytes(struct.pack("<Q", len(packed)) + packed + data[8 + size :])
+        assert "not JSON compliant" in fails(capsys, "--model", model_file)
+
+
+def test_a_tensor_of_many_gigabytes_is_told_before_it_is_read(model_file, capsys):
+    """Its bytes are a hole in the file: reading them would take all memory."""
+    head = json.loads(model_file.read_bytes()[8:].split(b"}}")[0] + b"}}")
+    first = next(name for name in head if name != "__metadata__")
+    columns = 2**36
+    tensors = {first: {"dtype": "F32", "shape": [columns], "data_offsets": [0, 4 * columns]}}
+    packed = json.dumps({"__metadata__": head["__metadata__"]} | tensors).encode()
+    model_file.write_bytes(struct.pack("<Q", len(packed)) + packed)
+    os.truncate(model_file, 8 + len(packed) + 4 * columns)
+    assert f"{first} has shape ({columns},), expected" in fails(capsys, "--model", model_file)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../../x", "a\x1b[31m", "a\nb"])
+def test_a_layer_s_name_that_is_none_is_told(name, model_file, capsys):
+    with_metadata(model_file, changed_stage(name=name))
+    for target in ("c", "npz"):
+        message = fails(capsys, "--model", model_file, "--target", target)
+        assert "its name is none" in message or "are not all texts" in message
+        assert "\x1b" not in message
 
 
 def test_text_of_the_model_cannot_break_out_of_a_c_comment(model_file, tmp_path):

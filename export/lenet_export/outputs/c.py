@@ -76,7 +76,9 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         for name, text in texts.items()
     }
     manifest = _manifest(plan, options, files)
-    return files | {f"{prefix}.json": (json.dumps(manifest, indent=2) + "\n").encode()}
+    return files | {
+        f"{prefix}.json": (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode()
+    }
 
 
 def costs(plan: Plan) -> list[tuple[str, str]]:
