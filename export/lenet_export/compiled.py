@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +24,23 @@ from lenet_export.plan import Array, Layer, Plan
 from lenet_export.reference import Images, Outputs
 
 FLAGS = ("-std=c99", "-O2")
+COMPILERS = ("cc", "gcc", "clang")
+WINDOWS = os.name == "nt"
+TEMPORARY = "set TMPDIR to a folder with room from which programs may run, or give --no-verify"
 #: Headers of CPUs that this machine is not, with their intrinsics in plain C.
 IMITATED = Path(__file__).parent / "imitated"
 
 
 def compiler() -> list[str]:
-    """The C compiler's command: ``$CC``, or ``cc``.
+    """The C compiler's command: ``$CC``, or the first of ``cc``, ``gcc``, ``clang`` that is there.
 
     Raises:
         UserError: there is none.
     """
     given = os.environ.get("CC", "")
+    default = next(filter(shutil.which, COMPILERS), COMPILERS[0])
     try:
-        command = shlex.split(given) or ["cc"]
+        command = split_command(given, is_windows=WINDOWS) or [default]
     except ValueError:
         raise UserError(f"CC={given}", "is not a command", "set CC to a C compiler") from None
     if shutil.which(command[0]) is None:
@@ -46,17 +52,86 @@ def compiler() -> list[str]:
     return command
 
 
+def split_command(text: str, is_windows: bool) -> list[str]:
+    r"""The words of a command, as the system's shell parts them; a whole path may have spaces.
+
+    Args:
+        text: e.g. ``ccache gcc -m32``, or ``C:\Program Files\LLVM\bin\clang.exe``.
+        is_windows: whether ``\`` parts folders and quotes nothing.
+
+    Raises:
+        ValueError: a quotation does not end.
+    """
+    if text and shutil.which(text):
+        return [text]
+    words = shlex.split(text, posix=not is_windows)
+    return [word.strip("\"'") for word in words] if is_windows else words
+
+
 def _run(command: Sequence[str | Path]) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, errors="replace"
-    )
+    """What a compiler prints.
+
+    Raises:
+        UserError: it cannot be started, or refuses the C.
+    """
+    name = shlex.join(map(str, command[:1]))
+    try:
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, errors="replace"
+        )
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(name, f"cannot be run: {reason}", "set CC to a C compiler") from None
     if done.returncode:
         raise UserError(
-            shlex.join(map(str, command[:1])),
+            name,
             f"the compiler refuses the generated C:\n{done.stderr.strip()}",
             "set CC to a C99 compiler (gcc or clang); if it is one, report this as a bug",
         )
     return done.stdout
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A new folder for a program or a library, gone afterwards; the system may refuse to run them.
+
+    Windows keeps the file of a loaded library: it is removed when Python ends.
+
+    Raises:
+        UserError: there is no room for one, or no program may run from there.
+    """
+    folder = ""
+    try:
+        folder = tempfile.mkdtemp(prefix="lenet-export-")
+        _check_programs_run(Path(folder))
+        yield Path(folder)
+    except OSError as error:
+        place = str(Path(folder).parent) if folder else os.environ.get("TMPDIR", "")
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f"temporary folder {place}".rstrip(),
+            f"cannot be used to compile and verify the C: {reason}",
+            TEMPORARY,
+        ) from None
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+            if Path(folder).exists():
+                atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _check_programs_run(folder: Path) -> None:
+    """Checks that the system runs programs and loads libraries from ``folder``.
+
+    Raises:
+        UserError: it is mounted without that: noexec.
+    """
+    if not WINDOWS and os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+        raise UserError(
+            f"temporary folder {folder.parent}",
+            "is mounted noexec, so the compiled C cannot be loaded and verified",
+            TEMPORARY,
+        )
 
 
 def runs_here(cpu: str) -> bool:
@@ -69,9 +144,10 @@ def runs_here(cpu: str) -> bool:
 def _machine_has(features: tuple[str, ...], command: tuple[str, ...]) -> bool:
     """Asks a small program of its own; the compiler of another kind of CPU refuses it."""
     has = " && ".join(f'__builtin_cpu_supports("{feature}")' for feature in features)
-    with tempfile.TemporaryDirectory() as folder:
-        source, program = Path(folder) / "runs.c", Path(folder) / "runs"
-        source.write_text(f"int main(void) {{ return ({has}) ? 0 : 1; }}\n")
+    with _temporary_folder() as folder:
+        # Windows runs nothing of another suffix; the others do not mind this one.
+        source, program = folder / "runs.c", folder / "runs.exe"
+        source.write_bytes(f"int main(void) {{ return ({has}) ? 0 : 1; }}\n".encode())
         compiled = subprocess.run([*command, "-o", program, source], capture_output=True)
         return not compiled.returncode and not subprocess.run([program]).returncode
 
@@ -84,9 +160,11 @@ def compile_library(
         (folder / name).write_bytes(data)
     source = folder / f"{prefix}.c"
     if source.name not in files:  # --single-file
-        source.write_text(f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n')
-    library = folder / f"{prefix}.so"
-    _run([*command, "-shared", "-fPIC", "-o", library, source])
+        text = f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n'
+        source.write_bytes(text.encode())
+    # All code of Windows may lie anywhere, and its clang refuses to be told so.
+    library = folder / f"{prefix}.{'dll' if WINDOWS else 'so'}"
+    _run([*command, "-shared", *([] if WINDOWS else ["-fPIC"]), "-o", library, source])
     return library
 
 
@@ -130,11 +208,11 @@ class CompiledNetwork:
                 "give --no-verify, or verify on a machine that has them",
             )
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
-        with tempfile.TemporaryDirectory() as name:
+        with _temporary_folder() as folder:
             flags = [*FLAGS, *CPUS[plan.cpu].flags, "-I", str(IMITATED)]
-            library = compile_library(files, prefix, Path(name), [*command, *flags])
+            library = compile_library(files, prefix, folder, [*command, *flags])
             try:
-                self._ffi.cdef(declarations(Path(name) / f"{prefix}.h", command))
+                self._ffi.cdef(declarations(folder / f"{prefix}.h", command))
                 self._lib = self._ffi.dlopen(str(library))
             except (OSError, cffi.FFIError, cffi.CDefError) as error:
                 raise UserError(
@@ -142,6 +220,8 @@ class CompiledNetwork:
                     f"what it made cannot be loaded: {error}",
                     "set CC to a C compiler for this machine and its Python",
                 ) from None
+        if folder.exists():  # of Windows: unloaded first, for what is registered last runs first
+            atexit.register(self._ffi.dlclose, self._lib)
         self.workspace = self.new_workspace()
 
     def function(self, name: str) -> Any:
