@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -30,8 +31,12 @@ def compute(data, images):
             acc = np.einsum("nyxkij,cijk->nyxc", window, weight) + bias
         else:
             acc = x.reshape(len(x), -1) @ weight.T + bias
+        if is_int:
+            assert (layer["acc_min"] <= acc).all()
+            assert (acc <= layer["acc_max"]).all()
         if layer["norm"] == "layer":
-            acc = layer_norm(acc, layer) if is_int else float_norm(acc, layer)
+            assert not is_int or layer["acc_min"].min() >= 0
+            acc = layer_norm(acc, layer, told(data)) if is_int else float_norm(acc, layer)
         if is_int and "gain" in layer:
             index = (acc * layer["gain"].astype(np.int64)) >> layer["shift"]
             index = np.minimum(np.maximum(index, 0), layer["top"])
@@ -68,26 +73,54 @@ def float_norm(acc, layer):
     return (acc - acc.mean(-1, keepdims=True)) / deviation * layer["norm_gain"] + layer["norm_bias"]
 
 
-def layer_norm(acc, layer):
-    """LayerNorm in integers, as README tells it."""
+def told(data):
+    """What README says of the numbers of a norm: by name the smallest and the largest."""
+    section = str(data["README"]).split("Its numbers for any input")[1].split("float32.")[0]
+    lines = re.findall(r"^    (\S[\w, ]*?) +(-?\d+) to (\d+)$", section, re.M)
+    ranges = {n: (int(low), int(high)) for names, low, high in lines for n in names.split(", ")}
+    assert ranges.keys() == {"u", "near", "mean", "d", "x", "root", "e"}
+    return ranges
+
+
+def layer_norm(acc, layer, ranges):
+    """LayerNorm in integers, as README tells it; no number leaves what README says of it."""
     drop, factor, mean_shift, least = (
         int(layer[key]) for key in ("drop", "factor", "mean_shift", "least")
     )
-    u = acc >> drop
+
+    def checked(name, values):
+        assert ranges[name][0] <= values.min(), name
+        assert values.max() <= ranges[name][1], name
+        return values
+
+    u = checked("u", acc >> drop)
     total = u.sum(-1, keepdims=True)
-    near = total * factor >> mean_shift
+    near = checked("near", total * factor >> mean_shift)
     rest = total - acc.shape[-1] * near
-    d = u - (near + (rest * factor + (1 << mean_shift) // 2 >> mean_shift))
-    x, places = (d * d).sum(-1, keepdims=True) + least, 0
+    mean = checked("mean", near + (rest * factor + (1 << mean_shift) // 2 >> mean_shift))
+    d = checked("d", u - mean)
+    x, places = checked("x", (d * d).sum(-1, keepdims=True) + least), 0
     for _ in range(15):
         is_small = x < 2**30
-        x, places = np.where(is_small, 4 * x, x), places + is_small
-    x = x >> 16
+        x, places = checked("x", np.where(is_small, 4 * x, x)), places + is_small
+    root = checked("root", approximate_root(x >> 16))
+    e = checked("e", d * root + (32768 << 16 - places))
+    share = e >> 16 - places
+    return layer["norm_bias"].astype(np.int64) + layer["norm_gain"].astype(np.int64) * share
+
+
+def approximate_root(x):
+    """2**15 / sqrt(x / 2**14), as README tells it."""
     root = 35000 - (x * 5000 >> 14)
     for _ in range(2):
         root = root * (98304 - (x * (root * root >> 15) >> 14)) >> 16
-    share = (d * root + (32768 << 16 - places)) >> 16 - places
-    return layer["norm_bias"].astype(np.int64) + layer["norm_gain"].astype(np.int64) * share
+    return root
+
+
+def test_the_root_of_a_norm_is_in_its_range_and_reaches_both_ends():
+    data = np.load(io.BytesIO(render_npz(make_plan(named_model("normed"), "int8"))))
+    root = approximate_root(np.arange(2**14, 2**16))
+    assert (root.min(), root.max()) == told(data)["root"]
 
 
 @pytest.mark.parametrize("bits", GRIDS)

@@ -52,12 +52,13 @@ codes of tanh, scaled_tanh and gelu have a zero point other than 0, and the bias
 take it off.
 
 <layer>/gain, <layer>/shift, <layer>/top, <layer>/table   as used above
-<layer>/acc_min, <layer>/acc_max   [channel], what acc cannot leave for any input
+<layer>/acc_min, <layer>/acc_max   [channel], what acc cannot leave for any input: bias + sum(...),
+                 before a norm; with a norm it is never negative
 <layer>/input_scale, <layer>/weight_scale, <layer>/output_scale   the scale of input codes, of
                  weights (by channel), of output codes (or of logits). To compute, none is needed.
 
 A layer with norm "layer" has norm_gain, norm_bias, drop, factor, mean_shift and least. Over the n
-channels of a place, or the units; x, root and what is shifted last have 32 bits without a sign:
+channels of a place, or the units:
 
     u = acc >> drop;  near = sum(u) * factor >> mean_shift
     mean = near + ((sum(u) - n * near) * factor + (1 << mean_shift) // 2 >> mean_shift)
@@ -65,7 +66,16 @@ channels of a place, or the units; x, root and what is shifted last have 32 bits
     15 times: if x < 2**30: x = 4 * x, places = places + 1
     x = x >> 16;  root = 35000 - (x * 5000 >> 14)
     twice: root = root * (98304 - (x * (root * root >> 15) >> 14)) >> 16
-    acc = norm_bias + norm_gain * ((d * root + (32768 << 16 - places)) >> 16 - places)
+    e = d * root + (32768 << 16 - places)
+    acc = norm_bias + norm_gain * (e >> 16 - places)
+
+Its numbers for any input; all but x and e fit 32 bits with a sign, those 32 bits without:
+
+    u, near, mean   0 to 32767
+    d               -32767 to 32767
+    x               1 to 4294967295
+    root            16382 to 32762
+    e               0 to 4294967295
 
 float32. The same chain in floats; a norm is (acc - mean) / sqrt(variance + 1e-6) * norm_gain +
 norm_bias. The first layer's weights are divided by 255, so that it reads the image's bytes:
