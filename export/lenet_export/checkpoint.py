@@ -186,6 +186,11 @@ class Model:
     gap_table: GapTable | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """One line, e.g. ``Model(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
+        names = [stage.name for stage in self.stages]
+        return f"Model({' -> '.join(['x'.join(map(str, self.input_shape)), *names])})"
+
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """The shape in front of each stage, and behind the last."""

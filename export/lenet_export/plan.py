@@ -190,6 +190,10 @@ class Layer:
     layout: Layout = Layout()
     norm: LayerNorm | None = None
 
+    def __repr__(self) -> str:
+        """One line, e.g. ``Layer(fc1: (5, 5, 16) -> (120,))``."""
+        return f"Layer({self.name}: {self.input_shape} -> {self.output_shape})"
+
     @property
     def name(self) -> str:
         """The layer's name."""
@@ -395,6 +399,10 @@ class Plan:
     model: Model
     cpu: str = "generic"
     optimize: str = "speed"
+
+    def __repr__(self) -> str:
+        """One line, e.g. ``Plan(int8 for generic, speed: Model(...))``."""
+        return f"Plan({self.dtype} for {self.cpu}, {self.optimize}: {self.model!r})"
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
