@@ -67,7 +67,7 @@ function(lenet_add_model)
     endif()
     set(options --target c --prefix "${arg_PREFIX}")
     set(model "")
-    if("${arg_MODEL}" MATCHES "^mnist[a-z-]*$")
+    if("${arg_MODEL}" MATCHES "^[A-Za-z0-9_-]+$")  # no file: those have an extension
         list(APPEND options --model "${arg_MODEL}")
     elseif(DEFINED arg_MODEL)
         get_filename_component(model "${arg_MODEL}" ABSOLUTE)

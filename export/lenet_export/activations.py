@@ -107,21 +107,28 @@ def _relu(largest: float) -> Activation:
     return Activation("relu", CODE_MAX / largest, 0.5, CODE_MAX, largest / CODE_MAX)
 
 
-def _gelu(largest: float, layer: str) -> Activation:
-    """GELU from its minimum to ``largest`` in 255 steps, a table for each layer.
+def _measured(
+    name: str, value: Callable[[Any, Any], Any], least: float, left: float, xp: Any = np
+) -> Callable[[float, str], Activation]:
+    """The codes of a function that dips below 0 and then rises as its argument does.
 
-    Left of z = -4 it is 0 to less than half a step; z exceeds it by 0.17 at most. GELU is Flax's:
-    with tanh.
+    They go from its minimum ``least`` to the layer's largest value in 255 steps, in a table for
+    each layer. Left of ``z = -left`` the function is 0, to less than half a step; ``z`` exceeds it
+    by ``-least`` at most. ``xp`` is what the table is made with.
     """
-    scale = (largest - GELU_MIN) / CODE_MAX
-    zero_point = round(-GELU_MIN / scale)
-    left, right = 4.0, largest - GELU_MIN
-    steps = TABLE_SIZE / (left + right)
-    offset = left * steps
-    table = _codes(lambda z: zero_point + gelu(z, math) / scale, steps, offset)
-    formula = f"round({zero_point} + gelu(z) / {scale:.4g})"
-    about = f"{layer}: {formula}, z = (index - {offset - 0.5:.4g}) / {steps:.4g}"
-    return Activation(f"{layer}_gelu", steps, offset, TABLE_TOP, scale, zero_point, table, about)
+
+    def codes(largest: float, layer: str) -> Activation:
+        scale = (largest - least) / CODE_MAX
+        zero_point = round(-least / scale)
+        steps = TABLE_SIZE / (left + largest - least)
+        offset = left * steps
+        table = _codes(lambda z: zero_point + value(z, xp) / scale, steps, offset)
+        formula = f"round({zero_point} + {name}(z) / {scale:.4g})"
+        about = f"{layer}: {formula}, z = (index - {offset - 0.5:.4g}) / {steps:.4g}"
+        name_in_c = f"{layer}_{name}"
+        return Activation(name_in_c, steps, offset, TABLE_TOP, scale, zero_point, table, about)
+
+    return codes
 
 
 @dataclass(frozen=True)
@@ -131,14 +138,23 @@ class Function:
     Attributes:
         value: the function itself, of ``z`` and the module ``xp`` (``numpy`` or ``jax.numpy``).
         codes: how it becomes integers, of the layer's calibrated range and its name.
+        formula: the function as text, in terms of ``z`` and functions of ``numpy``.
+        calls: the activations that its float form in C calls.
         bound: its largest value; ``None`` if it has none, so that the range is measured.
         rises: whether it never falls: then a maximum may be taken before it or after.
     """
 
     value: Callable[[Any, Any], Any]
     codes: Callable[[float, str], Activation]
+    formula: str
+    calls: tuple[str, ...] = ()
     bound: float | None = None
     rises: bool = True
+
+    @property
+    def has_table_of_layer(self) -> bool:
+        """Whether each layer has codes of its own, by its name."""
+        return self.codes(1.0, "a").name != self.codes(1.0, "b").name
 
 
 #: Of the scaled tanh of LeNet-5, 1998 (LeCun et al., appendix A): A and S.
@@ -146,12 +162,26 @@ OUTER, INNER = 1.7159, 2 / 3
 
 #: The activation functions by name.
 ACTIVATIONS = {
-    "sigmoid": Function(sigmoid, lambda _, __: _sigmoid(), bound=1.0),
-    "tanh": Function(lambda z, xp: xp.tanh(z), lambda _, __: _tanh(), bound=1.0),
-    "scaled_tanh": Function(
-        lambda z, xp: OUTER * xp.tanh(INNER * z), lambda _, __: _tanh(OUTER, INNER), bound=OUTER
+    "sigmoid": Function(sigmoid, lambda _, __: _sigmoid(), "1 / (1 + exp(-z))", bound=1.0),
+    "tanh": Function(
+        lambda z, xp: xp.tanh(z), lambda _, __: _tanh(), "tanh(z)", ("sigmoid",), bound=1.0
     ),
-    "relu": Function(lambda z, xp: xp.maximum(z, 0), lambda largest, _: _relu(largest)),
-    "gelu": Function(gelu, _gelu, rises=False),
+    "scaled_tanh": Function(
+        lambda z, xp: OUTER * xp.tanh(INNER * z),
+        lambda _, __: _tanh(OUTER, INNER),
+        f"{OUTER} * tanh(2 / 3 * z)",
+        ("sigmoid", "tanh"),
+        bound=OUTER,
+    ),
+    "relu": Function(
+        lambda z, xp: xp.maximum(z, 0), lambda largest, _: _relu(largest), "maximum(z, 0)"
+    ),
+    "gelu": Function(
+        gelu,
+        _measured("gelu", gelu, GELU_MIN, left=4.0, xp=math),
+        "z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z ** 3)))",
+        ("sigmoid",),
+        rises=False,
+    ),
 }
 BOUNDS = {name: of.bound for name, of in ACTIVATIONS.items() if of.bound is not None}

@@ -71,7 +71,7 @@ def export(
         out: the folder to write to.
         target: what to write: a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
         images: uint8 ``(images, *input_shape)``, some hundreds that are like those to come: the
-            ranges of ReLU and GELU are measured on them, which int8 needs.
+            ranges of functions without a bound (ReLU, GELU) are measured on them, for int8.
         labels: their classes ``(images,)``. With them the score gap is measured for ``max_error``;
             then the images should be none that the network was trained on.
         dtype: ``int8`` or ``float32``.
@@ -117,11 +117,11 @@ def export(
     if labels is not None:
         labels = _checked_labels(labels, model.stages[-1].features)
     if dtype == "int8":
-        bounded = all(stage.activation in BOUNDS for stage in model.stages[:-1])
-        if images is None and not bounded:
+        hidden = {stage.activation for stage in model.stages[:-1]}
+        if images is None and hidden - set(BOUNDS):
             raise UserError(
                 "images",
-                "are needed for the ranges of ReLU and GELU in int8",
+                f"are needed for the range of {' and '.join(sorted(hidden - set(BOUNDS)))} in int8",
                 f"give some hundred images, uint8 (images, {', '.join(map(str, input_shape))})",
             )
         given = np.zeros((1, *input_shape), np.uint8) if images is None else images

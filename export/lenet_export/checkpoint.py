@@ -46,6 +46,7 @@ import numpy.typing as npt
 from lenet_export import files
 from lenet_export.errors import UserError, printable
 from lenet_export.gap_table import GapRow, GapTable
+from lenet_export.pools import POOLS
 
 FORMAT = 2
 FIELDS = {
@@ -56,7 +57,6 @@ KEY = "lenet_export"
 AGAIN = "give the model.safetensors that lenet-train wrote"
 KINDS = ("conv", "dense")
 PADDINGS = ("SAME", "VALID")
-POOLS = ("none", "avg", "max")
 NORMS = ("none", "layer")
 NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
 FLOAT_MAX = float(np.finfo(np.float32).max)
@@ -409,7 +409,7 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
         for what, value, known in [
             ("kind", stage.kind, KINDS),
             ("padding", stage.padding, PADDINGS),
-            ("pool", stage.pool, POOLS),
+            ("pool", stage.pool, ("none", *POOLS)),
             ("norm", stage.norm, NORMS),
             ("bits", stage.bits, BITS),
         ]:

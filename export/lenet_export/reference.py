@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import NORM_EPSILON
 from lenet_export.plan import Layer, Plan
+from lenet_export.pools import POOLS
 
 Images = npt.NDArray[np.uint8]
 Outputs = dict[str, npt.NDArray[Any]]
@@ -85,18 +86,15 @@ def activate(layer: Layer, acc: Any, xp: Any) -> Any:
 
 
 def pool(layer: Layer, x: Any) -> Any:
-    """The mean (of codes: rounded half up) or maximum of each window; partial windows go."""
+    """The pool of each window; partial windows go."""
     size = layer.stage.pool_size
     if layer.stage.pool == "none":
         return x
     n, rows, columns, channels = x.shape
     x = x[:, : rows // size * size, : columns // size * size]
     x = x.reshape(n, rows // size, size, columns // size, size, channels)
-    if layer.stage.pool == "max":
-        return x.max((2, 4))
-    places = size * size
-    total = x.sum((2, 4), dtype=x.dtype)
-    return total / places if layer.integers is None else (total + places // 2) // places
+    of = POOLS[layer.stage.pool]
+    return (of.codes if layer.integers else of.value)(x, (2, 4))
 
 
 def run_integers(plan: Plan, images: Images) -> Outputs:

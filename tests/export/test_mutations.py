@@ -32,8 +32,8 @@ TEMPLATES = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.
 
 #: (template, what stands there, what the mutation makes of it)
 MUTATIONS = {
-    "mean not rounded": ("int8", "sum + {{ v.half_window }}", "sum"),
-    "mean rounded up": ("int8", "{{ v.half_window }}", "{{ v.window }} - 1"),
+    "mean not rounded": ("avg", "sum + {{ v.half_window }}", "sum"),
+    "mean rounded up": ("avg", "{{ v.half_window }}", "{{ v.window }} - 1"),
     "no clamp below": ("int8", " & (uint32_t)(is_negative - 1)", ""),
     "no clamp above": ("int8", "(index | (uint32_t)-is_above) & top", "index"),
     "clamp one too low": ("int8", "& top);", "& (top - 1));"),
@@ -93,12 +93,12 @@ MUTATIONS = {
     "bias left out": ("generic", 'v.bias("o")', '"0"'),
     "channels swapped": ("pools", " + c] =", " + {{ layer.stage.features - 1 }} - c] ="),
     "pool of wrong rows": ("generic", 'window_top("i")', 'window_top("j")'),
-    "maximum is minimum": ("int8", "(is_less - 1)", "-is_less"),
-    "float mean": ("float32", "sum / {{ v.window }}.0f", "sum / 5.0f"),
+    "maximum is minimum": ("max", "(is_less - 1)", "-is_less"),
+    "float mean": ("avg", "sum / {{ v.window }}.0f", "sum / 5.0f"),
     "float answers compared wrong": ("float32", "right && off <", "right && off >"),
     "exp squared too little": ("float32_activations", "square < 4", "square < 3"),
     "exp one term short": ("float32_activations", "1.0f / 6.0f", "0.0f"),
-    "float maximum is minimum": ("float32", "value > most", "value < most"),
+    "float maximum is minimum": ("max", "value > most", "value < most"),
     "float maximum from 0": ("float32", "-3.4e38f", "0"),
     "float tanh of half": ("float32_activations", "sigmoid(2.0f * z)", "sigmoid(z)"),
     "float gelu less its cube": ("float32_activations", "0.044715f", "0.0f"),
@@ -169,7 +169,7 @@ TUNED = {
         "acc = sums[p][c][q]",
         "acc = sums[0][c][q]",
     ),
-    "parts of a window lost": ("int8", "cortex-m4", "pools", "}} += {{", "}} = {{"),
+    "parts of a window lost": ("int8", "cortex-m4", "avg", "}} += {{", "}} = {{"),
     "normed sums of another place": (
         "int8",
         "cortex-m4",

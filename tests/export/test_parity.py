@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 import lenet_export
 from few_bits import FEW_BITS, on_grids
 from lenet_export import flax_network, reference, verify
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import BITS, GRIDS, Model, Stage
 from lenet_export.compiled import CompiledNetwork, first_difference, runs_here
 from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
+from lenet_export.pools import POOLS
 from needs import require
 
 from .networks import (
@@ -61,7 +63,6 @@ TUNED = [
     if cpu != "atmega328p" and can_run(cpu)
     for optimize in choices(cpu)
 ]
-ACTIVATIONS = ["sigmoid", "tanh", "scaled_tanh", "relu", "gelu"]
 IMITATED = str(Path(lenet_export.__file__).parent / "imitated")
 
 
@@ -184,16 +185,16 @@ def chains(draw):
         kernel = (draw(st.integers(1, limit[0])), draw(st.integers(1, limit[1])))
         features = draw(st.sampled_from([1, 2, 3, 4, 8, 16]))
         stage = Stage(f"conv{place}", "conv", features, kernel=kernel)
-        stage = replace(stage, padding=padding, activation=draw(st.sampled_from(ACTIVATIONS)))
+        stage = replace(stage, padding=padding, activation=draw(st.sampled_from(list(ACTIVATIONS))))
         stage = replace(stage, stride=draw(st.integers(1, min(kernel))))
         rows, columns, _ = stage.conv_shape(size)
         pool_size = draw(st.integers(1, min(6, rows, columns)) | st.just(min(16, rows, columns)))
-        pool = "none" if pool_size == 1 else draw(st.sampled_from(["avg", "max"]))
+        pool = "none" if pool_size == 1 else draw(st.sampled_from(list(POOLS)))
         norm = draw(st.sampled_from(["none", "none", "layer"]))
         stages.append(replace(stage, pool=pool, pool_size=pool_size, norm=norm))
         size = stages[-1].output_shape(size)
     for place in range(draw(st.integers(0, 2))):
-        activation = draw(st.sampled_from(ACTIVATIONS))
+        activation = draw(st.sampled_from(list(ACTIVATIONS)))
         norm = draw(st.sampled_from(["none", "layer"]))
         stages.append(Stage(f"fc{place}", "dense", draw(st.integers(1, 9)), activation, norm=norm))
     stages.append(Stage("last", "dense", draw(st.integers(2, 5))))

@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from lenet_export import activations, pools
 from lenet_export.checkpoint import POOL_MAX, Stage
 from lenet_export.errors import UserError
 
 INPUT_SHAPE = (28, 28, 1)
 CLASSES = 10
 
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu")
-POOLS = ("avg", "max", "stride")
+ACTIVATIONS = tuple(activations.ACTIVATIONS)
+POOLS = (*pools.POOLS, "stride")
 NORMS = ("none", "batch", "layer")
 INITS = ("xavier", "he")
 HEADS = ("dense", "gap")

@@ -16,10 +16,11 @@ from matplotlib.ticker import MaxNLocator
 
 from lenet_export.checkpoint import Float32, Model
 from lenet_export.flax_network import run_activations, run_floats
+from lenet_export.pools import POOLS
 from lenet_train.architectures import Architecture
 from lenet_train.data import CLASSES, SIDE, Examples
 from lenet_train.loop import Epoch
-from lenet_train.summary import POOLS, Row, parameters, rows
+from lenet_train.summary import Row, parameters, rows
 
 CURVES = "curves.png"
 CONFUSION = "confusion.png"
@@ -232,7 +233,7 @@ def _layers(model: Model, image: Any) -> Iterator[tuple[str, Float32]]:
         name = stage.name if stage.activation == "none" else f"{stage.name}, {stage.activation}"
         if stage.pool != "none":
             yield name, activated[stage.name][0]
-            name = f"{stage.name}, {POOLS[stage.pool]} pool"
+            name = f"{stage.name}, {POOLS[stage.pool].noun} pool"
         yield name, outputs[stage.name][0]
 
 

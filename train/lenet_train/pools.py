@@ -12,6 +12,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from lenet_export import flax_network
+
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:
     """The largest of each ``size`` x ``size`` places.
@@ -63,4 +65,15 @@ def _gradient(size: int, x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
 
 _largest.defvjp(lambda x, size: (_largest(x, size), x), _gradient)
 
-POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {"avg": avg_pool, "max": max_pool}
+
+def _flax_pool(name: str) -> Callable[[jax.Array, int], jax.Array]:
+    """A pool of Flax's."""
+    return lambda x, size: flax_network.POOLS[name](x, (size, size), (size, size))
+
+
+#: By name: those above in place of Flax's.
+POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
+    **{name: _flax_pool(name) for name in flax_network.POOLS},
+    "avg": avg_pool,
+    "max": max_pool,
+}

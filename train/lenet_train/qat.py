@@ -21,8 +21,9 @@ from lenet_export import activations
 from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import ACTIVATIONS
+from lenet_export.pools import POOLS
+from lenet_train import pools
 from lenet_train.conv import fast_tile, tiled_conv
-from lenet_train.pools import avg_pool, max_pool
 
 Params = dict[str, Any]
 
@@ -90,13 +91,21 @@ class QuantizedNetwork(nn.Module):
             x = QuantizedLayer(stage, name=stage.name)(x)
             x = ACTIVATIONS[stage.activation](x)
             codes = activations.ACTIVATIONS[stage.activation].codes(largest, stage.name)
-            if stage.pool == "max":  # before the rounding, which changes no order
-                x = max_pool(x, stage.pool_size)
-            x = _fake_quantize_activations(codes, x)
-            if stage.pool == "avg":
-                x = _fake_quantize_activations(codes, avg_pool(x, stage.pool_size))
+            x = _pooled(codes, stage, x)
         logits: jax.Array = QuantizedLayer(last, name=last.name)(x)
         return logits
+
+
+def _pooled(codes: activations.Activation, stage: Stage, x: jax.Array) -> jax.Array:
+    """The codes of ``x`` behind the stage's pool, if it has one.
+
+    A pool that commutes with rounding comes first: there is less to round.
+    """
+    if stage.pool == "none":
+        return _fake_quantize_activations(codes, x)
+    if not POOLS[stage.pool].commutes:
+        x = _fake_quantize_activations(codes, x)
+    return _fake_quantize_activations(codes, pools.POOLS[stage.pool](x, stage.pool_size))
 
 
 class QuantizedLayer(nn.Module):

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from lenet_export.pools import POOLS
 from lenet_train.architectures import INPUT_SHAPE, Architecture
-
-POOLS = {"avg": "mean", "max": "maximum"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def rows(architecture: Architecture) -> Iterator[Row]:
         yield Row(stage.name, what, before_pool, parameters)
         if stage.pool != "none":
             size = stage.pool_size
-            yield Row("", f"{size}x{size} {POOLS[stage.pool]} pool", shape)
+            yield Row("", f"{size}x{size} {POOLS[stage.pool].noun} pool", shape)
 
 
 def parameters(architecture: Architecture) -> int:

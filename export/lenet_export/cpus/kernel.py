@@ -13,10 +13,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.c_text import plus, times
-from lenet_export.checkpoint import POOLS
 from lenet_export.cpus import operands
 from lenet_export.plan import U8, U16, U32, Array, Constant, DType, Layer, Layout, Packing
+from lenet_export.pools import POOLS
 
 WINDOW_COLUMNS = 4  # of a pool window, at most, that are computed at once
 
@@ -36,7 +37,8 @@ class Kernel:
         template: the name of its template.
         codes: the type in which it reads codes from a strip of rows.
         kinds: the kinds of layers that it can compute; what is not named, it refuses.
-        pools: likewise, the pools; ``None``: every known one, for it prints the pool's own macro.
+        pools: likewise, the pools; ``None``: every known one, for it prints the pool's own macros.
+        functions: likewise, the activations of floats; those of integers are all one.
         in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
         words: what it calls of its CPU's vocabulary, whatever the layer.
         sums_fields: whether it sums ``field * code`` where weights are packed.
@@ -48,6 +50,7 @@ class Kernel:
     codes: DType = field(default=U8, kw_only=True)
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "dense"})
     pools: ClassVar[frozenset[str] | None] = None
+    functions: ClassVar[frozenset[str] | None] = None
     in_vectors: ClassVar[bool] = False
     words: ClassVar[frozenset[str]] = frozenset()
     sums_fields: ClassVar[bool] = False
@@ -60,8 +63,11 @@ class Kernel:
 
     def computes(self, layer: Layer) -> bool:
         """Whether its numbers would be right: it is of a kind and pool that the kernel names."""
-        pools = POOLS if self.pools is None else self.pools
-        return layer.stage.kind in self.kinds and layer.stage.pool in pools
+        stage = layer.stage
+        pools = ("none", *POOLS) if self.pools is None else self.pools
+        functions = ("none", *ACTIVATIONS) if self.functions is None else self.functions
+        known = layer.integers is not None or stage.activation in functions
+        return known and stage.kind in self.kinds and stage.pool in pools
 
     def pays(self, layer: Layer) -> bool:  # noqa: ARG002 - most do
         """Whether it is worthwhile, for a layer that the kernel can compute."""

@@ -24,7 +24,9 @@ from lenet_export.plan import (
     VectorBlock,
 )
 
-POOLS_IN_VECTORS = frozenset({"none", "avg", "max"})  # those of which the templates have a form
+#: The pools, and the activations of floats, of which the templates have a form in vectors.
+POOLS_IN_VECTORS = frozenset({"none", "avg", "max"})
+FUNCTIONS_IN_VECTORS = frozenset({"none", "sigmoid", "tanh", "scaled_tanh", "relu", "gelu"})
 MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
 
@@ -48,6 +50,7 @@ class Lanes(Kernel):
     vectors: int = 1
     weights: DType = field(default=S8, kw_only=True)
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
+    functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
 
     def computes(self, layer: Layer) -> bool:
@@ -145,6 +148,7 @@ class Columns(Kernel):
     codes: DType = field(default=F32, kw_only=True)
     kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
+    functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
     words: ClassVar[frozenset[str]] = frozenset({"broadcast"})
 

@@ -20,7 +20,7 @@ import jinja2
 import numpy as np
 
 from lenet_export import __version__, layer_norm, reference
-from lenet_export.activations import Activation
+from lenet_export.activations import ACTIVATIONS, Activation
 from lenet_export.c_text import (
     c_type,
     float_literal,
@@ -224,10 +224,6 @@ def _function(activation: str) -> str:
     return "tanh_of" if activation == "tanh" else activation
 
 
-#: What the float functions of activations call.
-CALLS = {"tanh": ("sigmoid",), "scaled_tanh": ("sigmoid", "tanh"), "gelu": ("sigmoid",)}
-
-
 def _context(plan: Plan, options: Options) -> dict[str, Any]:
     """What the templates print beside the plan itself."""
     rows, columns, channels = plan.input_shape
@@ -312,13 +308,13 @@ class Calls:
     def functions(self) -> list[str]:
         """The activations in float32 and those that they call, callers last."""
         found = {layer.stage.activation for layer in self.layers} - {"none"}
-        found |= {name for activation in found for name in CALLS.get(activation, ())}
-        return sorted(found, key=lambda name: (len(CALLS.get(name, ())), name))
+        found |= {name for activation in found for name in ACTIVATIONS[activation].calls}
+        return sorted(found, key=lambda name: (len(ACTIVATIONS[name].calls), name))
 
     @property
-    def pools(self) -> set[str]:
-        """``avg`` and ``max``."""
-        return {layer.stage.pool for layer in self.layers}
+    def pools(self) -> list[str]:
+        """The pools."""
+        return sorted({layer.stage.pool for layer in self.layers} - {"none"})
 
     @property
     def mirrored(self) -> set[bool]:

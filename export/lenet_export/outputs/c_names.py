@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
 
@@ -58,6 +59,7 @@ def check_names(plan: Plan, prefix: str) -> None:
         "row": "the row counter",
         "shared": "a union",
     }
+    own_tables = [name for name, of in ACTIVATIONS.items() if of.has_table_of_layer]
     for layer in plan.layers:
         name, output = layer.name, layer.output
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
@@ -66,7 +68,8 @@ def check_names(plan: Plan, prefix: str) -> None:
             f"{name}_{kind}"
             for kind in (
                 *("sum", "sums", "copy", "pool", "step", "layer", "weight", "bias", "gain", "taps"),
-                *("gelu", "gelu_table", "normalize", "norm_gain", "norm_bias"),
+                *("normalize", "norm_gain", "norm_bias"),
+                *(name + end for name in own_tables for end in ("", "_table")),
             )
         }
         for new in {output, f"{output}_row", f"{output}_place"} | suffixed:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from lenet_export import __version__
+from lenet_export.activations import ACTIVATIONS
 from lenet_export.plan import Layer, Plan
+from lenet_export.pools import POOLS
 
 README = """\
 Everything that is needed to compute this network, without lenet-export. In Python:
@@ -34,8 +36,8 @@ min_gap          a reading is accepted if (largest logit - second largest) >= mi
 <layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
 <layer>/border   what stands in them: the input's code of 0
 <layer>/norm     "none", or "layer": LayerNorm in front of the activation
-<layer>/activation  "sigmoid", "tanh", "scaled_tanh", "relu", "gelu" or "none"
-<layer>/pool, <layer>/pool_size  "avg", "max" or "none"; side and stride of the square window; rows
+<layer>/activation  @activations@ or "none"
+<layer>/pool, <layer>/pool_size  @pools@ or "none"; side and stride of the square window; rows
                  and columns that fill no window are dropped
 
 int8. All integers, of 32 bits: neither acc nor acc * gain overflows for any input. ">>" is
@@ -44,12 +46,11 @@ an arithmetic shift (floor), "//" divides and floors:
     acc   = bias + sum(weight * input code), with a norm then what layer_norm below makes of it
     index = min(max((acc * gain) >> shift, 0), top)
     code  = table[index] if the layer has a table, otherwise index     0 to 255
-    pool  "avg": (sum of the window + size * size // 2) // (size * size);  "max": the largest
+    pool  @pool_formulas@
 
 The codes are the next layer's input; the image's bytes are the first one's. The last layer has
-neither gain nor pool: its acc are the logits. A code stands for (code - zero point) * scale; only
-codes of tanh, scaled_tanh and gelu have a zero point other than 0, and the biases of the next layer
-take it off.
+neither gain nor pool: its acc are the logits. A code stands for (code - zero point) * scale; a zero
+point other than 0 have only codes of @signed@. The biases of the next layer take it off.
 
 <layer>/gain, <layer>/shift, <layer>/top, <layer>/table   as used above
 <layer>/acc_min, <layer>/acc_max   [channel], what acc cannot leave for any input: bias + sum(...),
@@ -78,17 +79,33 @@ Its numbers for any input; all but x and e fit 32 bits with a sign, those 32 bit
     e               0 to 4294967295
 
 float32. The same chain in floats; a norm is (acc - mean) / sqrt(variance + 1e-6) * norm_gain +
-norm_bias. The first layer's weights are divided by 255, so that it reads the image's bytes:
-out = activation(bias + sum(weight * input)), with sigmoid(z) = 1 / (1 + exp(-z)),
-scaled_tanh(z) = 1.7159 * tanh(2 / 3 * z) and
-gelu(z) = z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z ** 3))).
+norm_bias; the pool "avg" is the mean, not rounded. The first layer's weights are divided by 255, so
+that it reads the image's bytes: out = activation(bias + sum(weight * input)), with
+
+@formulas@
 """
 
 
+def readme() -> str:
+    """The file's documentation: the text above, with what the registries say in its places."""
+    signed = [name for name, of in ACTIVATIONS.items() if of.codes(1.0, "").zero_point]
+    words = {
+        "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
+        "pools": ", ".join(f'"{name}"' for name in POOLS),
+        "pool_formulas": ";  ".join(f'"{name}": {of.formula}' for name, of in POOLS.items()),
+        "signed": ", ".join(signed),
+        "formulas": "\n".join(f"    {name}(z) = {of.formula}" for name, of in ACTIVATIONS.items()),
+    }
+    text = README
+    for place, word in words.items():
+        text = text.replace(f"@{place}@", word)
+    return text
+
+
 def render_npz(plan: Plan) -> bytes:
-    """The ``.npz`` file of ``plan``; the same bytes for the same plan. Its format is ``README``."""
+    """The ``.npz`` file of ``plan``, as :func:`readme` tells; the same bytes for the same plan."""
     arrays: dict[str, Any] = {
-        "README": README,
+        "README": readme(),
         "readme_version": 1,
         "tool": f"lenet-export {__version__}",
         "model_id": plan.model_id,

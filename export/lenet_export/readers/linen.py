@@ -31,6 +31,7 @@ from lenet_export.checkpoint import (
 )
 from lenet_export.errors import UserError
 from lenet_export.fold import fold_batch_norm
+from lenet_export.pools import POOLS
 from lenet_export.reference import Images
 
 SUPPORTED = (
@@ -265,8 +266,10 @@ class _Chain:
         for name, activation in flax_network.ACTIVATIONS.items():
             if does(activation):
                 stage = self._last(layer, bare=False)
-                early = stage.pool == "max" and ACTIVATIONS[name].rises
-                if stage.activation != "none" or (stage.pool != "none" and not early):
+                early = stage.pool == "none" or (
+                    POOLS[stage.pool].commutes and ACTIVATIONS[name].rises
+                )
+                if stage.activation != "none" or not early:
                     layer.refuse("is not behind an nn.Conv or nn.Dense")
                 self.stages[-1] = replace(stage, activation=name)
                 return
