@@ -5,6 +5,15 @@
  *
  * Model 32e6c8c55f95b14f7b5d1550900e883801b37ec7422427d1369eb59bb1642785
  *
+ *     Assumptions   line    42
+ *     Bounds        line    50
+ *     Constants     line    70
+ *     Activations   line  3855
+ *     Layers        line  3873
+ *     Rows          line  4018
+ *     Whole images  line  4092
+ *     Self-test     line  4138
+ *
  * From the image to the logits:
  *
  *     conv1   28x28x1 -> 14x14x6   5x5 SAME, sigmoid, 2x2 avg
@@ -26,8 +35,45 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
+#ifndef LENET_EXPORT_616A12F5DD6AD28E
+#error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
+#endif
+
+/* ---- Assumptions: the file does not compile where one fails ---------------------------------- */
+
+#define LENET_ASSUME(name, condition) typedef char lenet_assumed_##name[(condition) ? 1 : -1]
+
+LENET_ASSUME(workspace, sizeof(lenet_workspace) <= LENET_WORKSPACE_BYTES);
+
+#undef LENET_ASSUME
+
+/* ---- Bounds ---------------------------------------------------------------------------------- */
+
+/* No image makes a number less or more than this, so that none overflows; partial sums stay within
+ * their sum's bounds. The exporter worked them out from the constants below, for each output with the
+ * code 255 wherever it drives the sum further and 0 elsewhere. No compiler checks these lines;
+ * lenet_self_test finds constants that are no longer those.
+ *
+ *     layer  number               least            most  type
+ *     conv1  acc               -147 150         256 795  int32_t
+ *     conv1  acc * gain    -872 305 200   1 390 288 130  int32_t
+ *     conv2  acc               -764 759         897 054  int32_t
+ *     conv2  acc * gain  -1 548 269 226   1 664 939 619  int32_t
+ *     fc1    acc             -2 029 316       2 499 777  int32_t
+ *     fc1    acc * gain  -1 029 193 476   1 247 551 895  int32_t
+ *     fc2    acc               -587 967         924 256  int32_t
+ *     fc2    acc * gain  -1 324 101 684   1 831 484 018  int32_t
+ *     fc3    acc               -398 225         223 975  int32_t
+ *     fc3    gap                      0         622 200  int32_t
+ */
 
 /* ---- Constants ------------------------------------------------------------------------------- */
+
+/* How to read them: the comment above a table says what its numbers are and names its axes, the
+ * outermost first. [a][b, c] are two axes: the second counts through c within each b. Braces hold
+ * one step of an axis; the numbers of the innermost go on over as many lines as they need. The
+ * tables stand in the order of the layers: weights, biases, gains.
+ */
 
 /* round(255 * sigmoid(z)), z = (index - 255.5) / 40 */
 static const uint8_t sigmoid_table[512] = {
@@ -3806,28 +3852,10 @@ static const int32_t fc3_bias[10] = {
     195, -1645, 85, 912, 73, 672, -1009, 269, 286, 211,
 };
 
-/* ---- Proofs: this file does not compile where they do not hold ------------------------------- */
-
-#define LENET_PROVE(name, condition) typedef char lenet_proof_##name[(condition) ? 1 : -1]
-
-LENET_PROVE(workspace, sizeof(lenet_workspace) <= LENET_WORKSPACE_BYTES);
-LENET_PROVE(conv1_acc, -147150 >= INT32_MIN && 256795 <= INT32_MAX);
-LENET_PROVE(conv1_product, 1390288130 <= INT32_MAX);
-LENET_PROVE(conv2_acc, -764759 >= INT32_MIN && 897054 <= INT32_MAX);
-LENET_PROVE(conv2_product, 1664939619 <= INT32_MAX);
-LENET_PROVE(fc1_acc, -2029316 >= INT32_MIN && 2499777 <= INT32_MAX);
-LENET_PROVE(fc1_product, 1247551895 <= INT32_MAX);
-LENET_PROVE(fc2_acc, -587967 >= INT32_MIN && 924256 <= INT32_MAX);
-LENET_PROVE(fc2_product, 1831484018 <= INT32_MAX);
-LENET_PROVE(fc3_acc, -398225 >= INT32_MIN && 223975 <= INT32_MAX);
-LENET_PROVE(gap, 223975 - (int64_t)(-398225) <= INT32_MAX);
-
-#undef LENET_PROVE
-
 /* ---- Activations ----------------------------------------------------------------------------- */
 
 /* acc * gain / 2^shift, rounded down, not below 0 nor above top, which is 2^n - 1. The product fits
- * 32 bits: see the proofs. There is no branch, so that every image takes the same time. */
+ * 32 bits: see the bounds. There is no branch, so that every image takes the same time. */
 static uint16_t requantize(int32_t acc, uint16_t gain, int shift, uint16_t top)
 {
     int32_t is_negative = (int32_t)((uint32_t)acc >> 31);

@@ -24,6 +24,9 @@
 
 #include <stdint.h>
 
+/* Of this export: lenet.c compiles with no other lenet.h. */
+#define LENET_EXPORT_616A12F5DD6AD28E
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -32,7 +32,8 @@ SHARE_ONE = 2**14
 SHARE_ZERO = 2**15
 #: A share is one of SHARE_ZERO - SHARE_ONE to SHARE_ZERO + SHARE_ONE, or a little beyond.
 SHARE_MAX = 3 * 2**14 + 2**6
-ROOT_ONE = 2**15
+SHARE_MIN = 2**14 - 2**6
+ROOT_ONE = 2**15  # no root is larger
 #: The start of Newton's iteration for 1 / sqrt(x): within 9 % for x from 1 to 4. Two steps of it
 #: bring that to 0.03 %.
 START, SLOPE, STEPS = 35000, 5000, 2
@@ -80,11 +81,9 @@ class LayerNorm:
             ValueError: the gain or the bias is too large for 32 bits, or no number.
         """
         channels, drop = len(gain), 0
-        # No sum of squares of numbers from 0 to u exceeds channels * u^2 / 4; rounding the mean
-        # moves it by less than 2.
         while drop < 31 and (
             largest >> drop >= LARGEST_DIFFERENCE
-            or channels * ((largest >> drop) ** 2 // 4 + 4) >= 2**31
+            or _squares(channels, largest >> drop) >= 2**31
             or channels * NORM_EPSILON / (unit * 2**drop) ** 2 >= LEAST_MAX
         ):
             drop += 1
@@ -103,6 +102,30 @@ class LayerNorm:
             raise ValueError("the scale or the bias of its norm is too large")
         norm = cls(gains.astype(np.int16), biases.astype(np.int32), drop, factor, mean_shift, least)
         return norm, shift, int(bound)
+
+    def bounds(self, acc_min: Array, acc_max: Array) -> list[tuple[str, int, int, str]]:
+        """What its numbers are at least and at most, and their types, by their names in the C.
+
+        Args:
+            acc_min: int64 ``(channels,)``, what the accumulators cannot be below; not below 0.
+            acc_max: likewise above.
+        """
+        least, most = acc_min >> self.drop, acc_max >> self.drop
+        top, channels = int(most.max()), len(self.gain)
+        gain, bias = self.gain.astype(np.int64), self.bias.astype(np.int64)
+        ends = bias + gain * SHARE_MIN, bias + gain * SHARE_MAX
+        squares = self.least + _squares(channels, top)
+        total = int(most.sum())
+        # The first mean is below the true one by less than 1, and by what the factor lacks.
+        rest = channels + (total * (channels - 1) >> self.mean_shift)
+        return [
+            ("sum", int(least.sum()), total, "int32_t"),
+            ("sum * factor", int(least.sum()) * self.factor, total * self.factor, "int32_t"),
+            ("rest * factor + half", self.half, rest * self.factor + self.half, "int32_t"),
+            ("squares", self.least, squares, "uint32_t"),
+            ("difference * root", -top * ROOT_ONE, top * ROOT_ONE, "int32_t"),
+            ("acc behind the norm", int(np.min(ends)), int(np.max(ends)), "int32_t"),
+        ]
 
     def apply(self, acc: Any, xp: Any) -> Any:
         """Accumulators int32 ``(..., channels)`` to those that give the index; see the head."""
@@ -129,3 +152,12 @@ class LayerNorm:
         for _ in range(STEPS):
             root = root * (3 * ROOT_ONE - (x * (root * root >> 15) >> 14)) >> 16
         return root
+
+
+def _squares(channels: int, top: int) -> int:
+    """No sum of squares of differences from the mean of numbers from 0 to ``top`` exceeds this.
+
+    Around the mean itself that is ``channels * top^2 / 4``; rounding the mean moves it by less than
+    2 in each channel.
+    """
+    return channels * (top**2 // 4 + 4)

@@ -33,12 +33,14 @@ class Requantize:
         gain: uint16 ``(channels,)``.
         shift: 0 to 30.
         activation: what the index means.
-        product_max: the largest ``acc * gain`` of any input.
+        product_min: no input makes ``acc * gain`` less; of a norm, what it makes of them.
+        product_max: likewise more.
     """
 
     gain: Array
     shift: int
     activation: Activation
+    product_min: int
     product_max: int
 
 
@@ -109,8 +111,8 @@ def quantize(
         scale, gain, shift, rounded = _fixed_point(
             flat, step, origin, (index_scale, input_zero), at
         )
-        product_max = int((rounded.acc_max * gain).max())
-        requantize = Requantize(gain.astype(np.uint16), shift, activation, product_max)
+        products = int((rounded.acc_min * gain).min()), int((rounded.acc_max * gain).max())
+        requantize = Requantize(gain.astype(np.uint16), shift, activation, *products)
         output_scale = activation.scale
     integers = Integers(
         input_scale,
@@ -149,7 +151,7 @@ def quantize_normed(
     if max(acc_max.max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
         raise _too_large(at)
     try:
-        norm, index_shift, largest = LayerNorm.of(
+        norm, index_shift, _ = LayerNorm.of(
             int(acc_max.max()),
             unit,
             learned.gain * activation.steps,
@@ -158,7 +160,8 @@ def quantize_normed(
     except ValueError as error:
         remedy = "train it again; weight decay, or none, keeps its numbers ordinary"
         raise UserError(at, str(error), remedy) from None
-    requantize = Requantize(np.ones(len(flat), np.uint16), index_shift, activation, largest)
+    *_, (_, least, most, _) = norm.bounds(acc_min, acc_max)
+    requantize = Requantize(np.ones(len(flat), np.uint16), index_shift, activation, least, most)
     integers = Integers(
         input_scale, input_zero, scales, activation.scale, acc_min, acc_max, requantize
     )

@@ -20,9 +20,11 @@ from lenet_export.cpus import blocked, operands
 from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs import c as render
+from lenet_export.outputs.bounds import bounds_of
 from lenet_export.plan import make_plan
 from needs import ROOT
 
+from . import audit
 from .networks import named_model, rows_given
 from .test_parity import can_run
 
@@ -40,8 +42,11 @@ MUTATIONS = {
     "shift one less": ("int8", ">> shift", ">> (shift - 1)"),
     "gain of another channel": ("int8", '"_gain[" ~ channel ~ "]"', '"_gain[0]"'),
     "table off by one": ("int8", 'activation.top ~ ")]"', 'activation.top ~ ") ^ 1]"'),
-    "proofs that hold anyway": ("lenet", "[(condition) ? 1 : -1]", "[1]"),
-    "proof of the product": ("int8", "product_max }} <=", "product_max }} * 9 <="),
+    "assumptions that hold anyway": ("lenet", "[(condition) ? 1 : -1]", "[1]"),
+    "least that is the most": ("lenet", "bound.least | spaced", "bound.most | spaced"),
+    "most that is the least": ("lenet", "bound.most | spaced", "bound.least | spaced"),
+    "bounds of the first layer alone": ("lenet", "bound in bounds", "bound in bounds[:2]"),
+    "any header will do": ("lenet", "#ifndef LENET_EXPORT_{{ pair }}", "#if 0"),
     "answers not compared": ("int8", "== 0x{{ answers_crc }}", "== 0"),
     "padding not cleared": ("lenet", "layer.strip_rows | product(layer.strip_values)", "1"),
     "inner border not cleared": (
@@ -397,9 +402,14 @@ def is_found_in(model, dtype, target) -> bool:
     except UserError:
         return True
     one_byte = re.sub(rb"(WORKSPACE_BYTES) .*", rb"\1 1", printed["lenet.h"])
-    with contextlib.suppress(UserError):
-        CompiledNetwork(plan, printed | {"lenet.h": one_byte})
-        return True  # It must not compile.
+    foreign = re.sub(rb"(LENET_EXPORT_)\w+", rb"\g<1>0", printed["lenet.h"])
+    for header in (one_byte, foreign):
+        with contextlib.suppress(UserError):
+            CompiledNetwork(plan, printed | {"lenet.h": header})
+            return True  # It must not compile.
+    said = audit.printed(printed["lenet.c"].decode())
+    if said != {(b.layer, b.number): (b.least, b.most, b.c_type) for b in bounds_of(plan)}:
+        return True  # Tests of the bounds themselves hold them against the tables.
     decide, logits = network.function("decide"), network.new_logits()
     for best, second, gap in [(2, 5, 0), (0, 3, plan.threshold), (4, 0, plan.threshold)]:
         logits[:] = -plan.threshold

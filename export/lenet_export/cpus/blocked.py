@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lenet_export.activations import CODE_MAX
+from lenet_export.c_text import times
 from lenet_export.cpus import operands
 from lenet_export.cpus.kernel import (
     GENERIC,
     WINDOW_COLUMNS,
     Kernel,
+    PartialSum,
     Pragma,
     axes,
     block,
@@ -80,6 +83,20 @@ class Blocked(Kernel):
             most = min(most, COPY_MAX // layer.weight[0].size)
         channels = self._outputs(layer, most)
         return self._layout(layer, Block(channels, rows, columns))
+
+    def partial_sums(self, layer: Layer) -> list[PartialSum]:
+        """Of a dense layer of few bits: what it sums in place of weights, and what it repays."""
+        packing = layer.layout.packing
+        if layer.is_conv or packing is None:
+            return []
+        peak, spacing, acc = packing.grid.peak, packing.grid.spacing, operands.acc_type(layer)
+        sums = CODE_MAX * ((layer.weight.astype(np.int64) + peak) // spacing).sum(axis=1)
+        total = np.array(CODE_MAX * layer.inputs * peak)
+        none = np.zeros_like(sums)
+        found = [PartialSum("sum(field * code)", none, sums, operands.sum_type(layer))]
+        if spacing > 1:
+            found.append(PartialSum(f"{spacing} * sum", none, spacing * sums, acc))
+        return [*found, PartialSum(times("total", peak), none, total, acc)]
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The outputs that are computed at once, and how their weights are read."""
@@ -176,6 +193,15 @@ class Copied(Blocked):
         """A channel's weights in a row, at the places of one row of a pool window."""
         columns = Block(columns=layer.stage.pool_size)
         return replace(GENERIC.layout(layer), kernel=self, block=columns, unroll=0)
+
+    def partial_sums(self, layer: Layer) -> list[PartialSum]:
+        """The sums over one row of the kernel, where they have a type of their own."""
+        row_type = operands.row_type(layer)
+        if row_type == operands.acc_type(layer):
+            return []
+        rows = layer.weight.reshape(*layer.weight.shape[:2], -1).astype(np.int64)
+        least, most = (CODE_MAX * part(rows, 0).sum(axis=-1) for part in (np.minimum, np.maximum))
+        return [PartialSum("sum of a kernel row", least, most, row_type)]
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The type of a sum over one row of the kernel, too."""

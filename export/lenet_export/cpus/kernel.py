@@ -29,6 +29,18 @@ class Pragma(NamedTuple):
     options: tuple[str, ...]
 
 
+class PartialSum(NamedTuple):
+    """A sum that is not the accumulator yet: what it is, in the C's words, and what holds it.
+
+    ``least`` and ``most`` are int64 ``(channels,)``: no input makes it less or more.
+    """
+
+    number: str
+    least: Array
+    most: Array
+    c_type: str
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One way to compute a layer: here, any layer in plain C99.
@@ -73,13 +85,9 @@ class Kernel:
         """Whether it is worthwhile, for a layer that the kernel can compute."""
         return True
 
-    def sum_bits(self, layer: Layer) -> int:
-        """The bits that a sum has while the kernel computes it."""
-        return operands.acc_bits(layer)
-
-    def sum_offset(self, layer: Layer) -> Array | int:  # noqa: ARG002 - most have none
-        """What an accumulator has that is not in the kernel's sum."""
-        return 0
+    def partial_sums(self, layer: Layer) -> list[PartialSum]:  # noqa: ARG002 - most have none
+        """What it adds up of a layer of integers, beside the accumulators themselves."""
+        return []
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """What the templates are told of ``layer``, beside the layer itself."""

@@ -33,11 +33,6 @@ def sum_type(layer: Layer) -> str:
     return f"u{acc_type(layer)}"
 
 
-def acc_bits(layer: Layer) -> int:
-    """The bits of a layer's accumulators."""
-    return {"int16_t": 16, "int24": 24}.get(acc_type(layer), 32)
-
-
 def from_program_memory(value: str, dtype: DType) -> str:
     """``value``, an element of a table, read from an AVR's program memory."""
     if dtype == F32:

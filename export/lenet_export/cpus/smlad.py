@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lenet_export.cpus.blocked import Blocked
-from lenet_export.cpus.kernel import Kernel, block, divisor, with_weights
-from lenet_export.plan import U16, Array, Block, DType, Layer, Layout
+from lenet_export.cpus.kernel import Kernel, PartialSum, block, divisor, with_weights
+from lenet_export.plan import U16, Block, DType, Layer, Layout
 
 UNALIGNED = (
     "Words are read at any address: UNALIGN_TRP in the core's CCR must be 0, as it is after reset.",
@@ -75,13 +75,11 @@ class SmladBytes(Kernel):
         filled = -layer.kernel_values % 4 if layer.is_conv else 0
         return layer.grid is None and (not filled or 2 * filled <= layer.kernel_values)
 
-    def sum_bits(self, layer: Layer) -> int:  # noqa: ARG002 - of every layer
-        """24: a sum is the upper part of a word."""
-        return 24
-
-    def sum_offset(self, layer: Layer) -> Array | int:
-        """The biases."""
-        return layer.bias
+    def partial_sums(self, layer: Layer) -> list[PartialSum]:
+        """The sums without the biases: they are the upper 24 bits of a word."""
+        assert layer.integers
+        sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
+        return [PartialSum("acc - bias", *sums, "int24")]
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The outputs that are computed at once, two by two as well."""

@@ -35,6 +35,7 @@ from lenet_export.cpus import operands
 from lenet_export.cpus.kernel import kernel_of
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
+from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c_names import check_names
 from lenet_export.outputs.options import Options, command
 from lenet_export.plan import (
@@ -50,6 +51,8 @@ from lenet_export.quantize import WEIGHT_MAX
 
 KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
+PAIR = "@pair@"  # for what tells the files of one export, until all else of them is known
+INDEX = "@index@"  # for the list of the sections, until their lines are known
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
 
 
@@ -71,10 +74,12 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     else:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
     stamp = command(plan, options)
-    files = {
-        name: tidy(_rename(text, prefix)).replace(STAMP, stamp).encode()
+    texts = {
+        name: _indexed(tidy(_rename(text, prefix)).replace(STAMP, stamp))
         for name, text in texts.items()
     }
+    pair = sha256("".join(texts.values()).encode()).hexdigest()[:16].upper()
+    files = {name: text.replace(PAIR, pair).encode() for name, text in texts.items()}
     manifest = _manifest(plan, options, files)
     return files | {
         f"{prefix}.json": (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode()
@@ -106,6 +111,18 @@ def _rename(text: str, prefix: str) -> str:
     """Puts ``prefix`` in place of the templates' ``lenet``; prose and the tool's name stay."""
     text = re.sub(r"\blenet(?=_|\.[ch]\b)", prefix, text)
     return re.sub(r"\bLENET(?=_)", prefix.upper(), text)
+
+
+def _indexed(text: str) -> str:
+    """``text`` with its index: the sections that it has, and the lines that they begin at."""
+    section = re.compile(r"/\* -{4} (.+?)(?::| -{2})")
+    found = [(n, section.match(line)) for n, line in enumerate(text.split("\n"), 1)]
+    sections = [(n, match[1]) for n, match in found if match]
+    # The index is one line yet; in its place there is one for each section.
+    more = len(sections) - 1
+    width = max((len(name) for _, name in sections), default=0)
+    lines = [f" *     {name:<{width}}  line {n + more:5}" for n, name in sections]
+    return text.replace(INDEX, "\n".join(lines))
 
 
 @functools.cache
@@ -153,7 +170,6 @@ def _environment() -> jinja2.Environment:
         last_row=lambda layer: layer.output_shape[0] - 1,
         place_in=_place_in,
         # What its kernel tells
-        narrow_sums=_narrow_sums,
         view=lambda layer: SimpleNamespace(**kernel_of(layer).view(layer)),
     )
     return environment
@@ -192,17 +208,6 @@ def _ignores_row(layer: Layer, following: Layer) -> bool:
     return goes_to_one and not following.rows_moved and not layer.strip_is_whole
 
 
-def _narrow_sums(layer: Layer) -> list[dict[str, int]]:
-    """The bits and bounds of sums that a kernel keeps in fewer than 32; none or one."""
-    assert layer.integers is not None
-    kernel = kernel_of(layer)
-    bits, offset = kernel.sum_bits(layer), kernel.sum_offset(layer)
-    low, high = layer.integers.acc_min - offset, layer.integers.acc_max - offset
-    bounds = {"min": int(low.min()), "max": int(high.max())}
-    limits = {"bits": bits, "least": -(2 ** (bits - 1)), "most": 2 ** (bits - 1) - 1}
-    return [bounds | limits] if bits < 32 else []
-
-
 def does(layer: Layer) -> str:
     """What a layer does, in a few words: ``5x5 SAME, sigmoid, 2x2 avg``."""
     stage, size = layer.stage, layer.stage.pool_size
@@ -228,6 +233,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     """What the templates print beside the plan itself."""
     rows, columns, channels = plan.input_shape
     info = plan.model.info
+    bounds = bounds_of(plan)
     vector_blocks = [layer.layout.vector_block for layer in plan.layers]
     kernels = [kernel_of(layer) for layer in plan.layers]
     context = {
@@ -235,6 +241,10 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "options": options,
         "version": __version__,
         "command": STAMP,
+        "pair": PAIR,
+        "index": INDEX,
+        "bounds": bounds,
+        "bound_width": max((len(bound.number) for bound in bounds), default=0),
         "title": _title(info),
         "images": _words(info.get("images", "")),
         "parameters": sum(layer.weight.size + layer.bias.size for layer in plan.layers),

@@ -1,0 +1,200 @@
+"""An auditor's work: the printed bounds, worked out again from the tables of the C as compiled.
+
+It takes from the exporter where a weight lies in a table, and no number.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+import tempfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lenet_export import compiled
+from lenet_export.cpus.registry import CPUS, lay_out
+from lenet_export.layer_norm import ROOT_ONE, SHARE_MAX, SHARE_MIN
+from lenet_export.plan import Layer
+
+
+def printed(text):
+    """``{(layer, number): (least, most, type)}`` as the section Bounds of lenet.c says it."""
+    number = r"(-?\d{1,3}(?: \d{3})*)"
+    row = rf"^ \*     (\w+) +(\S.*?)  +{number}  +{number}  (u?int\d+(?:_t)?)$"
+    return {
+        (layer, what): (int(low.replace(" ", "")), int(high.replace(" ", "")), of)
+        for layer, what, low, high, of in re.findall(row, text, re.MULTILINE)
+    }
+
+
+def differences(base, cpu, optimize, files):
+    """What the C says of itself and is not so; an empty list if all is right.
+
+    Args:
+        base: the plan with the generic layout.
+        cpu: what ``files`` are for.
+        optimize: likewise.
+        files: of ``render_c``, perhaps changed since.
+    """
+    text = files["lenet.c"].decode()
+    plan = lay_out(base, cpu, optimize)
+    tables = tables_of(plan, files)
+    crc = 0
+    for table in tables.values():
+        crc = zlib.crc32(table.tobytes(), crc)
+    wrong = [] if f"constants_crc() != 0x{crc:08X}" in text else ["CRC"]
+    said = {key: bound[:2] for key, bound in printed(text).items()}
+    found = recomputed(base, plan, tables)
+    return wrong + [key for key in said.keys() | found.keys() if said.get(key) != found.get(key)]
+
+
+def tables_of(plan, files):
+    """The bytes of each table, from a library that includes lenet.c."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        readers = "".join(
+            f"const void *at_{c.name}(void) {{ return {c.name}; }}\n"
+            f"unsigned long of_{c.name}(void) {{ return sizeof {c.name}; }}\n"
+            for c in plan.constants
+        )
+        (folder / "audit.c").write_text(f'#include "lenet.c"\n{readers}')
+        flags = ["-std=c99", "-O0", "-shared", "-fPIC", "-I", str(compiled.IMITATED)]
+        command = [*compiled.compiler(), *flags, *CPUS[plan.cpu].flags, "-o", "audit.so", "audit.c"]
+        subprocess.run(command, cwd=folder, check=True)
+        library = ctypes.CDLL(str(folder / "audit.so"))
+        found = {}
+        for constant in plan.constants:
+            at, of = (getattr(library, f"{kind}_{constant.name}") for kind in ("at", "of"))
+            at.restype, of.restype = ctypes.c_void_p, ctypes.c_ulong
+            data = ctypes.string_at(at(), of())
+            found[constant.name] = np.frombuffer(data, constant.values.dtype)
+        return found
+
+
+def recomputed(base, plan, tables):
+    """The bounds that follow from the tables, as ``printed`` names them."""
+    found = {}
+    places = places_of(base, plan)
+    for layer in plan.layers:
+        weight = weights_in(layer, tables, places[layer.name])
+        features = layer.stage.features
+        numbers = {
+            part: tables[f"{layer.name}_{part}"][:features].astype(np.int64)
+            for part in ("bias", "gain", "norm_gain", "norm_bias")
+            if f"{layer.name}_{part}" in tables
+        }
+        about = {constant.name: constant.about for constant in layer.constants}
+        if "128 * the sum of the weights is in it" in about[f"{layer.name}_bias"]:
+            numbers["bias"] = numbers["bias"] - 128 * weight.sum(axis=1)
+        for what, bound in _bounds(layer, weight, **numbers):
+            found[layer.name, what] = int(np.min(bound[0])), int(np.max(bound[1]))
+    return found
+
+
+def _bounds(layer, weight, bias, gain=None, norm_gain=None, norm_bias=None):
+    """``(number, (least, most))`` of a layer with such numbers."""
+    sums = (255 * np.minimum(weight, 0)).sum(1), (255 * np.maximum(weight, 0)).sum(1)
+    least, most = bias + sums[0], bias + sums[1]
+    yield from _parts(layer, weight, sums, max(-least.min(), most.max() + 1))
+    yield "acc", (least, most)
+    if gain is not None:
+        yield "acc * gain", (least * gain, most * gain)
+    elif norm_gain is None:
+        yield "gap", (0, most.max() - least.min())
+    else:
+        norm, channels = layer.norm, len(bias)
+        low, high = least >> norm.drop, most >> norm.drop
+        total, top = high.sum(), int(high.max())
+        yield "sum", (low.sum(), total)
+        yield "sum * factor", (low.sum() * norm.factor, total * norm.factor)
+        rest = channels + (total * (channels - 1) >> norm.mean_shift)
+        yield "rest * factor + half", (norm.half, rest * norm.factor + norm.half)
+        yield "squares", (norm.least, norm.least + channels * (top**2 // 4 + 4))
+        yield "difference * root", (-top * ROOT_ONE, top * ROOT_ONE)
+        ends = norm_bias + norm_gain * SHARE_MIN, norm_bias + norm_gain * SHARE_MAX
+        yield "acc behind the norm", (ends, ends)
+
+
+def _parts(layer, weight, sums, reach):
+    """What some kernels add up on the way: each is there or not, as the layer's tables are."""
+    packing = layer.layout.packing
+    kernel = str(getattr(layer.layout.kernel, "template", layer.layout.kernel))
+    if kernel == "smlad_bytes":
+        yield "acc - bias", sums
+    if kernel == "copied":
+        rows = 255 * weight.reshape(len(weight), layer.stage.kernel[0], -1)
+        parts = np.minimum(rows, 0).sum(-1), np.maximum(rows, 0).sum(-1)
+        if np.abs(rows).sum(-1).max() < 2**15 < reach:
+            yield "sum of a kernel row", parts
+    if packing and not layer.is_conv and kernel == "blocked":
+        fields = 255 * ((weight + packing.grid.peak) // packing.grid.spacing).sum(axis=1)
+        yield "sum(field * code)", (0, fields)
+        if packing.grid.spacing > 1:
+            yield f"{packing.grid.spacing} * sum", (0, packing.grid.spacing * fields)
+        times = f"{packing.grid.peak} * " if packing.grid.peak > 1 else ""
+        yield f"{times}total", (0, 255 * layer.inputs * packing.grid.peak)
+
+
+def weights_in(layer, tables, places):
+    """The weights ``(outputs, inputs)`` in the tables; every copy of one must be the same."""
+    read = atoms(layer, tables)
+    weight = np.full(layer.weight.size, -128)
+    weight[places[places >= 0]] = read[places >= 0]
+    assert (weight > -128).all()
+    assert (weight[places[places >= 0]] == read[places >= 0]).all(), layer.name
+    return weight.reshape(len(layer.weight), -1)
+
+
+def atoms(layer, tables):
+    """The single weights in a layer's tables, fillers too, in the order of the file."""
+    parts = [c.name for c in layer.constants if c.name.startswith(f"{layer.name}_weight")]
+    values = np.concatenate([np.ravel(tables[name]) for name in parts]).astype(np.int64)
+    packing = layer.layout.packing
+    if packing:
+        shifts = packing.grid.bits * np.arange(8 * packing.word.itemsize // packing.grid.bits)
+        fields = values[:, None] >> shifts & 2**packing.grid.bits - 1
+        return (fields * packing.grid.spacing - packing.grid.peak).ravel()
+    if any("256 * (weight of" in c.about for c in layer.constants):
+        low = (values + 128 & 255) - 128
+        return np.stack([(values - low) >> 8, low], axis=1).ravel()
+    return values
+
+
+def places_of(base, plan):
+    """For each layer, which weight each atom of its tables is; -1 for a filler.
+
+    Found by laying out weights of -1 and 1 that spell each weight's number, bit by bit.
+    """
+    fits = {
+        layer.name: {bits: layer.packed_fits(bits) for bits in (16, 24)} for layer in base.layers
+    }
+    bits = max(layer.weight.size for layer in base.layers).bit_length()
+
+    def read(value):
+        """The atoms of each layer where weight n has ``value(n)``."""
+        layers = []
+        for layer in base.layers:
+            numbers = np.arange(layer.weight.size)
+            weight = np.asarray(value(numbers), np.int8).reshape(layer.weight.shape)
+            layers.append(replace(layer, weight=weight))
+        with pytest.MonkeyPatch.context() as patch:  # It asks the weights themselves.
+            patch.setattr(Layer, "packed_fits", lambda layer, bits: fits[layer.name][bits])
+            laid_out = lay_out(replace(base, layers=tuple(layers)), plan.cpu, plan.optimize)
+        tables = {c.name: c.values for c in laid_out.constants}
+        return {layer.name: atoms(layer, tables) for layer in laid_out.layers}
+
+    ones, others = read(np.ones_like), read(lambda n: -np.ones_like(n))
+    spelt = [read(lambda n, bit=bit: 2 * (n >> bit & 1) - 1) for bit in range(bits)]
+    found = {}
+    for layer in plan.layers:
+        name = layer.name
+        number = sum((part[name] == 1).astype(int) << bit for bit, part in enumerate(spelt))
+        found[name] = np.where(ones[name] != others[name], number, -1)
+    return found
