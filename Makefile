@@ -1,20 +1,24 @@
 # make        set up .venv, then the main job: train LeNet on the digits that scikit-learn brings,
 #             export it as C, compile it, compare it with JAX
-# make test   set up the same way, then all tests
-# make clean  remove what these two made
+# make test   set up the same way, then the tests
+# make test-all  those, and then the rest of the widest matrices, such as CPUs x compilers x images
+# make clean  remove what these made
 #
 # Needs Python 3.11 or later, a C compiler, and the package index once.
 
 PYTHON ?= python3
 RUN := build/digits
 
-.PHONY: digits test clean
+.PHONY: digits test test-all clean
 digits: .venv/installed
 	@.venv/bin/lenet-train --dataset digits --anew --out $(RUN)
 	@.venv/bin/lenet-export --target c --model $(RUN)/model.safetensors --images $(RUN) --out $(RUN)
 
 test: .venv/installed-for-tests
-	@.venv/bin/pytest --numprocesses auto --dist loadfile
+	@.venv/bin/pytest --numprocesses auto --dist loadgroup
+
+test-all: test
+	@.venv/bin/pytest --numprocesses auto --dist loadgroup -m wide
 
 .venv/installed: pyproject.toml
 	@echo "Setting up .venv (a minute or two) ..."

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import shared
 from lenet_export import checkpoint, idx
 from lenet_export.plan import make_plan
 from needs import ROOT, missing
@@ -22,10 +20,20 @@ settings.load_profile("repeatable")
 # what was compiled for one test need not be compiled again for the next, in whatever process.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    compiled = tempfile.mkdtemp(prefix="lenet-tests-jax-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(shared.FOLDER / "jax")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    atexit.register(shutil.rmtree, compiled, ignore_errors=True)
+
+
+#: Of the tests of these files each goes to the next process that is idle. Those of another file
+#: stay in one process, for they share what takes long to make.
+SPREAD = ("test_contract.py", "test_goldens.py", "test_mutations.py", "test_parity.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name not in SPREAD:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def pytest_assertrepr_compare(op, left, right):

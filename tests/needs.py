@@ -1,11 +1,12 @@
-"""Tools that a test needs and a machine may lack."""
+"""What a test needs: tools that a machine may lack, or more time than ``make test`` has."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -34,6 +35,12 @@ def missing(what: str, remedy: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing; {remedy}")
     pytest.skip(f"{what} is missing; {remedy}")
+
+
+def wide(cases: Iterable[Any]) -> list[Any]:
+    """Cases of ``parametrize`` that ``make test-all`` adds to those of ``make test``."""
+    values = (case if isinstance(case, tuple) else (case,) for case in cases)
+    return [pytest.param(*value, marks=pytest.mark.wide) for value in values]
 
 
 def require(tool: str) -> str:

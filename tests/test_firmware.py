@@ -17,7 +17,7 @@ from export.networks import named_model
 from lenet_export import checkpoint, reference, verify
 from lenet_export.cpus.registry import choices
 from lenet_export.plan import make_plan
-from needs import ROOT, missing, require
+from needs import ROOT, missing, require, wide
 
 PRESETS = json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]
 #: --cpu by preset, of the cores that have one.
@@ -40,7 +40,7 @@ SMALL = {"avr": "generic", "atmega328p": "atmega328p"}
 VARIANTS = [(core, "generic", None) for core in CPUS if core not in SMALL] + [
     (core, cpu, optimize) for core, cpu in CPUS.items() for optimize in choices(cpu)
 ]
-IMAGES = 1000
+IMAGES, SOME = 1000, 100
 CALLERS = 128  # bytes of stack of the sketch's own functions, a row of pixels among them
 
 
@@ -98,14 +98,25 @@ def small(tmp_path_factory):
 
 
 VARIANTS_OF_BUNDLED = [variant for variant in VARIANTS if variant[0] != "atmega328p"]
+#: simavr takes as long for an image as QEMU for ten.
+ON_QEMU = [(*variant, IMAGES) for variant in VARIANTS_OF_BUNDLED if variant[0] != "avr"]
+ON_SIMAVR = [variant for variant in VARIANTS_OF_BUNDLED if variant[0] == "avr"]
 
 
-@pytest.mark.parametrize(("core", "cpu", "optimize"), VARIANTS_OF_BUNDLED)
+@pytest.mark.parametrize(
+    ("core", "cpu", "optimize", "count"),
+    [
+        *ON_QEMU,
+        *((*variant, SOME) for variant in ON_SIMAVR),
+        *wide((*variant, IMAGES) for variant in ON_SIMAVR),
+    ],
+)
 def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
-    built, images, expected, core, cpu, optimize
+    built, images, expected, core, cpu, optimize, count
 ):
-    record = built(core, cpu, optimize).run(images, emulators=2 if core == "avr" else 1)
-    assert (record.logits != expected).sum() == 0
+    board = built(core, cpu, optimize)
+    record = board.run(images[:count], emulators=2 if core == "avr" else 1)
+    assert (record.logits != expected[:count]).sum() == 0
     assert record.self_test == 0
     assert 100_000 < record.counts[0] < 30_000_000
     assert record.counts.min() == record.counts.max()
@@ -113,10 +124,11 @@ def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     assert 0 < record.self_test_stack < 2048
 
 
-def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed):
+@pytest.mark.parametrize("count", [SOME, *wide([IMAGES])])
+def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
     """32,768 bytes of flash and 2,048 of RAM hold tables, code, sketch, start-up code and stack."""
     path, plan = packed
-    board = built("atmega328p", model=path)
+    board, images = built("atmega328p", model=path), images[:count]
     record = board.run(images, emulators=2)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0

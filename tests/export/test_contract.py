@@ -15,7 +15,7 @@ from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from needs import require
+from needs import require, wide
 
 from .networks import CHAINS, named_model, random_model, rows_given, write_files
 
@@ -23,7 +23,7 @@ WARNINGS = (
     "-pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wundef -Werror"
 ).split()
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
-LEVELS = ["-O0", "-Os", "-O2", "-O3"]
+LEVELS = ["-O2", *wide(["-O0", "-Os", "-O3"])]
 #: The compiler of each CPU that is not this machine's, its lister of symbols, its flags.
 CROSS = {
     cpu: ("arm-none-eabi-gcc", "arm-none-eabi-nm", f"-mcpu={cpu} -mthumb {more}")
@@ -63,22 +63,22 @@ def digits():
     return images
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_it_compiles_as_c99_without_a_warning_and_needs_nothing(compiler, dtype, chain, tmp_path):
-    compiler = require(compiler)
+def test_it_compiles_as_c99_without_a_warning_and_needs_nothing(
+    compiler, dtype, level, chain, tmp_path
+):
     write_files(make_plan(named_model(chain), dtype), tmp_path)
-    for level in LEVELS:
-        flags = ["-std=c99", *WARNINGS, *C_WARNINGS, level, "-ffreestanding"]
-        command = [compiler, *flags, "-c", "lenet.c", "-o", "lenet.o"]
-        subprocess.run(command, cwd=tmp_path, check=True)
-        symbols = symbols_of(tmp_path / "lenet.o")
-        assert [name for name, kind, _ in symbols if kind == "U"] == []
-        assert [name for name, kind, _ in symbols if kind in "dDbBC"] == []
-        assert {name for name, kind, _ in symbols if kind == "T"} == {
-            f"lenet_{name}"
-            for name in "begin decide finish logits predict read row self_test".split()
-        }
+    flags = ["-std=c99", *WARNINGS, *C_WARNINGS, level, "-ffreestanding"]
+    command = [require(compiler), *flags, "-c", "lenet.c", "-o", "lenet.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    symbols = symbols_of(tmp_path / "lenet.o")
+    assert [name for name, kind, _ in symbols if kind == "U"] == []
+    assert [name for name, kind, _ in symbols if kind in "dDbBC"] == []
+    assert {name for name, kind, _ in symbols if kind == "T"} == {
+        f"lenet_{name}" for name in "begin decide finish logits predict read row self_test".split()
+    }
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
@@ -105,40 +105,41 @@ def test_a_layer_that_reads_one_row_compiles_without_a_warning(compiler, cpu, tm
     subprocess.run(command, cwd=tmp_path, check=True)
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("cpu", CROSS)
-def test_on_a_chip_it_needs_the_compilers_own_runtime_alone(cpu, int8_plan, tmp_path):
+def test_on_a_chip_it_needs_the_compilers_own_runtime_alone(cpu, level, int8_plan, tmp_path):
     compiler, nm, flags = CROSS[cpu]
     for optimize in choices(cpu):
         write_files(lay_out(int8_plan, cpu, optimize), tmp_path)
-        for level in LEVELS:
-            command = [require(compiler), "-std=c99", *flags.split(), level, "-ffreestanding"]
-            subprocess.run([*command, "-c", "lenet.c", "-o", "lenet.o"], cwd=tmp_path, check=True)
-            symbols = symbols_of(tmp_path / "lenet.o", nm)
-            needed = [name for name, kind, _ in symbols if kind == "U"]
-            assert [name for name in needed if not name.startswith("__")] == [], (optimize, level)
+        command = [require(compiler), "-std=c99", *flags.split(), level, "-ffreestanding"]
+        subprocess.run([*command, "-c", "lenet.c", "-o", "lenet.o"], cwd=tmp_path, check=True)
+        symbols = symbols_of(tmp_path / "lenet.o", nm)
+        needed = [name for name, kind, _ in symbols if kind == "U"]
+        assert [name for name in needed if not name.startswith("__")] == [], optimize
 
 
 #: Once wrong: functions for vectors in a file whose vectors have no activation.
 ONE_CONV = {
-    activation: (
+    f"one convolution, {activation}": (
         Stage("conv1", "conv", 6, activation, (5, 5), "SAME", pool, 2),
         Stage("fc", "dense", 3),
     )
     for activation, pool in [("gelu", "max"), ("relu", "max"), ("sigmoid", "avg")]
 }
+CHAINS_OF_VECTORS = ["signed", "normed", *ONE_CONV]
+CHAINS_OF_VECTORS += wide(name for name in CHAINS if name not in CHAINS_OF_VECTORS)
 
 
+@pytest.mark.parametrize("name", CHAINS_OF_VECTORS)
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
-def test_vectors_compile_without_a_warning(cpu, compiler, dtype, tmp_path):
-    models = [random_model(stages, (14, 14, 1)) for stages in ONE_CONV.values()]
-    for model in [*map(named_model, CHAINS), *models]:
-        write_files(lay_out(make_plan(model, dtype), cpu, "speed"), tmp_path)
-        flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
-        flags += CPUS[cpu].flags
-        command = [require(compiler), *flags, "-c", "lenet.c", "-o", "lenet.o"]
-        subprocess.run(command, cwd=tmp_path, check=True)
+def test_vectors_compile_without_a_warning(cpu, compiler, dtype, name, tmp_path):
+    model = random_model(ONE_CONV[name], (14, 14, 1)) if name in ONE_CONV else named_model(name)
+    write_files(lay_out(make_plan(model, dtype), cpu, "speed"), tmp_path)
+    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", *CPUS[cpu].flags]
+    command = [require(compiler), *flags, "-c", "lenet.c", "-o", "lenet.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
 
 
 def symbols_of(path, nm="nm"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -373,6 +372,31 @@ READING = {
 }
 
 
+class CompiledTemplates(jinja2.BytecodeCache):
+    """The templates as Python, by their names and checksums: a mutation changes one of them."""
+
+    def __init__(self):
+        self.found = {}
+
+    def load_bytecode(self, bucket):
+        if (bucket.key, bucket.checksum) in self.found:
+            bucket.bytecode_from_string(self.found[bucket.key, bucket.checksum])
+
+    def dump_bytecode(self, bucket):
+        self.found[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+COMPILED = CompiledTemplates()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unoptimized():
+    """A mutation is found in whatever is compiled the fastest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "FLAGS", ("-std=c99", "-O0"))
+        yield
+
+
 def test_the_design_tells_how_many_mutations_there_are():
     count = sum(map(len, (MUTATIONS, TUNED, FEW, READING)))
     assert f"mutated in {count} ways" in (ROOT / "DESIGN.md").read_text()
@@ -485,5 +509,6 @@ def mutate(template, old, new, monkeypatch):
     file = next(path for path in TEMPLATES if Path(path).name == f"{template}.c.j2")
     assert TEMPLATES[file].count(old) >= 1, "the template has changed: mend the mutation"
     mutated = TEMPLATES | {file: TEMPLATES[file].replace(old, new)}
-    monkeypatch.setattr(jinja2, "PackageLoader", lambda *_: jinja2.DictLoader(mutated))
-    monkeypatch.setattr(render, "_environment", functools.cache(render._environment.__wrapped__))
+    environment = render._environment.__wrapped__()
+    environment.loader, environment.bytecode_cache = jinja2.DictLoader(mutated), COMPILED
+    monkeypatch.setattr(render, "_environment", lambda: environment)
