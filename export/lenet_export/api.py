@@ -11,7 +11,7 @@ import numpy as np
 
 from lenet_export import files
 from lenet_export.activations import BOUNDS
-from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
+from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
 from lenet_export.outputs.c_names import check_prefix
@@ -76,7 +76,7 @@ def export(
             then the images should be none that the network was trained on.
         dtype: ``int8`` or ``float32``.
         max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
-        cpu: a name in :data:`lenet_export.cpus.registry.CPUS`.
+        cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
@@ -92,11 +92,14 @@ def export(
     for name, value, known in [
         ("target", target, tuple(OUTPUTS)),
         ("dtype", dtype, ("int8", "float32")),
-        ("cpu", cpu, tuple(CPUS)),
         ("optimize", optimize, OPTIMIZE),
     ]:
         if value not in known:
             raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
+    of_registry = cpu_named(str(cpu))
+    if of_registry is None:
+        raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
+    cpu = of_registry
     beside = {"cpu": cpu != "generic", "optimize": optimize != "speed", "single_file": single_file}
     wrong = misplaced(target, [name for name, given in beside.items() if given])
     if wrong:

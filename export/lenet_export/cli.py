@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lenet_export import __version__, checkpoint
 from lenet_export.api import Exported, as_share, write
-from lenet_export.cpus.registry import CPUS, OPTIMIZE, lay_out
+from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, exit_status, printable
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import Options
@@ -31,6 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_status(
         "lenet-export", lambda: _export(_parse(arguments)), "no file is half written"
     )
+
+
+def _cpu(name: str) -> str:
+    """The CPU of ``--cpu``, for argparse."""
+    cpu = cpu_named(name)
+    if cpu is None:
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose {cpus_like(name)})")
+    return cpu
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,9 +69,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--cpu",
-        choices=list(CPUS),
-        help="the CPU whose kernels the C is printed with (default: generic, plain C99 to read); "
-        "all give the same logits",
+        type=_cpu,
+        metavar=f"{{{','.join(CPUS)}}}",
+        help="the CPU whose kernels the C is printed with, or a core or chip that is like one, as "
+        "cortex-m7 (default: generic, plain C99 to read); all give the same logits",
     )
     parser.add_argument(
         "--optimize",

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import flax.linen as nn
+import jax
+import numpy as np
 import pytest
 
 from few_bits import on_grids
+from lenet_export import cli, export
 from lenet_export.cpus.kernel import GENERIC, Kernel, kernel_of
-from lenet_export.cpus.registry import CPUS, choices, lay_out
+from lenet_export.cpus.registry import ALIASES, CPUS, choices, cpu_named, lay_out
+from lenet_export.errors import UserError
 from lenet_export.outputs.c import _environment
 from lenet_export.plan import make_plan
 from needs import ROOT
@@ -86,3 +91,38 @@ def test_a_layer_gets_the_first_kernel_that_suits_it(cpu):
         for old, new in zip(before.layers, after.layers, strict=True):
             kernels = (*CPUS[cpu].kernels[optimize], kernel_of(new))
             assert kernel_of(new) == next(kernel for kernel in kernels if kernel.suits(old))
+
+
+def test_a_core_or_chip_that_is_like_a_cpu_stands_for_it():
+    assert not set(ALIASES) & set(CPUS)
+    assert set(ALIASES.values()) < set(CPUS)
+    assert cpu_named("Cortex-M7") == cpu_named("cortex_m33") == "cortex-m4"
+
+
+@pytest.mark.parametrize("alias", ["cortex-m7", "rp2040", "esp32-c3"])
+def test_an_export_for_a_chip_is_that_for_its_cpu(alias, tmp_path):
+    for name in (alias, ALIASES[alias]):
+        assert cli.main(["--cpu", name, "--no-verify", "--out", str(tmp_path / name)]) == 0
+    written = [(tmp_path / name / "lenet.c").read_bytes() for name in (alias, ALIASES[alias])]
+    assert written[0] == written[1]
+    assert f"--cpu {ALIASES[alias]}\n".encode() in written[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("cortex-m99", "cortex-m4"), ("rp2041", "rp2040"), ("esp32-c33", "esp32-c3")]
+)
+def test_an_unknown_cpu_is_told_what_is_near_and_what_there_is(name, near, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--cpu", name])
+    told = " ".join(capsys.readouterr().err.split())
+    assert ended.value.code == 2
+    question, _, rest = told.partition(f"invalid choice: '{name}' (choose ")[2].partition("? ")
+    assert near in question.split(" or ")
+    assert rest.startswith("one of generic, cortex-m0, ") and "cortex-m85" in rest
+
+
+def test_export_takes_and_refuses_the_same_names(tmp_path):
+    module = nn.Sequential([nn.Dense(3)])
+    params = module.init(jax.random.key(0), np.zeros((1, 4)))
+    with pytest.raises(UserError, match=r"cpu: is 'rp2041'\n.*give rp2040.*\? one of"):
+        export(module, params, (2, 2, 1), tmp_path, cpu="rp2041")

@@ -5,6 +5,7 @@ All kernels answer to the same plan and the same reference.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,6 +145,74 @@ CPUS = {
     ),
     "riscv32": Cpu(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
 }
+
+
+#: Other cores and chips, each by the CPU in :data:`CPUS` whose code suits it: of a core the one
+#: with the same instructions, as far as kernels use them; of a chip that of its core. The generated
+#: files name that CPU, so that they have the same bytes.
+ALIASES = {
+    # Arm cores
+    "cortex-m0plus": "cortex-m0",
+    "cortex-m0+": "cortex-m0",
+    "cortex-m1": "cortex-m0",
+    "cortex-m23": "cortex-m0",
+    "cortex-m7": "cortex-m4",
+    "cortex-m33": "cortex-m4",
+    "cortex-m35p": "cortex-m4",
+    "cortex-m52": "cortex-m55",
+    "cortex-m85": "cortex-m55",
+    # Chips with one of them
+    "rp2040": "cortex-m0",
+    "rp2350": "cortex-m4",
+    "samd21": "cortex-m0",
+    "samd51": "cortex-m4",
+    "nrf51": "cortex-m0",
+    "nrf52": "cortex-m4",
+    "nrf53": "cortex-m4",
+    "stm32c0": "cortex-m0",
+    "stm32f0": "cortex-m0",
+    "stm32g0": "cortex-m0",
+    "stm32l0": "cortex-m0",
+    "stm32f1": "cortex-m3",
+    "stm32f2": "cortex-m3",
+    "stm32l1": "cortex-m3",
+    "stm32f3": "cortex-m4",
+    "stm32f4": "cortex-m4",
+    "stm32g4": "cortex-m4",
+    "stm32l4": "cortex-m4",
+    "stm32f7": "cortex-m4",
+    "stm32h7": "cortex-m4",
+    "stm32l5": "cortex-m4",
+    "stm32u5": "cortex-m4",
+    "stm32h5": "cortex-m4",
+    "stm32n6": "cortex-m55",
+    # RISC-V
+    "esp32-c3": "riscv32",
+    "esp32-c6": "riscv32",
+    "esp32-h2": "riscv32",
+    "gd32vf103": "riscv32",
+    # AVR
+    "atmega1280": "avr",
+    "atmega2560": "avr",
+    # No kernels of their own
+    "esp32": "generic",
+    "esp32-s2": "generic",
+    "esp32-s3": "generic",
+    "esp8266": "generic",
+}
+
+
+def cpu_named(name: str) -> str | None:
+    """The CPU in :data:`CPUS` that ``name`` stands for; ``None`` if it is not known."""
+    plain = name.lower().replace("_", "-")
+    return plain if plain in CPUS else ALIASES.get(plain)
+
+
+def cpus_like(name: str) -> str:
+    """What may stand in place of ``name``, which is not known: those near, then all."""
+    near = difflib.get_close_matches(name.lower(), [*CPUS, *ALIASES], 3, 0.7)
+    question = f"{' or '.join(near)}? " if near else ""
+    return f"{question}one of {', '.join(CPUS)}; or a core or chip: {', '.join(ALIASES)}"
 
 
 def choices(cpu: str) -> list[str]:
