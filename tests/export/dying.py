@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import sys
@@ -12,6 +14,7 @@ from lenet_export import files
 
 NAMES = ("lenet.h", "lenet.c", "lenet.json")
 DIED = 9
+TRACED = {module.__file__ for module in (files, contextlib)}
 
 
 def export_of(letter, folder):
@@ -47,30 +50,26 @@ def tells_the_truth(state):
     )
 
 
-def lines_of(step, at=None):
-    """How many lines of files.py ``step`` runs; the process ends like a killed one at line ``at``.
+def die_at(line, step):
+    """Does ``step``, and ends the process as if it were killed at a line of :data:`TRACED`.
 
-    Between two system calls of the module is at least one line.
+    Args:
+        line: which of the lines that run, from 1. Between two system calls is at least one.
+        step: what is done to its end if it has fewer lines.
     """
     count = 0
 
     def trace(frame, event, _):
         nonlocal count
-        if frame.f_code.co_filename != files.__file__:
+        if frame.f_code.co_filename not in TRACED:
             return None
-        if event in ("line", "return"):
-            count += 1
-            if count == at:
-                os._exit(DIED)
+        count += event in ("line", "return")
+        if count == line:
+            os._exit(DIED)
         return trace
 
-    before = sys.gettrace()
     sys.settrace(trace)
-    try:
-        step()
-    finally:
-        sys.settrace(before)
-    return count
+    step()
 
 
 def forked(step):
@@ -92,21 +91,27 @@ def status_of(process):
 
 
 def die_at_each_line(root):
-    """Lets a program die at each line of files.py while it writes over the files of another."""
-    lines = lines_of(lambda: files.write(export_of("a", root / "fresh")))
+    """Lets a program die at each line that it runs while it writes over the files of another."""
     states = set()
-    for at in range(1, lines + 1):
-        folder = root / str(at)
+    for line in itertools.count(1):
+        folder = root / str(line)
         files.write(export_of("a", folder))
-        step = lambda folder=folder: files.write(export_of("b", folder))  # noqa: E731
-        assert status_of(forked(lambda step=step, at=at: lines_of(step, at))) == DIED, at
+        program = forked(
+            lambda line=line, folder=folder: die_at(
+                line, lambda: files.write(export_of("b", folder))
+            )
+        )
+        status = status_of(program)
+        if status == 0:
+            break
+        assert status == DIED, line
         state = there(folder)
-        assert tells_the_truth(state), at
+        assert tells_the_truth(state), line
         states.add(tuple(data.split()[1][:1] for data in state.values()))
         files.write(export_of("c", folder))
-        assert there(folder) == export_of("c", folder), at
-        assert others(folder) == set(), at
-    assert lines > 50
+        assert there(folder) == export_of("c", folder), line
+        assert others(folder) == set(), line
+    assert line > 100
     assert len(states) > 3  # the old files, the new ones, and what is between
 
 
