@@ -15,8 +15,12 @@ import pytest
 
 from lenet_export import files
 from lenet_export.errors import UserError
+from lenet_export.outputs.c import Options, render_c
+from lenet_export.plan import make_plan
+from needs import require
 
 from .dying import NAMES, export_of, others, tells_the_truth, there
+from .networks import named_model
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +108,30 @@ def test_two_threads_do_not_meet_either(tmp_path):
         thread.join()
     assert tells_the_truth(there(tmp_path))
     assert len(there(tmp_path)) == 3
+
+
+def test_what_a_crash_between_two_renames_leaves_does_not_compile(tmp_path, monkeypatch):
+    for name in ("one", "mlp"):
+        contents = render_c(make_plan(named_model(name), "int8"), Options())
+        assert list(contents)[-1] == "lenet.json"
+        paths = {tmp_path / file: data for file, data in contents.items()}
+        if name == "one":
+            files.write(paths)
+    replace = Path.replace
+
+    def dies(part, path):
+        if path.name == "lenet.c":
+            raise OSError(errno.EIO, "died")
+        return replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", dies)
+    with pytest.raises(UserError, match="died"):
+        files.write(paths)
+    assert {path.name for path in tmp_path.iterdir()} == {"lenet.h", "lenet.c"}
+    command = [require("cc"), "-fsyntax-only", tmp_path / "lenet.c"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode
+    assert "this lenet.h is of another export" in done.stderr
 
 
 def test_a_training_s_lock_of_the_folder_is_not_in_the_way(tmp_path):
