@@ -23,7 +23,10 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
     "gelu": nn.gelu,
 }
-POOLS: dict[str, Callable[..., jax.Array]] = {"avg": nn.avg_pool, "max": nn.max_pool}
+POOLS: dict[str, Callable[..., jax.Array]] = {
+    "avg": nn.avg_pool,
+    "max": nn.max_pool,
+}
 
 
 class FlaxNetwork(nn.Module):

@@ -1,0 +1,123 @@
+"""The recipes of docs/extending.md, taken from the page and followed in a copy of the package."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from needs import ROOT
+
+PAGE = ROOT / "docs/extending.md"
+CODE = re.compile(r"^( *)```(?:python|jinja)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PLACE = re.compile(r"[Ii]n\s+`([\w/.]+)`,\s+behind\s+`([^`]*)`:|The new file `([\w/.]+)`:")
+LEAST = {"An activation": 4, "A pool": 3, "A CPU without vectors": 1}
+
+#: Exports a chain for each CPU that this machine can run, and compares with JAX.
+PROGRAM = """
+import sys
+from dataclasses import replace
+from export.networks import random_model
+from export.test_parity import assert_equals_jax, can_run
+from lenet_export.checkpoint import Stage
+from lenet_export.cpus.registry import CPUS, lay_out
+from lenet_export.plan import make_plan
+
+activation, pool, *cpus = sys.argv[1:]
+stages = (
+    Stage("conv1", "conv", 4, activation, (3, 3), "SAME", pool, 2),
+    Stage("conv2", "conv", 3, activation, (3, 2), "SAME", pool, 5),
+    Stage("fc1", "dense", 6, activation),
+    Stage("last", "dense", 3),
+)
+model = random_model(stages, (22, 20, 1))
+for cpu in cpus or [cpu for cpu in CPUS if can_run(cpu)]:
+    for dtype in ("int8", "float32"):
+        if CPUS[cpu].ram and dtype == "float32":
+            continue
+        assert_equals_jax(lay_out(make_plan(model, dtype), cpu, "speed"), count=20)
+        print(cpu, dtype)
+"""
+
+
+@functools.cache
+def recipe(title):
+    """``(file, line that it goes behind or None, text)`` of each block of a section."""
+    section = PAGE.read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    found, start = [], 0
+    for block in CODE.finditer(section):
+        file, line, new = PLACE.findall(section[start : block.start()])[-1]
+        text = re.sub(rf"^{block[1]}", "", block[2], flags=re.MULTILINE)
+        found.append((file or new, line if file else None, text))
+        start = block.end()
+    return found
+
+
+def follow(places, package):
+    for file, line, text in places:
+        path = package / file
+        if line is None:
+            assert not path.exists()
+            path.write_text(text)
+        else:
+            assert path.read_text().count(f"{line}\n") == 1, f"{file} has not one line {line}"
+            path.write_text(path.read_text().replace(f"{line}\n", f"{line}\n{text}"))
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package."""
+    shutil.copytree(
+        ROOT / "export/lenet_export",
+        tmp_path / "lenet_export",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    return tmp_path / "lenet_export"
+
+
+def run(package, *arguments):
+    path = os.pathsep.join(map(str, (package.parent, ROOT / "tests")))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("title", LEAST)
+def test_a_recipe_has_few_places(title):
+    assert 1 <= len(recipe(title)) <= LEAST[title]
+
+
+@pytest.mark.parametrize(
+    ("title", "arguments"),
+    [
+        ("An activation", ("hard_swish", "max")),
+        ("A pool", ("relu", "min")),
+        ("A CPU without vectors", ("sigmoid", "avg", "my-core")),
+    ],
+)
+def test_a_recipe_gives_what_jax_gives_on_every_cpu(title, arguments, package):
+    follow(recipe(title), package)
+    shown = run(package, *arguments)
+    if title == "A CPU without vectors":
+        assert shown == ["my-core int8", "my-core float32"]
+    else:
+        assert {"generic int8", "generic float32", "cortex-m4 int8", "avr int8"} <= set(shown)
+
+
+@pytest.mark.parametrize("title", ["An activation", "A pool"])
+def test_a_recipe_does_not_work_less_its_last_place(title, package):
+    follow(recipe(title)[:-1], package)
+    arguments = {"An activation": ("hard_swish", "max"), "A pool": ("relu", "min")}[title]
+    with pytest.raises(AssertionError, match=r"Undefined|TemplateNotFound"):
+        run(package, *arguments)
