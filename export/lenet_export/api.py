@@ -22,9 +22,7 @@ from lenet_export.reference import Images
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from flax import linen as nn
 
-    from lenet_export.readers.linen import Variables
     from lenet_export.verify import Report
 
 
@@ -44,8 +42,8 @@ class Exported:
 
 
 def export(
-    module: nn.Sequential,
-    params: Variables,
+    module: Any,
+    params: Any,
     input_shape: tuple[int, int, int],
     out: Path | str,
     *,
@@ -87,7 +85,7 @@ def export(
         UserError: a layer, an argument or the folder cannot be used; or the C differs from JAX.
     """
     from lenet_export import flax_network
-    from lenet_export.readers.linen import read_sequential
+    from lenet_export.readers.registry import read
 
     for name, value, known in [
         ("target", target, tuple(OUTPUTS)),
@@ -116,7 +114,7 @@ def export(
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
     _check_images(images, labels, input_shape)
-    model = read_sequential(module, params, input_shape, images)
+    model = read(module, params, input_shape, images)
     if labels is not None:
         labels = _checked_labels(labels, model.stages[-1].features)
     if dtype == "int8":

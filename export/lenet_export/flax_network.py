@@ -13,7 +13,8 @@ from flax import linen as nn
 from lenet_export.activations import BOUNDS, INNER, OUTER
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Stage
 from lenet_export.errors import UserError
-from lenet_export.reference import Images, Outputs, in_batches
+from lenet_export.plan import Plan
+from lenet_export.reference import Images, Outputs, in_batches, network
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
@@ -27,6 +28,9 @@ POOLS: dict[str, Callable[..., jax.Array]] = {
     "avg": nn.avg_pool,
     "max": nn.max_pool,
 }
+
+#: Of products: all of float32. By default GPUs and TPUs round what they multiply to 8 or 11 bits.
+FULL = jax.lax.Precision.HIGHEST
 
 
 class FlaxNetwork(nn.Module):
@@ -45,10 +49,12 @@ class FlaxNetwork(nn.Module):
                     stage.kernel,
                     strides=stage.stride,
                     padding=stage.padding,
+                    precision=FULL,
                     name=stage.name,
                 )(x)
             else:
-                x = nn.Dense(stage.features, name=stage.name)(x.reshape(len(x), -1))
+                x = x.reshape(len(x), -1)
+                x = nn.Dense(stage.features, precision=FULL, name=stage.name)(x)
             if stage.norm == "layer":
                 x = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=stage.norm_name)(x)
             x = ACTIVATIONS[stage.activation](x)
@@ -111,6 +117,31 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
                 "with a lower learning rate",
             )
     return ranges
+
+
+def noise(plan: Plan, images: Images, tolerance: float) -> tuple[str, str] | None:
+    """What is noise in a network whose logits float32 does not determine, and a remedy.
+
+    They are compared with those in float64. ``None`` if they are near: then two float32 networks
+    that differ are not the same.
+
+    Args:
+        plan: in float32.
+        images: uint8 ``(images, rows, columns, channels)``.
+        tolerance: how far they may be, relative to the largest where that is above 1.
+    """
+    floats, exact = run_floats(plan.model, images), network(plan, images)
+    for layer in plan.layers:
+        value = exact[layer.name]
+        off = np.abs(floats[layer.name] - value).max()
+        if not off <= tolerance / 4 * max(1, np.abs(value).max()):  # nan is not near
+            why = "its norm divides" if layer.norm else "its sums leave"
+            return (
+                f"{layer.name} is noise in float32: Flax's own values are up to {off:.2g} from "
+                f"those in float64; {why} differences that are smaller than float32's rounding",
+                "train again; smaller biases and weights, or another seed, keep it from that",
+            )
+    return None
 
 
 def _apply(model: Model, images: jax.Array, **options: Any) -> Any:

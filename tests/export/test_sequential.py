@@ -14,7 +14,7 @@ from flax import linen as nn
 import lenet_export
 from lenet_export import UserError, flax_network
 from lenet_export.checkpoint import Stage
-from lenet_export.readers.linen import read_sequential
+from lenet_export.readers.registry import read
 
 MAX = partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
 
@@ -92,14 +92,14 @@ def images_of(make, count=40):
 @pytest.mark.parametrize("train", [False, True])
 def test_a_chain_is_read_from_the_module_as_trained_or_not(make, train):
     variables, images = variables_of(make), images_of(make)
-    model = read_sequential(make(train), variables, SHAPES[make])
+    model = read(make(train), variables, SHAPES[make])
     logits = flax_network.run_logits(model, images)
     expected = make(False).apply(variables, images.astype(np.float32) / 255)
     assert np.abs(logits - expected).max() < 1e-4 * max(1, np.abs(expected).max())
 
 
 def test_what_was_read_is_told_layer_by_layer():
-    stages = read_sequential(cifar(False), variables_of(cifar), SHAPES[cifar]).stages
+    stages = read(cifar(False), variables_of(cifar), SHAPES[cifar]).stages
     assert stages == (
         Stage("stem", "conv", 8, "relu", (3, 3), "SAME", "max", 2),
         Stage("conv2", "conv", 12, "relu", (3, 3), "SAME", stride=2),
@@ -130,40 +130,84 @@ def refused(layers, shape=(12, 12, 1), change=lambda variables: variables):
     module = nn.Sequential(layers)
     variables = module.init(jax.random.key(0), jnp.zeros((1, *shape)))
     with pytest.raises(UserError) as caught:
-        read_sequential(module, change(variables), shape)
+        read(module, change(variables), shape)
     return str(caught.value)
 
 
 CONV, DENSE = partial(nn.Conv, 4, (3, 3)), partial(nn.Dense, 3)
 
 
+HEAD = [nn.relu, flatten]
+HALF = partial(nn.avg_pool, window_shape=(2, 2), strides=(2, 2))
+
+
 @pytest.mark.parametrize(
     ("layers", "says"),
     [
         ([CONV(), nn.GroupNorm(2)], "layers_1, GroupNorm: is not supported"),
-        ([CONV(), nn.leaky_relu], "layers_1, leaky_relu: does what no known function does"),
-        ([CONV(), partial(nn.gelu, approximate=False)], "layers_1, gelu: does what no known"),
-        ([CONV(), lambda x: nn.avg_pool(x, (3, 3), (2, 2))], "layers_1, <lambda>: does what no"),
-        ([CONV(), nn.relu, nn.Sequential([jnp.sin])], "layers_2/layers_0, sin: does what no"),
-        ([CONV(), MAX, MAX], "layers_2, max_pool: is a second pool"),
-        ([CONV(), MAX, nn.gelu], "layers_2, gelu: is not behind an nn.Conv or nn.Dense"),
-        ([CONV(), nn.relu, nn.tanh], "layers_2, tanh: is not behind an nn.Conv or nn.Dense"),
-        ([nn.relu, CONV()], "layers_0, relu: is not behind"),
-        ([CONV(), nn.relu, nn.BatchNorm(True)], "layers_2, BatchNorm: is not behind"),
+        ([CONV(), nn.relu, nn.Sequential([jnp.sin])], "layers_2/layers_0, sin: does what no known"),
+        ([nn.relu, CONV()], "layers_0, relu: is in front of the first layer that learns"),
+        ([nn.BatchNorm(True), CONV()], "layers_0, BatchNorm: is in front of the first layer"),
+        ([flatten, nn.relu], "layers_1, relu: is in front of the first layer that learns"),
         ([CONV(), nn.LayerNorm(epsilon=1e-5)], "layers_1, LayerNorm: has the epsilon 1e-05"),
-        ([CONV(), nn.LayerNorm(), nn.LayerNorm()], "layers_2, LayerNorm: is not behind"),
-        ([CONV(), DENSE()], "layers_1, Dense: is behind a map"),
         ([nn.Conv(4, (3, 3), strides=(1, 2))], "layers_0, Conv: has the strides (1, 2)"),
         ([nn.Conv(4, (3, 3), kernel_dilation=2)], "layers_0, Conv: has a dilation"),
         ([nn.Conv(4, (3, 3), padding="CIRCULAR")], "has the padding 'CIRCULAR'"),
         ([nn.Conv(4, (3, 3), padding=2)], "has the padding 2; supported: SAME, VALID"),
-        ([flatten, nn.relu], "layers_1, relu: is not behind"),
+        ([flatten], "the network: has no layer that learns"),
     ],
 )
 def test_an_unknown_layer_is_named_with_its_place(layers, says):
     text = refused(layers)
     assert says in text
-    assert "supported: nn.Conv, nn.Dense" in text or "flatten first" in text or "SAME" in text
+    assert "supported: nn.Conv, nn.Dense" in text
+
+
+@pytest.mark.parametrize(
+    ("layers", "says", "remedy"),
+    [
+        ([CONV(), partial(nn.gelu, approximate=False)], "is the exact GELU", "approximate=True"),
+        ([CONV(), nn.leaky_relu], "is a ReLU with the slope 0.01 below 0", "take nn.relu"),
+        ([CONV(), lambda x: nn.leaky_relu(x, 0.3)], "with the slope 0.3 below 0", "take nn.relu"),
+        ([CONV(), nn.silu], "is SiLU", "take nn.relu"),
+        ([CONV(), nn.relu6], "is ReLU6", "take nn.relu"),
+        ([CONV(), nn.hard_tanh], "is hard_tanh", "take nn.tanh"),
+        ([CONV(), *HEAD, DENSE(), nn.softmax], "is a softmax", "leave it out: the C gives logits"),
+        (
+            [CONV(), *HEAD, DENSE(), nn.sigmoid],
+            "has the activation sigmoid",
+            "leave the activation",
+        ),
+        ([lambda x: (x - 0.5) * 4, CONV()], "is 4 * x -2", "bytes / 255"),
+        ([lambda x: x / 2, CONV()], "is 0.5 * x\n", "bytes / 255"),
+        (
+            [CONV(), lambda x: nn.avg_pool(x, (3, 3), (2, 2))],
+            "a map of 5x5 of one of 12x12",
+            "side",
+        ),
+        ([CONV(), MAX, MAX], "layers_2, max_pool: is a second pool", "one larger pool"),
+        (
+            [CONV(), MAX, nn.gelu],
+            "gelu: is behind the maximum pool of conv1, and falls",
+            "in front",
+        ),
+        ([CONV(), HALF, nn.tanh], "tanh: is an activation behind the mean pool", "in front of"),
+        ([CONV(), nn.relu, nn.tanh], "layers_2, tanh: is a second activation", "leave one of them"),
+        (
+            [CONV(), nn.relu, nn.BatchNorm(True)],
+            "is behind the activation of conv1",
+            "between conv1",
+        ),
+        ([CONV(), nn.LayerNorm(), nn.LayerNorm()], "is behind the norm of conv1", "between conv1"),
+        ([CONV(), MAX, nn.LayerNorm()], "is behind the pool of conv1", "between conv1 and its act"),
+        ([CONV(), DENSE()], "layers_1, Dense: is behind a map", "flatten first"),
+        ([CONV(), CONV()], "is behind conv1, which has no activation", "put one between them"),
+    ],
+)
+def test_a_layer_that_is_often_met_is_told_what_it_is_and_what_to_do(layers, says, remedy):
+    what, do = refused(layers).split("\n")
+    assert says in what + "\n"
+    assert remedy in do
 
 
 @pytest.mark.parametrize(
@@ -207,8 +251,10 @@ def test_other_parameters_and_other_things_are_told():
     assert "layers_0, Conv: fails on an input of shape" in refused(
         [CONV()], change=lambda _: {"params": {"layers_0": {}}}
     )
-    with pytest.raises(UserError, match="give an nn"):
-        read_sequential(nn.Dense(3), {}, (4, 4, 1))
+    with pytest.raises(
+        UserError, match=r"Dense: is not a network.*\n  give an nn.Sequential of fl"
+    ):
+        read(nn.Dense(3), {}, (4, 4, 1))
 
 
 def test_images_that_leave_a_layer_dead_are_told(tmp_path):
@@ -261,7 +307,7 @@ def refused_here(layers):
     module = nn.Sequential(layers)
     variables = nn.Sequential(layers[:1]).init(jax.random.key(0), jnp.zeros((1, 12, 12, 1)))
     with pytest.raises(UserError) as caught:
-        read_sequential(module, variables, (12, 12, 1))
+        read(module, variables, (12, 12, 1))
     return str(caught.value)
 
 

@@ -1,0 +1,159 @@
+"""A network that ends in a convolution, or in a mean over its map, is exported and proven."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+import lenet_export
+from lenet_export import UserError, flax_network
+from lenet_export.checkpoint import Stage
+from lenet_export.cpus.registry import CPUS
+from lenet_export.readers.chain_builder import spread
+from lenet_export.readers.registry import read
+
+CONV = partial(nn.Conv, 4, (3, 3))
+HALF = partial(nn.avg_pool, window_shape=(2, 2), strides=(2, 2))
+
+
+def mean(x):
+    return x.mean((1, 2))
+
+
+def flatten(x):
+    return x.reshape(len(x), -1)
+
+
+#: The shape of an image, the layers, and what is read of them: kinds and pools.
+ENDS = {
+    "kernel of the whole map": (
+        (14, 14, 1),
+        [CONV(), nn.sigmoid, HALF, nn.Conv(5, (7, 7), padding="VALID"), flatten],
+        "conv avg dense none",
+    ),
+    "its map kept": (
+        (8, 9, 1),
+        [CONV(), nn.relu, nn.Conv(5, (8, 9), padding="VALID")],
+        "conv none dense none",
+    ),
+    "a mean": (
+        (14, 14, 1),
+        [CONV(), nn.tanh, HALF, nn.Conv(5, (3, 3)), mean],
+        "conv avg dense none",
+    ),
+    "an oblong map, strides, borders, a norm": (
+        (20, 9, 2),
+        [nn.Conv(5, (4, 3), strides=(3, 3)), nn.gelu, nn.Conv(6, (3, 2)), nn.BatchNorm(True), mean],
+        "conv none dense none",
+    ),
+    "1x1 and a mean": (
+        (14, 14, 1),
+        [nn.Conv(4, (3, 3), strides=(2, 2)), nn.relu, nn.Conv(5, (1, 1)), mean],
+        "conv avg dense none",
+    ),
+    "a mean and 1x1": (
+        (9, 9, 1),
+        [CONV(), nn.relu, partial(jnp.mean, axis=(1, 2), keepdims=True), nn.Conv(5, (1, 1))],
+        "conv avg dense none",
+    ),
+    "1x1 behind a pool": (
+        (14, 14, 1),
+        [CONV(), nn.relu, HALF, nn.Conv(5, (1, 1)), mean],
+        "conv avg dense none",
+    ),
+    "nothing else": ((9, 8, 1), [CONV(), mean], "dense none"),
+    "a window that leaves a row": (
+        (9, 9, 1),
+        [
+            nn.Conv(6, (3, 3)),
+            lambda x: nn.avg_pool(x, (5, 5), (5, 5)),
+            flatten,
+            nn.relu,
+            nn.Dense(3),
+        ],
+        "dense none dense none",
+    ),
+}
+
+
+@pytest.fixture(params=ENDS)
+def network(request):
+    shape, layers, kinds = ENDS[request.param]
+    module = nn.Sequential(layers)
+    return module, jax.jit(module.init)(jax.random.key(1), jnp.zeros((1, *shape))), shape, kinds
+
+
+def images_of(shape, count=40):
+    return np.random.default_rng(1).integers(0, 256, (count, *shape)).astype(np.uint8)
+
+
+def test_the_end_is_read_as_a_dense_layer_with_the_same_logits(network):
+    module, variables, shape, kinds = network
+    model = read(module, variables, shape, images_of(shape))
+    assert " ".join(f"{stage.kind} {stage.pool}" for stage in model.stages) == kinds
+    logits = flax_network.run_logits(model, images_of(shape))
+    theirs = module.apply(variables, images_of(shape) / np.float32(255)).reshape(logits.shape)
+    assert np.abs(logits - theirs).max() < 1e-5 * max(1, np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_it_is_exported_and_no_logit_differs(network, dtype, tmp_path):
+    module, variables, shape, _ = network
+    images = images_of(shape)
+    exported = lenet_export.export(module, variables, shape, tmp_path, images=images, dtype=dtype)
+    assert exported.report.largest_difference <= (0 if dtype == "int8" else 1e-4)
+    assert exported.report.same_class >= 0.9 * len(images)
+
+
+@pytest.mark.parametrize("cpu", sorted(CPUS))
+def test_every_cpu_takes_it(cpu, tmp_path):
+    shape, layers, _ = ENDS["a mean"]
+    module = nn.Sequential(layers)
+    variables = module.init(jax.random.key(1), jnp.zeros((1, *shape)))
+    exported = lenet_export.export(module, variables, shape, tmp_path, cpu=cpu, verify=False)
+    assert [layer.is_conv for layer in exported.plan.layers] == [True, False]
+
+
+def test_the_spread_kernel_is_what_each_place_adds_to_the_mean():
+    rng = np.random.default_rng(0)
+    stage = Stage("conv", "conv", 3, kernel=(3, 2), padding="SAME", stride=2)
+    kernel, x = rng.normal(size=(3, 2, 2, 3)), rng.normal(size=(1, 7, 6, 2))
+    layer = nn.Conv(3, (3, 2), strides=(2, 2), use_bias=False)
+    y = layer.apply({"params": {"kernel": kernel}}, x)
+    for window in ((4, 3), (2, 2)):
+        expected = y[:, : window[0], : window[1]].mean((1, 2))
+        ours = x.reshape(1, -1) @ spread(kernel, stage, (7, 6, 2), window)
+        assert np.abs(ours - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("ending", "says"),
+    [
+        ([CONV()], "the last layer, conv2: gives a map of 12x12"),
+        ([CONV(), flatten], "the last layer, conv2: gives a map of 12x12"),
+        ([CONV(), lambda x: x.max((1, 2))], "conv2: ends in a maximum over a map"),
+        ([CONV(), nn.relu, mean], "conv2: has the activation relu, and the C gives logits"),
+        ([CONV(), nn.LayerNorm(), mean], "the last layer, conv2: has a norm"),
+    ],
+)
+def test_an_end_that_is_not_linear_is_told_with_a_remedy(ending, says):
+    module = nn.Sequential([CONV(), nn.relu, *ending])
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 12, 12, 1)))
+    with pytest.raises(UserError) as caught:
+        read(module, variables, (12, 12, 1))
+    assert says in str(caught.value)
+    assert "behind it" in caught.value.remedy
+
+
+def test_a_mean_over_an_oblong_map_behind_an_activation_is_told():
+    module = nn.Sequential([CONV(), nn.relu, mean, nn.Dense(3)])
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 12, 10, 1)))
+    with pytest.raises(
+        UserError, match=r"mean: is a mean over a map of 12x10\n  supported: square"
+    ):
+        read(module, variables, (12, 10, 1))
