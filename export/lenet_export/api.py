@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from lenet_export.activations import BOUNDS
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
+from lenet_export.images import check_count, check_images, check_labels
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import Options
 from lenet_export.outputs.registry import OUTPUTS, misplaced
@@ -58,13 +60,14 @@ def export(
     single_file: bool = False,
     verify: bool = True,
 ) -> Exported:
-    """Exports a Flax ``nn.Sequential``, as C compared with JAX before it is written.
+    """Exports a network, as C compared with JAX before it is written.
 
     Args:
-        module: the network; it reads float32 ``(images, rows, columns, channels)`` from 0 to 1, the
-            image's bytes divided by 255, and gives one logit for each class. An unknown layer is
-            refused with its place and what is supported.
-        params: its variables as trained: ``params``, and ``batch_stats`` if it has some.
+        module: the network, e.g. an ``nn.Sequential``: what a reader in
+            :data:`lenet_export.readers.registry.READERS` knows. It reads float32 ``(images, rows,
+            columns, channels)`` from 0 to 1, the image's bytes divided by 255, and gives one logit
+            for each class. An unknown layer is refused with its place and what is supported.
+        params: its variables as trained: of Flax ``params``, and ``batch_stats`` if it has some.
         input_shape: rows, columns and channels of an image.
         out: the folder to write to.
         target: what to write: a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
@@ -83,6 +86,10 @@ def export(
 
     Raises:
         UserError: a layer, an argument or the folder cannot be used; or the C differs from JAX.
+
+    Warns:
+        UserWarning: the C is what was planned, but reads many images otherwise than the network; or
+            the network itself reads them no better than chance.
     """
     from lenet_export import flax_network
     from lenet_export.readers.registry import read
@@ -113,10 +120,13 @@ def export(
         max_error = share
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
-    _check_images(images, labels, input_shape)
+    if images is not None:
+        images = check_images(images, input_shape)
+    if labels is not None:
+        check_count(images, labels)
     model = read(module, params, input_shape, images)
     if labels is not None:
-        labels = _checked_labels(labels, model.stages[-1].features)
+        labels = check_labels(labels, model.stages[-1].features)
     if dtype == "int8":
         hidden = {stage.activation for stage in model.stages[:-1]}
         if images is None and hidden - set(BOUNDS):
@@ -133,7 +143,10 @@ def export(
         model = replace(model, gap_table=GapTable.measure(logits, labels))
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
     options = Options(prefix, single_file, target=target)
-    return write(plan, Path(out), options, verify, images, labels)
+    exported = write(plan, Path(out), options, verify, images, labels)
+    for text in exported.report.warnings if exported.report else ():
+        warnings.warn(text, stacklevel=2)
+    return exported
 
 
 def write(
@@ -183,35 +196,6 @@ def _checked_shape(shape: Any) -> tuple[int, int, int]:
         raise UserError("input_shape", f"is {shape!r}", f"give sizes of {SIZE_MAX:,} at most")
     rows, columns, channels = (int(size) for size in sizes)
     return rows, columns, channels
-
-
-def _check_images(images: Any, labels: Any, shape: tuple[int, ...]) -> None:
-    """Checks that the images are those of the network, and the labels theirs."""
-    if images is not None and (
-        getattr(images, "dtype", None) != np.uint8 or images.shape[1:] != shape or not len(images)
-    ):
-        found = f"{getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}"
-        raise UserError(
-            "images", f"are {found}", f"give uint8 (images, {', '.join(map(str, shape))})"
-        )
-    if labels is not None and (images is None or np.shape(labels) != (len(images),)):
-        raise UserError("labels", f"have the shape {np.shape(labels)}", "give one for each image")
-
-
-def _checked_labels(labels: Any, classes: int) -> npt.NDArray[Any]:
-    """The labels as integers.
-
-    Raises:
-        UserError: they are none of the network's classes.
-    """
-    numbers = np.asarray(labels)
-    if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= classes:
-        raise UserError(
-            "labels",
-            "are not all classes of the network",
-            f"give whole numbers, 0 to {classes - 1}",
-        )
-    return numbers
 
 
 def as_share(value: Any) -> float | None:

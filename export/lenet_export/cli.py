@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,6 +13,7 @@ from lenet_export import __version__, checkpoint
 from lenet_export.api import Exported, as_share, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, exit_status, printable
+from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import Options
 from lenet_export.outputs.registry import OUTPUTS, Output, misplaced
@@ -172,13 +174,13 @@ def _export(options: argparse.Namespace) -> None:
     plan = lay_out(plan, options.cpu, options.optimize)
     images, labels = None, None
     if options.images:
-        from lenet_export.verify import read_images
-
-        images, labels = read_images(options.images, plan)
+        images, labels = read_images(options.images, plan.input_shape, plan.classes)
     named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
     chosen = Options(options.prefix, options.single_file, named, options.target)
     exported = write(plan, out, chosen, options.verify, images, labels)
     print(_summary(name, exported, OUTPUTS[options.target]))
+    for text in exported.report.warnings if exported.report else ():
+        print(f"lenet-export: warning: {text}", file=sys.stderr)
 
 
 def _summary(name: str, exported: Exported, output: Output) -> str:

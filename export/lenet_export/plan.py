@@ -668,7 +668,9 @@ def make_plan(
         raise UserError(
             where,
             f"its logits are extreme: 1 would stand for {plan.logit_scale:g}",
-            "train again with weight decay, and measure the activation ranges on images",
+            "train again: the weights of its last layer are almost 0"
+            if plan.logit_scale < 1
+            else "train again with weight decay, and measure the activation ranges on images",
         )
     if plan.threshold > plan.largest_gap:
         raise UserError(

@@ -106,11 +106,7 @@ def quantize(
         scale, rounded = _logits(flat, step, bias.astype(np.float64), codes, at)
         output_scale = float(scale[0] * input_scale)
     else:
-        origin = bias.astype(np.float64) * activation.steps + activation.offset
-        index_scale = 1 / (activation.steps * input_scale)
-        scale, gain, shift, rounded = _fixed_point(
-            flat, step, origin, (index_scale, input_zero), at
-        )
+        scale, gain, shift, rounded = _fixed_point(flat, step, bias, codes, activation, at)
         products = int((rounded.acc_min * gain).min()), int((rounded.acc_max * gain).max())
         requantize = Requantize(gain.astype(np.uint16), shift, activation, *products)
         output_scale = activation.scale
@@ -146,10 +142,10 @@ def quantize_normed(
     whole = np.rint(flat / scales[:, None])
     rounded = _bounded(whole, bias.astype(np.float64) / (scales * input_scale), input_zero)
     added = -rounded.acc_min.min()
+    if max((rounded.acc_max + added).max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
+        raise _too_large(at, bias, flat, input_scale)
     acc_min, acc_max = ((v + added).astype(np.int64) for v in (rounded.acc_min, rounded.acc_max))
     unit = float(scales[0] * input_scale)
-    if max(acc_max.max(), np.abs(rounded.bias + added).max()) > INT32_MAX:
-        raise _too_large(at)
     try:
         norm, index_shift, _ = LayerNorm.of(
             int(acc_max.max()),
@@ -196,24 +192,26 @@ def _logits(
     # The score gap is a difference of two logits, and must fit as well.
     gap = rounded.acc_max.max() - rounded.acc_min.min()
     if max(gap, rounded.magnitude().max()) > INT32_MAX:
-        raise UserError(
-            at,
-            "a logit or score gap could exceed 32 bits",
-            "train with weight decay: its biases are far larger than its weights",
-        )
+        raise _too_large(at, bias, flat if step is None else flat * step[:, None], input_scale)
     return scale, rounded
 
 
 def _fixed_point(
-    flat: Floats, step: Floats | None, origin: Floats, codes: tuple[float, int], at: str
+    flat: Floats,
+    step: Floats | None,
+    bias: Array,
+    codes: tuple[float, int],
+    activation: Activation,
+    at: str,
 ) -> tuple[Floats, Floats, int, _Rounded]:
     """The finest weight scales whose gain and shift never overflow 32 bits.
 
     Args:
         flat: weights ``(channels, inputs)``.
         step: the value of weight 1 of each channel, where the weights are integers already.
-        origin: the index of each channel where all inputs are 0.
-        codes: the weight that adds one index step for each input code, and the code of 0.
+        bias: of each channel.
+        codes: the scale and the zero point of the input's.
+        activation: whose index is to be reached.
         at: the layer, for messages.
 
     Returns:
@@ -224,7 +222,10 @@ def _fixed_point(
     would be large themselves, because one channel is out of all proportion, the layer is refused.
     A channel of zeros, as pruning leaves them, goes with any scale, and takes the largest.
     """
-    index_scale, input_zero = codes
+    input_scale, input_zero = codes
+    # The index of each channel where all inputs are 0, and the weight that adds one for each code.
+    origin = bias.astype(np.float64) * activation.steps + activation.offset
+    index_scale = 1 / (activation.steps * input_scale)
     wanted = (np.abs(flat).max(axis=1) / WEIGHT_MAX if step is None else step) / index_scale
     wanted[wanted == 0] = wanted.max()
     for shift in range(30, -1, -1):
@@ -245,14 +246,30 @@ def _fixed_point(
             else:
                 _check_gain(rounded, gain, exact, shift, at)
             return scale, gain, shift, rounded
-    raise _too_large(at)
+    raise _too_large(at, bias, flat if step is None else flat * step[:, None], input_scale)
 
 
-def _too_large(at: str) -> UserError:
+def _too_large(at: str, bias: Array, weight: Array, input_scale: float) -> UserError:
+    """The error of sums that need more than 32 bits, by what makes them large.
+
+    Args:
+        at: the layer, for messages.
+        bias: float ``(channels,)``.
+        weight: float ``(channels, inputs)``, in the same units for each input of 1.
+        input_scale: what one input code more stands for.
+    """
+    biases, weights = np.abs(bias).max(), np.abs(weight)
+    if biases < CODE_MAX * input_scale * weights.sum(axis=1).max():
+        return UserError(
+            at,
+            f"its weights, up to {weights.max():.2g}, are too large for 32 bits",
+            "train with weight decay: the layer is saturated for every input",
+        )
     return UserError(
         at,
-        "its weights or biases are too large for 32 bits",
-        "train with weight decay: the layer is saturated for every input",
+        f"its biases, up to {biases:.2g}, are too large for 32 bits beside its weights, up to "
+        f"{weights.max():.2g}",
+        "export with --dtype float32, or train again: the layer is the same for every image",
     )
 
 

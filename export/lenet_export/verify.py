@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export import compiled, idx, reference
+from lenet_export import compiled, reference
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
 
 FLOAT_TOLERANCE = 1e-4
+OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from Flax
+MANY = 30  # images, from which on an accuracy at chance is told
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Report:
         same_class: how many of those have the class that Flax float32 gives them.
         float_accuracy: Flax's share of right classes on those, or ``None`` without labels.
         c_accuracy: likewise that of the C.
+        warnings: what makes the export doubtful though the C is what was planned; in sentences.
     """
 
     images: int
@@ -39,6 +41,7 @@ class Report:
     same_class: int
     float_accuracy: float | None
     c_accuracy: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def stress_images(plan: Plan, seed: int = 0, random: int = 400) -> Images:
@@ -92,47 +95,6 @@ def _extreme_images(plan: Plan) -> list[npt.NDArray[Any]]:
     return images
 
 
-def read_images(folder: Path, plan: Plan) -> tuple[Images, npt.NDArray[Any] | None]:
-    """The test images of an IDX folder, and their labels if they are there.
-
-    Args:
-        folder: with ``t10k-images-idx3-ubyte`` and perhaps ``t10k-labels-idx1-ubyte``, plain or
-            gzipped; or a path of an IDX file of images itself.
-        plan: whose input shape the images must have.
-
-    Raises:
-        UserError: a file is missing, damaged, or does not fit the plan.
-    """
-    shape = plan.input_shape
-    dims = 3 if shape[2] == 1 else 4
-    labels: npt.NDArray[Any] | None = None
-    path: Path | None = folder
-    if folder.is_dir():
-        path = idx.find(folder, f"t10k-images-idx{dims}-ubyte")
-        if path is None:
-            raise UserError(
-                folder,
-                f"holds no t10k-images-idx{dims}-ubyte, plain or .gz",
-                "give a folder of MNIST's layout, e.g. the one that lenet-train wrote",
-            )
-        label_path = idx.find(folder, "t10k-labels-idx1-ubyte")
-        labels = None if label_path is None else idx.read(label_path, 1)
-    assert path is not None
-    images = idx.read(path, dims, shape[: dims - 1])
-    if labels is not None and len(labels) != len(images):
-        raise UserError(
-            folder, f"has {len(images)} images but {len(labels)} labels", "give matching files"
-        )
-    if labels is not None and labels.max() >= plan.classes:
-        at = int(np.argmax(labels >= plan.classes))
-        raise UserError(
-            label_path,
-            f"label {at} is {labels[at]}, and the model has {plan.classes} classes",
-            f"give labels of 0 to {plan.classes - 1}, or take the file away",
-        )
-    return images.reshape(len(images), *shape), labels
-
-
 def verify(
     plan: Plan,
     files: dict[str, bytes],
@@ -160,11 +122,7 @@ def verify(
     everything = stress if images is None else np.concatenate([images, stress])
     network = compiled.CompiledNetwork(plan, files, prefix)
     ours = network.logits(everything)
-    # Of int8, Flax tells only the class of the real images.
-    compared = everything if plan.dtype == "float32" else everything[:real]
-    floats = np.empty((0, plan.classes), np.float32)
-    if len(compared):
-        floats = flax_network.run_logits(plan.model, compared)
+    floats = flax_network.run_logits(plan.model, everything)
     if plan.dtype == "int8":
         expected = reference.run_integers(plan, everything)[plan.layers[-1].name]
         wrong = ours != expected
@@ -181,7 +139,12 @@ def verify(
             f"all logits are right, but {prefix}_self_test returns {result}",
             "this is a bug of lenet-export: please report it with the model",
         )
-    classes, float_classes = ours[:real].argmax(1), floats[:real].argmax(1)
+    classes, float_classes = ours.argmax(1), floats.argmax(1)
+    judged = real or len(everything)  # the stress images where there are no others
+    told = [_class_warning(int((classes != float_classes)[:judged].sum()), judged)]
+    classes, float_classes = classes[:real], float_classes[:real]
+    if labels is not None:
+        told.append(_chance_warning(int((float_classes == labels).sum()), real, plan.classes))
     return Report(
         images=len(everything),
         logits=ours.size,
@@ -190,7 +153,39 @@ def verify(
         same_class=int((classes == float_classes).sum()),
         float_accuracy=None if labels is None else float((float_classes == labels).mean()),
         c_accuracy=None if labels is None else float((classes == labels).mean()),
+        warnings=tuple(text for text in told if text),
     )
+
+
+def _class_warning(others: int, images: int) -> str:
+    """What is told where the C gives ``others`` of so many images another class than Flax; or "".
+
+    Int8 moves some of a hundred. It is told where surely more than OTHER_CLASSES of all images are
+    such: by three standard deviations.
+    """
+    if others <= _surely_above(OTHER_CLASSES, images):
+        return ""
+    return (
+        f"the C gives {others:,} of {images:,} images another class than the float network: its "
+        "activation ranges, or the images that they were measured on, are not those of its images. "
+        "Measure them again (train again, or give other images), or export float32"
+    )
+
+
+def _chance_warning(right: int, images: int, classes: int) -> str:
+    """What is told where the float network reads no more images rightly than chance; or ""."""
+    if images < MANY or right > _surely_above(1 / classes, images):
+        return ""
+    return (
+        f"the float network itself reads {right:,} of {images:,} images rightly, as chance would: "
+        "it is given bytes / 255, so it must be trained on these, not on numbers of another range "
+        "or sign, and the labels must be those of the images"
+    )
+
+
+def _surely_above(share: float, count: int) -> float:
+    """More of ``count`` than this are not by chance where ``share`` is the mean."""
+    return float(share * count + 3 * np.sqrt(share * (1 - share) * count))
 
 
 def _is_near(ours: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -211,6 +206,12 @@ def _difference(
 ) -> UserError:
     """The error for the first image whose logits differ: with the first layer that does."""
     plan = network.plan
+    if plan.dtype == "float32":
+        from lenet_export import flax_network
+
+        noise = flax_network.noise(plan, image[None], FLOAT_TOLERANCE)
+        if noise:
+            raise UserError(f"{prefix}.c", f"image {number}: {noise[0]}", noise[1])
     taps = network.layers(image)
     expected = {k: np.asarray(v)[0] for k, v in reference.network(plan, image[None]).items()}
     if plan.dtype == "float32":

@@ -223,7 +223,9 @@ class ChainBuilder:
         if stage.pool != "none":
             pool = POOLS[stage.pool]
             if not pool.commutes:
-                self.refuse(at, f"is an activation behind the {pool.noun} pool of {stage.name}", first)
+                self.refuse(
+                    at, f"is an activation behind the {pool.noun} pool of {stage.name}", first
+                )
             if not ACTIVATIONS[name].rises:
                 self.refuse(at, f"is behind the {pool.noun} pool of {stage.name}, and falls", first)
         self._stages[-1] = replace(stage, activation=name)

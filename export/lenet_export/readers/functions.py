@@ -100,8 +100,8 @@ class Probe:
             before, behind = ("x".join(map(str, of[:2])) for of in (shape, output))
             return (
                 f"makes a map of {behind} of one of {before}, as no supported pool does",
-                f"supported: {' and '.join(pool.noun for pool in POOLS.values())} pools whose stride "
-                f"is their side, 2 to {POOL_MAX}, without padding",
+                f"supported: {' and '.join(pool.noun for pool in POOLS.values())} pools whose "
+                f"stride is their side, 2 to {POOL_MAX}, without padding",
             )
         return "does what no known function does", ""
 
