@@ -215,7 +215,10 @@ def test_a_layer_that_is_often_met_is_told_what_it_is_and_what_to_do(layers, say
     [
         ([CONV(), flatten, nn.BatchNorm(True)], "reads 576 values where conv1 has 4 channels"),
         ([CONV(), flatten, nn.LayerNorm()], "reads 576 values where conv1 has 4 channels"),
-        ([CONV(name="conv2"), CONV()], "layers_1, Conv: is called 'conv2', which another layer is"),
+        (
+            [CONV(name="conv2"), nn.relu, CONV()],
+            "layers_2, Conv: is called 'conv2', which another layer is",
+        ),
         ([CONV(name="a/b")], "layers_0, Conv: is called 'a/b', which has a /"),
         ([CONV(dtype=jnp.bfloat16)], "layers_0, Conv: computes in bfloat16; give it dtype=None"),
         ([CONV(), nn.LayerNorm(dtype="float16")], "layers_1, LayerNorm: computes in float16"),
