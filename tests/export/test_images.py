@@ -50,12 +50,20 @@ def test_images_that_may_be_pictures_are_taken(images):
     assert check_images(images, SHAPE) is images
 
 
-@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0.0, 1.0], np.uint8([200, 0])])
-def test_labels_that_are_no_classes_are_refused(labels):
-    with pytest.raises(
-        UserError, match=r"not all classes of the network.*\n  give whole numbers, 0"
-    ):
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([0, 3], "label 1 is 3, and the model has 3 classes"),
+        ([-1, 0], "label 0 is -1"),
+        ([0.0, 1.0], "are float64, expected whole numbers"),
+        (np.uint8([200, 0]), "label 0 is 200"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(labels, says):
+    with pytest.raises(UserError) as caught:
         check_labels(labels, 3)
+    assert says in caught.value.what
+    assert caught.value.remedy == "give labels of 0 to 2"
     assert check_labels([0, 2], 3).tolist() == [0, 2]
 
 
