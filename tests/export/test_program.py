@@ -141,7 +141,11 @@ def test_nothing_that_a_terminal_obeys_is_in_a_message(capsys):
         assert all(char == "\n" or char.isprintable() for char in text)
     assert error.where == (r"a\x1b]0;owned\x07\x1b[31m \x7f\x9b2J\u202e\u2028\nb")
     assert error.what.splitlines()[1] == "below"
-    for arguments in (["--model", ESCAPES], ["--images", ESCAPES], ["--out", f"/proc/{ESCAPES}"]):
+    for arguments in (
+        ["--model", ESCAPES],
+        ["--images", ESCAPES],
+        ["--out", f"/proc/{ESCAPES}", "--no-verify"],
+    ):
         assert cli.main(arguments) == 1
     for arguments in ([ESCAPES], [f"--target={ESCAPES}"], ["--prefix", ESCAPES], [f"--{ESCAPES}"]):
         with pytest.raises(SystemExit):
