@@ -34,6 +34,7 @@ def architecture(request):
     return request.param
 
 
+@functools.cache
 def initial(architecture):
     network = Network(architecture)
     start = functools.partial(loop.initial_variables, network, architecture.stages, TEXTBOOK)
@@ -71,7 +72,7 @@ def test_what_is_saved_is_a_plain_chain_that_computes_the_same(architecture):
         assert model.params[f"{stage.name}/bias"].shape == (stage.features,)
         assert model.params[f"{stage.name}/kernel"].dtype == np.float32
     images = np.random.default_rng(0).integers(0, 256, (20, *INPUT_SHAPE)).astype(np.uint8)
-    expected = network.apply(variables, images.astype(np.float32) / 255)
+    expected = jax.jit(network.apply)(variables, images.astype(np.float32) / 255)
     found = run_logits(model, images)
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
 
