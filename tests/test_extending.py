@@ -16,7 +16,7 @@ from needs import ROOT
 PAGE = ROOT / "docs/extending.md"
 CODE = re.compile(r"^( *)```(?:python|jinja)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"[Ii]n\s+`([\w/.]+)`,\s+behind\s+`([^`]*)`:|The new file `([\w/.]+)`:")
-LEAST = {"An activation": 4, "A pool": 3, "A CPU without vectors": 1}
+LEAST = {"An activation": 4, "A pool": 3, "A CPU without vectors": 1, "A reader": 2}
 
 #: Exports a chain for each CPU that this machine can run, and compares with JAX.
 PROGRAM = """
@@ -42,6 +42,35 @@ for cpu in cpus or [cpu for cpu in CPUS if can_run(cpu)]:
             continue
         assert_equals_jax(lay_out(make_plan(model, dtype), cpu, "speed"), count=20)
         print(cpu, dtype)
+"""
+
+
+#: Exports a list of arrays, and one that no reader knows.
+READS = """
+import tempfile
+import numpy as np
+from flax import linen as nn
+from lenet_export import UserError, export
+
+rng = np.random.default_rng(0)
+drawn = lambda *shape: rng.normal(0, 0.5, shape).astype("f4")
+flatten = lambda x: x.reshape(len(x), -1)
+half = lambda x: nn.max_pool(x, (2, 2), (2, 2))
+layers = [
+    (drawn(3, 3, 1, 4), drawn(4)), nn.relu, half, flatten,
+    (drawn(100, 8), drawn(8)), nn.tanh, (drawn(8, 3), drawn(3)),
+]
+images = rng.integers(0, 256, (40, 12, 12, 1)).astype("u1")
+for dtype in ("int8", "float32"):
+    with tempfile.TemporaryDirectory() as out:
+        done = export(layers, None, (12, 12, 1), out, images=images, dtype=dtype)
+        assert done.report.largest_difference <= (0 if dtype == "int8" else 1e-4)
+        print(dtype, *(stage.name for stage in done.plan.model.stages))
+for wrong in (layers[:2] + [layers[2], layers[2]], 5):
+    try:
+        export(wrong, None, (12, 12, 1), "out", images=images)
+    except UserError as error:
+        print(error.where, error.what)
 """
 
 
@@ -80,10 +109,10 @@ def package(tmp_path):
     return tmp_path / "lenet_export"
 
 
-def run(package, *arguments):
+def run(package, *arguments, program=PROGRAM):
     path = os.pathsep.join(map(str, (package.parent, ROOT / "tests")))
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-c", program, *arguments],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -121,3 +150,13 @@ def test_a_recipe_does_not_work_less_its_last_place(title, package):
     arguments = {"An activation": ("hard_swish", "max"), "A pool": ("relu", "min")}[title]
     with pytest.raises(AssertionError, match=r"Undefined|TemplateNotFound"):
         run(package, *arguments)
+
+
+def test_the_recipe_of_a_reader_exports_what_it_reads_and_refuses_the_rest(package):
+    follow(recipe("A reader"), package)
+    assert run(package, program=READS) == [
+        "int8 conv1 fc1 fc2",
+        "float32 conv1 fc1 fc2",
+        "layer 3 is a second pool behind conv1",
+        "the module, int is not a network that can be read",
+    ]

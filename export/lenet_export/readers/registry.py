@@ -1,10 +1,9 @@
-"""The readers: whose networks are understood. One more is a module and a row here."""
+"""The readers: whose networks are understood. One more is a module and its name here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,6 @@ from lenet_export import flax_network
 from lenet_export.checkpoint import Model, check_chain
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
-from lenet_export.readers import linen
 from lenet_export.readers.chain_builder import ChainBuilder
 from lenet_export.readers.functions import FUNCTIONS
 from lenet_export.reference import Images
@@ -24,27 +22,42 @@ TOLERANCE = 1e-4
 CHECKED = 100  # of the user's images
 
 
-@dataclass(frozen=True)
-class Reader:
-    """How the networks of one kind are read.
+class Reader(Protocol):
+    """A module that reads the networks of one kind.
 
     Attributes:
-        reads: what such a network is, in a few words.
-        layers: which layers it may have, in words.
-        knows: whether something is such a network; it must not import what is not imported yet.
-        read: given the network, its parameters, a chain to build and float32 images
-            ``(images, rows, columns, channels)``: builds, and gives the network's own logits.
+        LAYERS: which layers it may have, in words.
     """
 
-    reads: str
-    layers: str
-    knows: Callable[[Any], bool]
-    read: Callable[[Any, Any, ChainBuilder, jax.Array], Any]
+    LAYERS: str
+
+    @staticmethod
+    def knows(module: Any) -> bool:
+        """Whether ``module`` is such a network."""
+
+    @staticmethod
+    def read(module: Any, params: Any, chain: ChainBuilder, images: jax.Array) -> Any:
+        """Takes the layers up in ``chain``, first to last; gives the network's own logits.
+
+        Args:
+            module: the network.
+            params: what it learned, as the user gave it.
+            chain: to build.
+            images: float32 ``(images, rows, columns, channels)``, to compute the logits of.
+
+        Raises:
+            UserError: a layer is unknown, or has none of the parameters that it should have.
+        """
 
 
+#: The modules of this folder that are readers, and what each reads, in a few words.
 READERS = {
-    "linen": Reader("an nn.Sequential of flax.linen", linen.LAYERS, linen.knows, linen.read),
+    "linen": "an nn.Sequential of flax.linen",
 }
+
+
+def _module(name: str) -> Reader:
+    return cast(Reader, import_module(f"lenet_export.readers.{name}"))
 
 
 def read(
@@ -63,23 +76,24 @@ def read(
         UserError: no reader knows the module; a layer is unknown, with its place and what is
             supported; or it has none of the parameters that it should have.
     """
-    reader = next((reader for reader in READERS.values() if reader.knows(module)), None)
-    if reader is None:
-        known = "; or ".join(f"{of.reads} of {of.layers}" for of in READERS.values())
+    name = next((name for name in READERS if _module(name).knows(module)), None)
+    if name is None:
+        known = "; or ".join(f"{what} of {_module(name).LAYERS}" for name, what in READERS.items())
         raise UserError(
             f"the module, {type(module).__name__}",
             "is not a network that can be read",
             f"give {known}; {FUNCTIONS}",
         )
+    reader, where = _module(name), READERS[name]
     images = np.random.default_rng(0).integers(0, 256, (4, *input_shape)).astype(np.uint8)
     if given is not None:
         images = np.concatenate([images, given[:CHECKED]])
-    chain = ChainBuilder(input_shape, reader.layers)
+    chain = ChainBuilder(input_shape, reader.LAYERS)
     with jax.default_matmul_precision("highest"):
         theirs = reader.read(module, params, chain, jnp.asarray(images, jnp.float32) / 255)
     model = chain.model()
-    check_chain(reader.reads, input_shape, model.stages)
-    _check_same(model, images, np.asarray(theirs), reader.reads)
+    check_chain(where, input_shape, model.stages)
+    _check_same(model, images, np.asarray(theirs), where)
     return model
 
 
