@@ -8,10 +8,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from lenet_export.checkpoint import Model, Stage
 from lenet_train import figures
+from lenet_train.architectures import LENET5, MLP, lenet
 from lenet_train.data import Examples
+from lenet_train.loop import Epoch
+from lenet_train.summary import rows
 
 LONG = "lenet on digits, recipe best lr=0.002 augmentation.rotation=15 augmentation.shift=3, seed 7"
 CHAINS = {
@@ -42,6 +46,35 @@ def assert_whole(png):
     assert picture.min() < 0.5
 
 
+def texts(figure: Figure):
+    """Each text that is drawn, and its box in pixels of the figure."""
+    figure.draw_without_rendering()
+    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            shown = axis._update_ticks() if axes.axison else []
+            ticks = {label for tick in shown for label in (tick.label1, tick.label2)}
+            every = {text for tick in axis.get_major_ticks() for text in (tick.label1, tick.label2)}
+            every |= {
+                text for tick in axis.get_minor_ticks() for text in (tick.label1, tick.label2)
+            }
+            hidden = every - ticks if axes.axison else every | {axis.label}
+            found = [text for text in found if text not in hidden]
+    return [(text, text.get_window_extent()) for text in found]
+
+
+def assert_readable(figure: Figure):
+    """No text lies on another one or leaves the figure."""
+    drawn = texts(figure)
+    width, height = figure.bbox.width, figure.bbox.height
+    assert drawn
+    for number, (text, box) in enumerate(drawn):
+        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+        assert inside, f"{text.get_text()!r} leaves the figure"
+        for other, there in drawn[:number]:
+            assert not box.overlaps(there), f"{text.get_text()!r} lies on {other.get_text()!r}"
+
+
 def titles(figure: Figure):
     return [axes.get_title() for axes in figure.axes if axes.get_title()]
 
@@ -58,9 +91,10 @@ def test_the_surest_mistakes_come_first(wrong, drawn):
         logits[at, labels[at]], logits[at, (labels[at] + 1) % 10] = 0, (at + 1) / 20
     assert_whole(figures.mistakes(test, logits, LONG))
     (figure,) = drawn
+    assert_readable(figure)
     sure = [1 / (1 + np.exp(-(at + 1) / 20)) for at in range(wrong)]
     expected = [
-        f"{labels[at]}, taken for {(labels[at] + 1) % 10}\n{sure[at]:.1%} sure"
+        f"{labels[at]}, taken for {(labels[at] + 1) % 10}\n{sure[at]:.1%} sure\nimage {at}"
         for at in reversed(range(wrong))
     ]
     assert titles(figure) == expected[:25]
@@ -84,6 +118,7 @@ def test_the_features_are_those_of_the_layers_before_and_after_the_pools(stages,
     image = random.integers(0, 256, (28, 28), np.uint8)
     assert_whole(figures.features(Model((28, 28, 1), stages, params), image, LONG))
     (figure,) = drawn
+    assert_readable(figure)
     *layers, odds = figure.axes
     names = [axes.get_ylabel() for axes in layers]
     assert names[0] == "image\n28x28x1"
@@ -104,9 +139,97 @@ def test_the_features_are_those_of_the_layers_before_and_after_the_pools(stages,
     assert np.argmax(shares) == logits.argmax()
 
 
+def epochs(count, accuracy):
+    return [Epoch(n, 2.3 / n, accuracy / 2, accuracy * n / count, 1.0) for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count, accuracy", [(1, 0.1), (1, 0.99), (10, 0.1135), (100, 0.9962)])
+def test_the_curves_legend_hides_no_line_and_names_the_test_accuracy(count, accuracy, drawn):
+    assert_whole(figures.curves(epochs(count, accuracy), 0.98765, LONG))
+    (figure,) = drawn
+    assert_readable(figure)
+    accuracies = figure.axes[1]
+    legend = accuracies.get_legend()
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+    assert [text.get_text() for text in legend.get_texts()] == [
+        f"training, as it learns: {accuracy / 2:.2%} at the end".replace("%", " %"),
+        f"validation: {accuracy:.2%} at the end".replace("%", " %"),
+        "test: 98.77 %",
+    ]
+    (star,) = (line for line in accuracies.get_lines() if line.get_marker() == "*")
+    np.testing.assert_allclose(star.get_xydata(), [[count, 1.235]])
+    labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert all(label.lstrip("\N{MINUS SIGN}").isdecimal() for label in labels)
+
+
+@pytest.mark.parametrize("classes", [2, 4, 10])
+def test_the_confusion_shows_the_classes_that_occur_with_their_rates(classes, drawn):
+    labels = np.repeat(np.arange(classes), 100)
+    guesses = labels.copy()
+    guesses[:3] = 1  # three images of class 0
+    assert_whole(figures.confusion(labels, guesses, LONG))
+    (figure,) = drawn
+    assert_readable(figure)
+    axes = figure.axes[0]
+    assert axes.images[0].get_array().shape == (classes, classes)
+    found = [tick.get_text().split() for tick in axes.get_yticklabels()]
+    right = [tick.get_text().split() for tick in axes.get_xticklabels()]
+    whole = [[str(label), "100.0%"] for label in range(2, classes)]
+    assert found == [["0", "97.0%"], ["1", "100.0%"], *whole]
+    assert right == [["0", "100.0%"], ["1", "97.1%"], *whole]
+
+
+def test_a_class_that_is_never_given_has_no_rate(drawn):
+    figures.confusion(np.array([0, 1, 5]), np.array([0, 0, 3]), LONG)
+    ticks = drawn[0].axes[0].get_xticklabels(), drawn[0].axes[0].get_yticklabels()
+    given, true = ([tick.get_text().split() for tick in axis] for axis in ticks)
+    assert given == [["0", "50.0%"], ["1", "none"], ["3", "0.0%"], ["5", "none"]]
+    assert true == [["0", "100.0%"], ["1", "0.0%"], ["3", "none"], ["5", "0.0%"]]
+
+
+@pytest.mark.parametrize("shape", [(5, 5, 1, 6), (5, 5, 1, 9), (3, 3, 1, 100), (784, 256)])
+def test_the_filters_are_drawn_apart(shape, drawn):
+    kernel = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    assert_whole(figures.filters(kernel, f"conv1 of {LONG}"))
+    (figure,) = drawn
+    assert_readable(figure)
+    assert sum(bool(axes.images) for axes in figure.axes) == min(shape[-1], figures.MOST_FILTERS)
+
+
+NETWORKS = {
+    "lenet": lenet(), "lenet5-1998": LENET5, "mlp": MLP,
+    "stride": lenet("gelu", "stride", "batch", head="gap"),
+    "wide": lenet("relu", "max", "layer", channels=(32, 64, 128), kernels=(5, 3, 3)),
+    "very wide": lenet(channels=(512, 1024)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", NETWORKS.values(), ids=NETWORKS)
+def test_the_drawing_of_a_network_has_no_texts_that_touch(architecture, drawn):
+    assert_whole(figures.network(architecture))
+    (figure,) = drawn
+    assert_readable(figure)
+    shown = " ".join(text.get_text() for text, _ in texts(figure))
+    assert all(row.shape_text in shown and row.layer in shown for row in rows(architecture))
+    patches = [patch.get_window_extent() for patch in figure.axes[0].patches]
+    for text, box in texts(figure):
+        assert not any(box.overlaps(patch) for patch in patches), text.get_text()
+
+
 def test_a_long_title_is_broken():
     figure = Figure(figsize=(6, 3))
     figures._title(figure, LONG, "second")
     lines = figure.get_suptitle().splitlines()
     assert len(lines) == 3 and lines[-1] == "second"
     assert " ".join(lines[:-1]) == LONG
+
+
+@pytest.mark.parametrize("width", range(4, 13))
+def test_no_word_of_a_title_is_left_alone(width):
+    figure = Figure(figsize=(width, 3))
+    figures._title(figure, f"conv1 of {LONG}")
+    lines = figure.get_suptitle().splitlines()
+    assert " ".join(lines) == f"conv1 of {LONG}"
+    assert max(map(len, lines)) <= 9 * width
+    assert min(map(len, lines)) > 0.4 * max(map(len, lines))

@@ -11,14 +11,16 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
 from lenet_export.checkpoint import Float32, Model
 from lenet_export.flax_network import run_activations, run_floats
 from lenet_export.pools import POOLS
 from lenet_train.architectures import Architecture
-from lenet_train.data import CLASSES, SIDE, Examples
+from lenet_train.data import SIDE, Examples
 from lenet_train.loop import Epoch
 from lenet_train.summary import Row, parameters, rows
 
@@ -38,9 +40,13 @@ BETWEEN_MAPS = "#bcd4ea"
 # The top of the accuracy's axis, in % of the images: a split without a mistake is drawn there.
 FEWEST_MISTAKES = 0.1
 
-# Of the drawing of the network, in pixels of the image: between two outputs, between two channels.
-GAP = 10
+# Of the drawing of the network: from channel to channel, in pixels of the image; what a pixel and
+# the page may be in inches; the space between two outputs and the height of a line, in inches; and
+# the letters, in points.
 STEP = 0.5
+PIXEL, WIDEST = 0.05, 14.0
+GAP, LINE, TITLE = 0.15, 0.15, 0.6
+LETTER = 8
 
 
 def of_run(
@@ -59,7 +65,7 @@ def of_run(
     guesses = logits.argmax(axis=1)
     example = test[int((guesses == test.labels).argmax())]
     return {
-        CURVES: curves(epochs, title),
+        CURVES: curves(epochs, float(np.mean(guesses == test.labels)), title),
         CONFUSION: confusion(test.labels, guesses, title),
         MISTAKES: mistakes(test, logits, title),
         FILTERS: filters(model.params[f"{first}/kernel"], f"{first} of {title}"),
@@ -67,9 +73,9 @@ def of_run(
     }
 
 
-def curves(epochs: Sequence[Epoch], title: str) -> bytes:
-    """Loss and accuracy against the epoch."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
+def curves(epochs: Sequence[Epoch], test_accuracy: float, title: str) -> bytes:
+    """Loss and accuracy against the epoch; the test images are looked at once, at the end."""
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
     _title(figure, title)
     loss, accuracy = figure.subplots(1, 2)
     at = [epoch.epoch for epoch in epochs]
@@ -83,9 +89,10 @@ def curves(epochs: Sequence[Epoch], title: str) -> bytes:
         ("training, as it learns", [epoch.train_accuracy for epoch in epochs]),
         ("validation", [epoch.validation_accuracy for epoch in epochs]),
     ]:
-        mistakes = np.maximum(100 - 100 * np.array(values), FEWEST_MISTAKES)
         label = f"{name}: {100 * values[-1]:.2f} % at the end"
-        accuracy.plot(at, mistakes, label=label, **style)
+        accuracy.plot(at, _mistakes(values), label=label, **style)
+    label = f"test: {100 * test_accuracy:.2f} %"
+    accuracy.plot(at[-1:], _mistakes([test_accuracy]), "k*", label=label, clip_on=False, zorder=3)
     # By the logarithm of the mistakes, for 99.0 and 99.5 % differ more than 50 and 51 %.
     ticks = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
     accuracy.set(title="Accuracy", ylabel="images classified rightly, %", yscale="log")
@@ -93,28 +100,38 @@ def curves(epochs: Sequence[Epoch], title: str) -> bytes:
     accuracy.set_yticks(ticks, [*labels[:-1], f"≥ {labels[-1]}"])
     accuracy.set_yticks([], minor=True)
     accuracy.set_ylim(100, FEWEST_MISTAKES * 0.9)
-    accuracy.legend(loc="lower right", fontsize="small")
+    # Below the axes: inside, it hides a line wherever it stands.
+    accuracy.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
     for axes in (loss, accuracy):
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     return _png(figure)
+
+
+def _mistakes(accuracies: Sequence[float]) -> Any:
+    """The places of accuracies on the axis: the mistakes, in % of the images."""
+    return np.maximum(100 - 100 * np.array(accuracies), FEWEST_MISTAKES)
 
 
 def confusion(labels: Any, guesses: Any, title: str) -> bytes:
     """How many test images of each class (row) were taken for each class (column).
 
-    Only the mistakes are coloured: beside 99 % on the diagonal they would all look alike.
+    Beside each class stands the share of its images that were found, below it the share of the
+    images taken for it that are such. Classes that occur in neither are left out. Only the mistakes
+    are coloured: beside 99 % on the diagonal they would all look alike.
     """
-    counts = np.zeros((CLASSES, CLASSES), int)
-    np.add.at(counts, (labels, guesses), 1)
-    mistakes = counts * (1 - np.eye(CLASSES, dtype=int))
-    figure = Figure(figsize=(7.5, 6.8), layout="constrained")
+    classes = np.union1d(labels, guesses)
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, (np.searchsorted(classes, labels), np.searchsorted(classes, guesses)), 1)
+    diagonal = np.eye(len(classes), dtype=bool)
+    mistakes = np.where(diagonal, 0, counts)
+    figure = Figure(figsize=(7.8, 7), layout="constrained")
     axes = figure.subplots()
     # So that a class with a single mistake stays pale.
     most = max(int(mistakes.max()), 5)
     axes.set_facecolor("lightgray")
-    coloured = np.ma.masked_array(mistakes, np.eye(CLASSES, dtype=bool))
+    coloured = np.ma.masked_array(mistakes, diagonal)
     image = axes.imshow(coloured, cmap="Reds", vmin=0, vmax=most)
     for (row, column), count in np.ndenumerate(counts):
         if not count:
@@ -123,15 +140,22 @@ def confusion(labels: Any, guesses: Any, title: str) -> bytes:
         color = "white" if dark else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", color=color)
     _title(figure, title, f"{mistakes.sum():,} mistakes in {len(labels):,} test images")
+    right, places = counts.diagonal(), range(len(classes))
+    axes.set_xticks(places, _with_rates(classes, "\n", right, counts.sum(axis=0)))
+    axes.set_yticks(places, _with_rates(classes, "   ", right, counts.sum(axis=1)))
     axes.set(
-        xlabel="class given by the network",
-        ylabel="true class",
-        xticks=range(CLASSES),
-        yticks=range(CLASSES),
+        xlabel="class given by the network, and how many of these are right",
+        ylabel="true class, and how many of these are found",
     )
     bar = figure.colorbar(image, label="mistakes", shrink=0.8)
     bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return _png(figure)
+
+
+def _with_rates(classes: Any, space: str, right: Any, of: Any) -> list[str]:
+    """Each class and how many of its images are right; a class without images has no rate."""
+    rates = [f"{r / n:.1%}" if n else "none" for r, n in zip(right, of, strict=True)]
+    return [f"{label}{space}{rate}" for label, rate in zip(classes, rates, strict=True)]
 
 
 def filters(kernel: Float32, title: str) -> bytes:
@@ -167,17 +191,19 @@ def mistakes(test: Examples, logits: Float32, title: str) -> bytes:
     # Equals in the order of the images, so that the same run gives the same picture.
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
     lines = -(-len(worst) // 5)
-    figure = Figure(figsize=(7.5, 1 + 1.75 * lines), layout="constrained")
+    figure = Figure(figsize=(7.5, 1 + 1.9 * lines), layout="constrained")
     kind = "mistake" if len(wrong) == 1 else "mistakes"
     shown = f", the surest {len(worst)}" if len(worst) < len(wrong) else ""
-    _title(figure, title, f"{len(wrong):,} {kind} in {len(guesses):,} test images{shown}")
+    told = f"{len(wrong):,} {kind} in {len(guesses):,} test images{shown}"
+    _title(figure, title, told + ("; numbered from 0" if len(worst) else ""))
     for number, axes in enumerate(figure.subplots(max(lines, 1), 5, squeeze=False).flat):
         axes.set_axis_off()
         if number < len(worst):
             at = worst[number]
             axes.imshow(test.images[at], cmap="gray_r", vmin=0, vmax=255)
             axes.set_title(
-                f"{test.labels[at]}, taken for {guesses[at]}\n{confidence[at]:.1%} sure",
+                f"{test.labels[at]}, taken for {guesses[at]}\n{confidence[at]:.1%} sure\n"
+                f"image {at:,}",
                 fontsize=9,
             )
     return _png(figure)
@@ -195,7 +221,7 @@ def features(model: Model, image: Any, title: str) -> bytes:
     figure = Figure(figsize=(9, sum(heights) + 0.15 * len(heights) + 2.7), layout="constrained")
     _title(figure, title, "one image on its way through the network; the darker, the larger")
     # Room for the names: the layout leaves too little beside maps that keep their shape.
-    figure.get_layout_engine().set(rect=(0.04, 0, 0.96, 1))
+    figure.set_layout_engine("constrained", rect=(0.04, 0, 0.96, 1))
     *places, last = figure.subplots(len(layers) + 1, 1, height_ratios=[*heights, 1.4])
     colours = colormaps["gray_r"].with_extremes(bad=BETWEEN_MAPS)
     for axes, line, (name, values) in zip(places, shown, layers, strict=True):
@@ -248,53 +274,93 @@ def _side_by_side(maps: Float32) -> Any:
 
 def network(architecture: Architecture) -> bytes:
     """The shapes from image to logits: maps as stacks of squares, vectors as bars."""
-    figure = Figure(figsize=(12, 4), layout="constrained")
-    axes = figure.subplots()
-    x = tallest = 0.0
-    for row in rows(architecture):
-        width, height = _draw(axes, row, x)
-        tallest = max(tallest, height)
-        name = f"{row.layer}\n" if row.layer else ""
-        axes.text(
-            x + width / 2, height / 2 + 1, name + row.what.replace(", ", "\n"),
-            ha="center", va="bottom", fontsize=8,
-        )  # fmt: skip
-        axes.text(
-            x + width / 2, -height / 2 - 1, row.shape_text,
-            ha="center", va="top", fontsize=9, fontweight="bold",
-        )  # fmt: skip
-        x += width + GAP
-    axes.set(
-        title=f"{architecture.title}: shape of each layer's output, "
-        f"{parameters(architecture):,} parameters",
-        xlim=(-GAP, x), ylim=(-tallest / 2 - 4, tallest / 2 + 12), aspect="equal",
-    )  # fmt: skip
+    drawn = [(row, _size(row.shape), _label(row)) for row in rows(architecture)]
+    letters = [max(map(_inches, (*label.split("\n"), row.shape_text))) for row, _, label in drawn]
+
+    def columns(scale: float) -> list[float]:
+        """How wide each output is with its text, in inches, where a pixel is ``scale`` inches."""
+        return [
+            max(text, scale * width) + GAP
+            for text, (_, (width, _), _) in zip(letters, drawn, strict=True)
+        ]
+
+    scale = PIXEL
+    while sum(columns(scale)) > WIDEST and scale > PIXEL / 8:
+        scale *= 0.9
+    below, above = (
+        max(height * scale / 2 + LINE * count(label) for _, (_, height), label in drawn)
+        for count in (lambda _: 2, lambda label: label.count("\n") + 2)
+    )
+    size = (max(sum(columns(scale)), 6.0), below + above + TITLE)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, size[0]), ylim=(0, size[1]))
     axes.set_axis_off()
+    x, middle = (size[0] - sum(columns(scale))) / 2, below
+    for (row, (width, height), label), column in zip(drawn, columns(scale), strict=True):
+        centre = x + column / 2
+        _draw(axes, row.shape, centre - width * scale / 2, middle, scale)
+        top, bottom = middle + height * scale / 2 + LINE / 2, middle - height * scale / 2 - LINE / 2
+        axes.text(centre, top, label, ha="center", va="bottom", fontsize=LETTER)
+        axes.text(
+            centre, bottom, row.shape_text,
+            ha="center", va="top", fontsize=LETTER, fontweight="bold",
+        )  # fmt: skip
+        x += column
+    total = f"{parameters(architecture):,} parameters"
+    _title(figure, f"{architecture.title}: shape of each layer's output, {total}")
     return _png(figure)
 
 
-def _draw(axes: Axes, row: Row, x: float) -> tuple[float, float]:
-    """Draws one output with its left side at ``x``; returns its width and height."""
-    style: dict[str, Any] = {"facecolor": "#dbe9f6", "edgecolor": "#2b5c8a", "linewidth": 0.7}
-    if len(row.shape) == 1:
+def _label(row: Row) -> str:
+    """The text above an output, a line for each thing that is computed."""
+    return (f"{row.layer}\n" if row.layer else "") + row.what.replace(", ", "\n")
+
+
+def _inches(text: str) -> float:
+    """How wide the text is in a label, in bold letters at most."""
+    font = FontProperties(size=LETTER, weight="bold")
+    return float(TextPath((0, 0), text or " ", prop=font).get_extents().width) / 72
+
+
+def _size(shape: tuple[int, ...]) -> tuple[float, float]:
+    """How wide and tall an output of ``shape`` is drawn, in pixels of the image."""
+    if len(shape) == 1:
         # As tall as the side of a square with as many pixels: the longest still fits the page.
-        height = row.shape[0] ** 0.5
-        axes.add_patch(Rectangle((x, -height / 2), 2, height, **style))
-        return 2, height
-    height, width, channels = row.shape
+        return 2, shape[0] ** 0.5
+    depth = (shape[2] - 1) * STEP
+    return shape[1] + depth, shape[0] + depth
+
+
+def _draw(axes: Axes, shape: tuple[int, ...], x: float, middle: float, scale: float) -> None:
+    """Draws an output with its left side at ``x``, around the height ``middle``."""
+    style: dict[str, Any] = {"facecolor": "#dbe9f6", "edgecolor": "#2b5c8a", "linewidth": 0.7}
+    width, height = _size(shape)
+    channels = 1 if len(shape) == 1 else shape[2]
     depth = (channels - 1) * STEP
     for channel in range(channels):
         across = channel * STEP
-        corner = (x + across, (depth - height) / 2 - across)
-        axes.add_patch(Rectangle(corner, width, height, **style))
-    return width + depth, height + depth
+        corner = (x + across * scale, middle + ((depth - across) - height / 2) * scale)
+        axes.add_patch(
+            Rectangle(corner, (width - depth) * scale, (height - depth) * scale, **style)
+        )
 
 
 def _title(figure: Figure, *lines: str) -> None:
-    """Puts ``lines`` above the figure, each broken where it is wider than the figure."""
+    """Puts ``lines`` above the figure, each broken evenly where it is wider than the figure."""
     letters = int(9 * figure.get_figwidth())
-    broken = [part for line in lines for part in textwrap.wrap(line, letters)]
-    figure.suptitle("\n".join(broken))
+    figure.suptitle("\n".join(part for line in lines for part in _broken(line, letters)))
+
+
+def _broken(line: str, letters: int) -> list[str]:
+    """The line in as few parts of at most ``letters`` as it takes, the longest of them shortest.
+
+    So no word is left alone in the last one.
+    """
+    fewest = len(textwrap.wrap(line, letters))
+    widths = range(-(-len(line) // max(fewest, 1)) if fewest > 1 else letters, letters + 1)
+    parts = (textwrap.wrap(line, width) for width in widths)
+    return next(found for found in parts if len(found) == fewest)
 
 
 def _png(figure: Figure) -> bytes:
