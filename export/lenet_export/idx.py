@@ -21,11 +21,13 @@ LARGEST_RATIO = 1032  # of gzip: the longest match, 258 bytes, takes 2 bits at l
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """``folder/name`` or ``folder/name.gz``, whichever exists, the plain one first."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    return None
+    """The file ``name`` in ``folder``, plain or else with ``.gz``, or ``None``.
+
+    Some have it with a dot: ``train-images.idx3-ubyte``.
+    """
+    names = (name, name.replace("-idx", ".idx"))
+    paths = [folder / f"{spelt}{suffix}" for spelt in names for suffix in ("", ".gz")]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:

@@ -61,6 +61,34 @@ def test_a_folder_of_plain_or_packed_files_is_a_data_set(idx_folder):
     assert data.load(str(idx_folder)).sha256 == plain.sha256
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_names_with_a_dot_are_read(suffix, idx_folder):
+    plain = data.load(str(idx_folder))
+    for path in list(idx_folder.iterdir()):
+        content = gzip.compress(path.read_bytes()) if suffix else path.read_bytes()
+        path.with_name(path.name.replace("-idx", ".idx") + suffix).write_bytes(content)
+        path.unlink()
+    assert data.load(str(idx_folder)).sha256 == plain.sha256
+
+
+@pytest.mark.parametrize("bright", [False, True])
+def test_ink_on_paper_is_told(bright, idx_folder, capsys):
+    images = np.zeros((120, 28, 28), np.uint8)
+    images[:, 10:18, 10:18] = 200
+    (idx_folder / TRAIN_IMAGES).write_bytes(idx.pack(255 - images if bright else images))
+    data.load(str(idx_folder))
+    assert ("give 255 - image" in capsys.readouterr().err) == bright
+
+
+def test_a_file_in_a_data_set_s_place_is_told(tmp_path, capsys):
+    path = tmp_path / "train.csv"
+    path.write_text("label,pixel0\n")
+    assert cli.main(["--dataset", str(path)]) == 1
+    message = capsys.readouterr().err
+    assert f"{path}: is a file, neither the name of a data set nor a folder" in message
+    assert "lenet_export.idx.pack" in message
+
+
 def missing(folder):
     (folder / TEST_LABELS).unlink()
     return [folder, f"neither {TEST_LABELS} nor {TEST_LABELS}.gz", "put it there"]
@@ -96,7 +124,36 @@ def different_lengths(folder):
 
 def label_ten(folder):
     (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(120, dtype=np.uint8) % 11))
-    return [folder / TRAIN_LABELS, "label 10 is 10, expected 0 to 9"]
+    return [
+        folder / TRAIN_LABELS,
+        "11 classes, labels 0 to 10, expected 0 to 9",
+        "all but 10 classes",
+    ]
+
+
+def letters(folder):
+    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(120, dtype=np.uint8) % 26 + 1))
+    return [folder / TRAIN_LABELS, "26 classes, labels 1 to 26", "all but 10 classes", "from 0"]
+
+
+def labels_from_one(folder):
+    (folder / TEST_LABELS).write_bytes(idx.pack(np.arange(100, dtype=np.uint8) % 10 + 1))
+    return [folder / TEST_LABELS, "10 classes, labels 1 to 10", "number the classes from 0"]
+
+
+def other_names(folder):
+    for part in ("train", "t10k"):
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            name = f"emnist-letters-{part.replace('t10k', 'test')}-{kind}"
+            (folder / f"{part}-{kind}").rename(folder / name)
+    return [folder, f"neither {TRAIN_IMAGES} nor", "rename emnist-letters-train-images-idx3-ubyte"]
+
+
+def pictures(folder):
+    for path in list(folder.iterdir()):
+        path.unlink()
+    (folder / "0.png").write_bytes(b"")
+    return [folder, f"neither {TRAIN_IMAGES} nor", "lenet_export.idx.pack"]
 
 
 def one_class(folder):
@@ -117,8 +174,8 @@ def empty(folder):
 @pytest.mark.parametrize(
     "damage",
     [
-        missing, truncated, truncated_gzip, swapped, wrong_size, different_lengths, label_ten,
-        one_class, too_few, empty,
+        missing, other_names, pictures, truncated, truncated_gzip, swapped, wrong_size,
+        different_lengths, label_ten, letters, labels_from_one, one_class, too_few, empty,
     ],
     ids=lambda damage: damage.__name__,
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ import numpy.typing as npt
 
 from lenet_export import idx
 from lenet_export.errors import UserError
+from lenet_train import download
 
 CLASSES = 10
 SIDE = 28
 FEWEST = 100
-TIMEOUT_SECONDS = 30
 IMAGES = "{}-images-idx3-ubyte"
 LABELS = "{}-labels-idx1-ubyte"
 FILES = {
@@ -34,6 +33,8 @@ _DIGIT = "A digit is scaled to fit into 20x20 pixels and centred by its mass."
 CONVENTIONS = {"digits": _DIGIT, "mnist": _DIGIT}
 
 UInt8 = npt.NDArray[np.uint8]
+
+_PACKING = "lenet_export.idx.pack makes such a file's bytes of a NumPy array of bytes"
 
 
 @dataclass(frozen=True)
@@ -169,16 +170,18 @@ def load(name: str) -> Dataset:
     else:
         folder = Path(name)
         if not folder.is_dir():
+            is_file = "a file, " if folder.exists() else ""
             raise UserError(
                 name,
-                "is neither the name of a data set nor a folder",
-                f"names: {', '.join(NAMES)}; or a folder that holds {', '.join(FILES)}",
+                f"is {is_file}neither the name of a data set nor a folder",
+                f"names: {', '.join(NAMES)}; or a folder that holds {', '.join(FILES)}; {_PACKING}",
             )
         # The name goes into the model's file, which tells no path of the user's machine.
         name = folder.resolve().name
         if name in NAMES:  # Not the published one: that is asked for by its name.
             name = f"own-{name}"
     training, test = read_pair(folder, "train"), read_pair(folder, "t10k")
+    _warn_of_bright_background(training.images, folder)
     return _split(name, training, test)
 
 
@@ -234,24 +237,55 @@ def read_pair(folder: Path, part: str) -> Examples:
         raise UserError(
             paths[0], f"has {len(labels)} images, expected at least {FEWEST}", "give more images"
         )
-    if labels.max() >= CLASSES:
-        at = int(np.argmax(labels >= CLASSES))
-        raise UserError(paths[1], f"label {at} is {labels[at]}, expected 0 to 9", again)
-    if labels.min() == labels.max():
-        raise UserError(
-            paths[1], f"every label is {labels[0]}, expected more than one class", again
-        )
+    _check_labels(paths[1], labels)
     return Examples(images, labels)
+
+
+def _check_labels(path: Path, labels: UInt8) -> None:
+    """Makes sure that the network's outputs can stand for the labels of the file ``path``.
+
+    Raises:
+        UserError: they are of more classes than it has, none of ``0`` to ``9``, or of one class.
+    """
+    classes = np.unique(labels)
+    if classes[-1] >= CLASSES:
+        raise UserError(
+            path,
+            f"holds {len(classes)} classes, labels {classes[0]} to {classes[-1]}, expected 0 to 9",
+            f"leave out all but {CLASSES} classes, which is what the network tells apart, and "
+            "number them from 0"
+            if len(classes) > CLASSES
+            else "number the classes from 0, in the training and the test labels",
+        )
+    if len(classes) == 1:
+        raise UserError(
+            path,
+            f"every label is {classes[0]}, expected more than one class",
+            "give images of two classes at least",
+        )
+
+
+def _warn_of_bright_background(images: UInt8, folder: Path) -> None:
+    """Says so where the images look like ink on paper: 0 is background, here and in the C."""
+    border = np.concatenate([images[:, [0, -1]], images[:, :, [0, -1]].swapaxes(1, 2)], axis=1)
+    if np.quantile(border, 0.25) > 127:
+        print(
+            f"{folder}: the images' borders are bright, though 0 is background and 255 ink, and "
+            "the network adds a border of 0: give 255 - image if this is ink on paper",
+            file=sys.stderr,
+        )
 
 
 def _find(folder: Path, name: str) -> Path:
     path = idx.find(folder, name)
     if path is None:
-        raise UserError(
-            folder,
-            f"has neither {name} nor {name}.gz",
-            f"put it there; the folder must hold {', '.join(FILES)}",
-        )
+        files = f"{', '.join(FILES)}, plain or .gz"
+        remedy = f"put it there; the folder must hold {files}; {_PACKING}"
+        others = sorted(file.name for file in folder.iterdir() if "idx" in file.name)
+        if others and not any(idx.find(folder, file) for file in FILES):
+            like = next((other for other in others if name in other), others[0])
+            remedy = f"rename {like} and its like; the folder must hold {files}"
+        raise UserError(folder, f"has neither {name} nor {name}.gz", remedy)
     return path
 
 
@@ -299,41 +333,7 @@ def _fetch(name: str) -> Path:
     Raises:
         UserError: no mirror gives a file with the published SHA-256.
     """
-    import pooch
-
-    # Pooch tells of each download on stderr; the progress bar does that here.
-    pooch.get_logger().setLevel(logging.ERROR)
-    folder = Path(pooch.os_cache("lenet-export")) / name
+    folder = download.cache() / name
     for file, sha256 in SOURCES[name].packed.items():
-        _fetch_file(folder, f"{file}.gz", sha256, SOURCES[name].mirrors)
+        download.fetch(folder, f"{file}.gz", sha256, SOURCES[name].mirrors)
     return folder
-
-
-def _fetch_file(folder: Path, file: str, sha256: str, mirrors: tuple[str, ...]) -> None:
-    import pooch
-
-    from lenet_train.progress import DownloadBar
-
-    failures = []
-    for mirror in mirrors:
-        bar = DownloadBar(file)
-        try:
-            pooch.retrieve(
-                mirror + file,
-                known_hash=f"sha256:{sha256}",
-                fname=file,
-                path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS),
-            )
-            return
-        # Requests' exceptions are OSErrors; pooch tells a wrong hash by a ValueError.
-        except (OSError, ValueError) as error:
-            reason = type(error).__name__ if isinstance(error, OSError) else "wrong SHA-256"
-            failures.append(f"{mirror} ({reason})")
-        finally:
-            bar.close()
-    raise UserError(
-        file,
-        f"no mirror gives it with SHA-256 {sha256}: {', '.join(failures)}",
-        "connect to the network, or name a folder that holds the four files in LENET_DATA",
-    )
