@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import json
 import os
 import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -53,6 +55,33 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
     }  # fmt: skip
 
 
+def modules(package):
+    """The name of each module of a package, and its file."""
+    for file in package.rglob("*.py"):
+        parts = file.relative_to(package.parent).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), file
+
+
+def imported(file, names):
+    """Those of ``names`` that a file imports anywhere, functions and ``TYPE_CHECKING`` included."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in names else node.module for name in whole)
+
+
+@pytest.mark.parametrize("package", [EXPORT, TRAIN], ids=lambda package: package.name)
+def test_no_module_needs_itself_by_way_of_others(package):
+    names = dict(modules(package))
+    # What a package's own __init__ gives to all is no way from one module to another.
+    apart = names.keys() - {package.name}
+    graph = {name: set(imported(names[name], names)) & apart for name in apart}
+    assert sum(map(len, graph.values())) > len(graph)
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
+
+
 def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made():
     jax = {file for file, module in imports(EXPORT) if module.split(".")[0] in ("jax", "flax")}
     readers = {f"readers/{name}.py" for name in ("registry", "functions", "linen")}
@@ -71,7 +100,9 @@ def test_python_is_formatted_and_linted():
     run(BIN / "ruff", "check", ROOT)
 
 
-def test_the_exporter_is_typed():
+def test_both_packages_are_typed():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    assert settings["strict"] and set(settings["packages"]) == {EXPORT.name, TRAIN.name}
     run(BIN / "mypy", cwd=ROOT)
 
 

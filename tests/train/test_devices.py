@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
-from conftest import write_idx_folder
+from conftest import lenet_train, write_idx_folder
 from lenet_export import checkpoint
 from lenet_export.errors import UserError
 from lenet_train import cli, devices, run
@@ -82,7 +83,8 @@ loop.train_step = watched
     flags = "--xla_force_host_platform_device_count=4"
     with start(arguments, tmp_path, program, XLA_FLAGS=flags) as process:
         out, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
+    assert process.returncode == 0, err
+    assert "s on 4 x cpu" in out
     assert out.startswith("4 8\n")
     assert_equal(tmp_path, alone)
 
@@ -119,6 +121,40 @@ devices.largest = counted
     assert "going on with epoch" in first and "test accuracy" in first
     assert "lenet" not in second
     assert_equal(folders[0], alone)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no such backend\nand more"), AssertionError()])
+def test_without_the_device_that_is_asked_for_the_remedy_is_told(
+    error, idx_folder, tmp_path, monkeypatch, capsys
+):
+    def fail():
+        raise error
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(jax, "devices", fail)
+    assert cli.main(["--dataset", str(idx_folder), "--out", str(tmp_path / "run")]) == 1
+    first, remedy = capsys.readouterr().err.splitlines()
+    reason = ": no such backend" if str(error) else ""
+    assert first == f"lenet-train: error: JAX_PLATFORMS=cuda: finds no such device{reason}"
+    assert remedy.startswith("  unset JAX_PLATFORMS")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_platform_that_jax_does_not_have_is_told_as_a_mistake(idx_folder):
+    done = lenet_train("--dataset", idx_folder, JAX_PLATFORMS="nonesuch")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "lenet-train: error: JAX_PLATFORMS=nonesuch: finds no such device"
+    )
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "kinds, name", [(["cpu"], "cpu"), (["NVIDIA H200"] * 2, "2 x NVIDIA H200")], ids=str
+)
+def test_the_devices_are_named(kinds, name):
+    mesh = SimpleNamespace(devices=np.array([SimpleNamespace(device_kind=k) for k in kinds]))
+    assert devices.name(mesh) == name
 
 
 def test_where_no_cluster_is_the_remedy_is_told(arguments, tmp_path):

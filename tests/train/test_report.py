@@ -10,7 +10,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from conftest import write_idx_folder
-from lenet_train import cli, loop, report
+from lenet_train import cli, loop, progress, report
 from lenet_train.architectures import MLP, MLP_STAGES
 from lenet_train.data import Examples
 from lenet_train.model import Network
@@ -40,6 +40,31 @@ def tell(folder, epochs):
             told.show(loop.Progress(count, None, tuple(epochs[:count])))
 
 
+@pytest.mark.parametrize("known", [0, 1, 3])
+def test_each_epoch_that_is_new_is_a_line_of_a_log_as_soon_as_it_is_over(known, capsys):
+    shown = progress.show_training(3, 10, known)
+    assert isinstance(shown, progress.EpochLines)
+    told = []
+    for count in range(known, 4):
+        for _ in range(2):
+            shown.show(count * 10, EPOCHS[:count])
+            told.append(capsys.readouterr().err)
+    lines = [
+        f"epoch {n}/3: loss {2 / n:.4f}, validation {n / 4:.2%}, 1.5 s/epoch\n" for n in range(1, 4)
+    ]
+    expected = [text for line in lines[known:] for text in (line, "")]
+    assert told == ["", "", *expected]
+
+
+def test_a_terminal_shows_a_bar(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = progress.show_training(3, 10, 0)
+    shown.show(20, EPOCHS[:2])
+    shown.stop()
+    screen = capsys.readouterr().err
+    assert "epoch 2/3" in screen and "loss 1.0000, validation 50.00%" in screen
+
+
 @pytest.mark.parametrize("before", [[], EPOCHS[:2]], ids=["fresh", "again"])
 def test_each_epoch_is_told_once_in_the_metrics_and_the_log(before, tmp_path):
     tell(tmp_path, before)
@@ -50,7 +75,7 @@ def test_each_epoch_is_told_once_in_the_metrics_and_the_log(before, tmp_path):
         (name, line["epoch"], value)
         for line in lines
         for name, value in line.items()
-        if name != "epoch"
+        if name in report.SCALARS
     )
 
 

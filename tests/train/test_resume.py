@@ -92,7 +92,8 @@ def start_each(programs, arguments, out):
     """What each of the programs ended with, and the names in the run folder after it."""
     command = [sys.executable, "-c", NURSERY, json.dumps(programs), *arguments, "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert all(line.startswith("epoch ") for line in done.stderr.splitlines())
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
@@ -148,8 +149,9 @@ def test_a_run_that_is_killed_at_every_point_ends_with_the_bytes_of_one_that_is_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_after_its_step_with_a_checkpoint(number, stopped, tmp_path, capsys):
     assert stopped(number) == 128 + number
-    told = capsys.readouterr().err
-    assert told == "lenet-train: interrupted after 15 of 40 steps; the same command goes on\n"
+    *lines, told = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["epoch 1/4"]
+    assert told == "lenet-train: interrupted after 15 of 40 steps; the same command goes on"
     assert names(tmp_path) == {run.CHECKPOINTS, report.METRICS}
     assert len(metrics(tmp_path)) == 1
 
@@ -162,7 +164,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_bytes_of_one_that_was_not(
     with (tmp_path / report.METRICS).open("a") as lines:
         lines.write('{"epoch": 2, "lo')
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.startswith("going on with epoch 2 of 4\n")
+    told = capsys.readouterr()
+    assert told.out.startswith("going on with epoch 2 of 4\n")
+    # Those that were told before are not told again.
+    lines = [line.partition(":")[0] for line in told.err.splitlines()]
+    assert lines == ["epoch 1/4", "lenet-train", "epoch 2/4", "epoch 3/4", "epoch 4/4"]
     assert_same(tmp_path, whole)
 
 

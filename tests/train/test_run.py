@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -41,8 +46,20 @@ def test_it_ends_with_one_short_screen(digits_run, trained):
     assert len(lines) == 4
     accuracy = trained.info["test_accuracy"]
     assert lines[1].startswith(f"test accuracy: {accuracy:.2%} (")
-    assert lines[3] == f"next: lenet-export --target c --model {digits_run.folder / run.MODEL}"
-    assert digits_run.stderr == ""
+    assert re.fullmatch(r"lenet on digits, recipe best, seed 0: 100 epochs, \d+ s on .+", lines[0])
+    assert lines[3] == (
+        f"next: lenet-export --target c --model {digits_run.folder / run.MODEL} "
+        f"--images {digits_run.folder}"
+    )
+
+
+def test_into_a_pipe_it_tells_each_epoch_in_a_line(digits_run):
+    lines = digits_run.stderr.splitlines()
+    assert len(lines) == BEST.epochs
+    for number, line in enumerate(lines, 1):
+        assert re.fullmatch(
+            rf"epoch {number}/100: loss \d+\.\d{{4}}, validation \d+\.\d\d%, [\d.]+ s/epoch", line
+        )
 
 
 def test_the_folder_holds_exactly_what_the_screen_says(digits_run):
@@ -85,8 +102,10 @@ def test_metrics_have_a_line_an_epoch(digits_run, trained):
     text = (digits_run.folder / report.METRICS).read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, BEST.epochs + 1))
-    fields = {"epoch", "loss", "train_accuracy", "validation_accuracy", "seconds"}
+    fields = {"epoch", "loss", "train_accuracy", "validation_accuracy", "seconds", "device"}
     assert all(set(line) == fields for line in lines)
+    (device,) = {line["device"] for line in lines}
+    assert digits_run.stdout.splitlines()[0].endswith(f" s on {device}")
     assert lines[-1]["loss"] < 0.2 < lines[0]["loss"]
     assert lines[-1]["validation_accuracy"] == trained.info["validation_accuracy"]
 
@@ -150,4 +169,45 @@ def test_the_dense_baseline_trains_on_a_folder_of_one_s_own(recipe, idx_folder, 
     assert trained.stages == architectures.MLP_STAGES
     assert trained.activation_ranges["fc1"] > 0
     assert trained.info["recipe"]["epochs"] == 1
-    assert "lenet-export --target c" in capsys.readouterr().out
+    assert "1 epoch, " in capsys.readouterr().out
+
+
+def test_a_network_at_chance_is_told_with_the_recipe_that_helps(idx_folder, tmp_path, capsys):
+    # Random images: there is nothing to learn.
+    out = tmp_path / "run"
+    arguments = ["--dataset", str(idx_folder), "--out", str(out), "--epochs", "1"]
+    assert cli.main([*arguments, "--recipe", "textbook"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[2] == "NOTHING LEARNED: to call every image a 0 would be right for 10.00%"
+    assert told[-1].startswith("next: train again, with --anew --recipe cured")
+    assert "lenet-export" not in told[-1]
+    # What it says works; that recipe has no plateau to blame.
+    assert cli.main([*arguments, "--anew", "--recipe", "cured"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "next: train again, with --anew and more --epochs, or a lower rate: --set lr=..."
+    )
+
+
+@pytest.mark.parametrize("share, learned", [(0.3, False), (0.4, False), (0.5, True)])
+def test_chance_is_what_the_commonest_class_gives_and_three_standard_errors(share, learned):
+    labels = np.array([7] * 30 + list(range(7)) * 10)
+    info = {"test_accuracy": share, "test_images": 100}
+    mlp = architectures.MLP_STAGES
+    phase = run.Phase("", BEST, mlp, {}, Path("here"), lambda: None, lambda _: None)
+    told = "\n".join(run._told(phase, checkpoint.Model((28, 28, 1), mlp, {}, info=info), labels))
+    assert ("NOTHING LEARNED: to call every image a 7" in told) == (not learned)
+    assert ("next: lenet-export" in told) == learned
+
+
+@pytest.mark.parametrize("name", ["it's a run", "-run"])
+def test_the_command_that_it_ends_with_works_when_pasted(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    network = ["--arch", "mlp", "--recipe", "textbook", "--epochs", "5"]
+    assert cli.main([*network, f"--out={name}"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, env=os.environ | {"PATH": programs}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of 360 test images" in done.stdout

@@ -133,14 +133,14 @@ def lenet(
     stages: list[Stage] = []
     shape: tuple[int, ...] = INPUT_SHAPE
     layer_norm = "layer" if norm == "layer" else "none"
-    step = {"stride": 2} if pool == "stride" else {"pool_size": 2}
     for number, (features, side) in enumerate(zip(channels, kernels, strict=True), 1):
         conv = Stage(f"conv{number}", "conv", features, activation, (side, side), norm=layer_norm)
         conv = replace(
             conv,
             padding="SAME" if number == 1 else "VALID",
             pool="none" if pool == "stride" else pool,
-            **step,
+            pool_size=1 if pool == "stride" else 2,
+            stride=2 if pool == "stride" else 1,
         )
         if head == "gap" and number == len(channels):
             conv = replace(conv, pool="none", pool_size=1)

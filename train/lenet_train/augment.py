@@ -50,7 +50,8 @@ def augment(key: jax.Array, images: jax.Array, most: Augmentation) -> jax.Array:
         shift = jnp.stack([down, right])[:, None, None]
         # Where in the old image each pixel of the new one comes from.
         source = jnp.tensordot(rotate @ stretch, grid, 1) + centre + shift + bend
-        return map_coordinates(image, list(source), order=1, mode="constant")
+        moved: jax.Array = map_coordinates(image, list(source), order=1, mode="constant")
+        return moved
 
     return jax.vmap(one)(images[..., 0], amounts * limits, bends)[..., None]
 

@@ -47,6 +47,7 @@ class Epoch:
         train_accuracy: the same of the accuracy: on augmented images, of the network as it learns.
         validation_accuracy: of the network that would be saved now.
         seconds: wall clock of the training, the first one with compilation.
+        device: what it was trained on, as :func:`lenet_train.devices.name` calls it.
     """
 
     epoch: int
@@ -54,6 +55,7 @@ class Epoch:
     train_accuracy: float
     validation_accuracy: float
     seconds: float
+    device: str = ""
 
 
 class State(NamedTuple):
@@ -194,7 +196,8 @@ class Training:
                         "train again with a lower learning rate: --anew --set lr=...",
                     )
                 spent += time.perf_counter() - began
-                epochs += (Epoch(len(epochs) + 1, loss, right, accuracy, round(spent, 3)),)
+                number, spent = len(epochs) + 1, round(spent, 3)
+                epochs += (Epoch(number, loss, right, accuracy, spent, devices.name(mesh)),)
                 spent = 0.0
             else:
                 spent += seconds
@@ -213,7 +216,7 @@ def initial_variables(
     network: nn.Module, stages: tuple[Stage, ...], recipe: Recipe, key: jax.Array
 ) -> Variables:
     """The variables before the first step."""
-    variables: Variables = network.init(key, jnp.zeros((1, *INPUT_SHAPE)))
+    variables = dict(network.init(key, jnp.zeros((1, *INPUT_SHAPE))))
     before = ""
     for stage in stages:
         layer = variables["params"][stage.name]
@@ -245,7 +248,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
 
 def _kernels(params: Params) -> Params:
     """Which parameters decay: the kernels."""
-    return path_aware_map(lambda path, _: path[-1] == "kernel", params)
+    return dict(path_aware_map(lambda path, _: path[-1] == "kernel", params))
 
 
 def train_step(
@@ -263,11 +266,11 @@ def train_step(
         x = augment(key, x, recipe.augmentation)
     params = state.variables["params"]
     others = {name: value for name, value in state.variables.items() if name != "params"}
-    mode = {"train": True} if others else {}
+    mode: dict[str, Any] = {"train": True} if others else {}
 
     def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, Variables]]:
         z, changed = network.apply({"params": params, **others}, x, mutable=list(others), **mode)
-        return cross_entropy(z, labels).mean(), (is_right(z, labels).sum(), changed)
+        return cross_entropy(z, labels).mean(), (is_right(z, labels).sum(), dict(changed))
 
     (loss, (right, changed)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
     updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
@@ -303,14 +306,18 @@ def _run_steps(
     state = state._replace(
         loss=jnp.where(fresh, 0, state.loss), right=jnp.where(fresh, 0, state.right)
     )
-    return jax.lax.fori_loop(first, last, one, state)
+    done: State = jax.lax.fori_loop(first, last, one, state)
+    return done
 
 
 def cross_entropy(z: jax.Array, labels: jax.Array) -> jax.Array:
     """Of logits ``(n, classes)`` and labels, or probabilities ``(n, classes)``: ``(n,)``."""
-    if labels.ndim == 2:
-        return optax.softmax_cross_entropy(z, labels)
-    return optax.softmax_cross_entropy_with_integer_labels(z, labels)
+    loss: Callable[[jax.Array, jax.Array], jax.Array] = (
+        optax.softmax_cross_entropy
+        if labels.ndim == 2
+        else optax.softmax_cross_entropy_with_integer_labels
+    )
+    return loss(z, labels)
 
 
 def is_right(z: jax.Array, labels: jax.Array) -> jax.Array:
@@ -334,5 +341,6 @@ def logits(network: nn.Module, variables: Variables, images: Any) -> Float32:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward(network: nn.Module, variables: Variables, images: jax.Array) -> jax.Array:
-    z: jax.Array = network.apply(variables, to_input(images))
+    z = network.apply(variables, to_input(images))
+    assert isinstance(z, jax.Array)
     return z

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: a bar, ``metrics.jsonl`` and, if asked, TensorBoard."""
+"""What a run tells while it trains: a bar or lines, ``metrics.jsonl``, TensorBoard if asked."""
 
 from __future__ import annotations
 
@@ -10,38 +10,41 @@ from typing import Any
 
 from lenet_export.errors import UserError
 from lenet_train.loop import Progress, Training
-from lenet_train.progress import TrainingBar
+from lenet_train.progress import show_training
 
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
+
+#: The figures of an epoch that TensorBoard draws.
+SCALARS = ("loss", "train_accuracy", "validation_accuracy", "seconds")
 
 
 class Report:
     """Tells each epoch that is over, once.
 
-    It begins with the epochs that the run goes on from, and writes its files anew: a crash may have
-    left epochs in them that no checkpoint knows.
+    In its files it begins with the epochs that the run goes on from, and writes them anew: a crash
+    may have left epochs there that no checkpoint knows.
     """
 
-    def __init__(self, folder: Path, training: Training, tensorboard: bool) -> None:
-        """Reports on ``training`` into ``folder``."""
+    def __init__(self, folder: Path, training: Training, tensorboard: bool, known: int = 0) -> None:
+        """Reports on ``training`` into ``folder``; the user has seen ``known`` epochs already."""
         self._metrics = folder / METRICS
         self._tensorboard = folder / TENSORBOARD if tensorboard else None
         self._training = training
+        self._known = known
         self._told = 0
 
     def __enter__(self) -> Report:
-        """Opens the files and shows the bar."""
+        """Opens the files and begins to show how far the training is."""
         self._lines = self._metrics.open("w", encoding="utf-8")
         self._events = _events(self._tensorboard) if self._tensorboard else None
         recipe = self._training.recipe
-        self._bar = TrainingBar(recipe.epochs, self._training.steps)
-        self._bar.start()
+        self._screen = show_training(recipe.epochs, self._training.steps, self._known)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the bar and closes the files."""
-        self._bar.stop()
+        """Ends what is shown and closes the files."""
+        self._screen.stop()
         self._lines.close()
         if self._events:
             self._events.close()
@@ -52,12 +55,11 @@ class Report:
             values = dataclasses.asdict(epoch)
             self._lines.write(json.dumps(values) + "\n")
             if self._events:
-                number = values.pop("epoch")
-                for name, value in values.items():
-                    self._events.add_scalar(name, value, number)
+                for name in SCALARS:
+                    self._events.add_scalar(name, values[name], epoch.epoch)
         self._told = len(progress.epochs)
         self._lines.flush()
-        self._bar.show(progress.step, progress.epochs)
+        self._screen.show(progress.step, progress.epochs)
 
 
 def check_tensorboard() -> None:

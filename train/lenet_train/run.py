@@ -7,7 +7,9 @@ import dataclasses
 import fcntl
 import gzip
 import hashlib
+import math
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lenet_export import __version__, checkpoint, files, idx
 from lenet_export.checkpoint import Model, Stage
@@ -56,17 +59,23 @@ class Phase:
 
     Attributes:
         title: in one line.
+        recipe: how it is trained.
+        stages: of its network.
         settings: all that its model depends on, JSON values.
         out: its folder.
         training: makes what is trained.
         deployed: makes, of its network's variables, the model that is exported, unmeasured.
+        followed: whether another training begins where this one ends.
     """
 
     title: str
+    recipe: Recipe
+    stages: tuple[Stage, ...]
     settings: Settings
     out: Path
     training: Callable[[], loop.Training]
     deployed: Callable[[loop.Variables], Model]
+    followed: bool = False
 
 
 def run(
@@ -95,6 +104,7 @@ def run(
         UserError: something of what was given cannot be used; nothing is written.
         Interrupted: by a signal, with a checkpoint.
     """
+    devices.check()
     if tensorboard:
         report.check_tensorboard()
     stages = architecture.stages
@@ -136,16 +146,17 @@ def run(
         return dataclasses.replace(model, activation_ranges=ranges)
 
     where = out / FLOAT if is_few else out
-    phase = Phase(title(plain), settings, where, floats, folded)
+    phase = Phase(title(plain), plain, stages, settings, where, floats, folded, is_few)
     _run_phase(phase, images, anew, tensorboard)
     if not is_few:
         return
     start = checkpoint.load(where / MODEL)
+    few_bits = recipe.for_few_bits()
 
     def of_few_bits() -> loop.Training:
         ranges = tuple(start.activation_ranges[stage.name] for stage in few[:-1])
         return _taught(judges or [start], loop.Training(
-            qat.QuantizedNetwork(few, ranges), few, recipe.for_few_bits(), seed,
+            qat.QuantizedNetwork(few, ranges), few, few_bits, seed,
             images.training, images.validation, qat.begin(few, start.params),
         ))  # fmt: skip
 
@@ -153,7 +164,9 @@ def run(
         params = qat.finish(few, variables["params"])
         return dataclasses.replace(start, stages=few, params=params)
 
-    phase = Phase(f"{title(recipe)}, bits {bits}", few_settings, out, of_few_bits, on_grid)
+    phase = Phase(
+        f"{title(recipe)}, bits {bits}", few_bits, few, few_settings, out, of_few_bits, on_grid
+    )
     _run_phase(phase, images, anew, tensorboard)
 
 
@@ -199,14 +212,52 @@ def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool
             progress = _train(training, phase.settings, phase.out, anew, tensorboard)
             if devices.is_first():
                 model = _finish(phase, training, progress, images)
-            epochs = training.recipe.epochs
-            first_line = f"{phase.title}: {epochs} epochs, {time.perf_counter() - began:.0f} s"
+            took = f"{time.perf_counter() - began:.0f} s on {progress.epochs[-1].device}"
+            first_line = f"{phase.title}: {_counted(phase.recipe.epochs, 'epoch')}, {took}"
     if model:
-        accuracy, count = model.info["test_accuracy"], model.info["test_images"]
         print(first_line)
-        print(f"test accuracy: {accuracy:.2%} ({round(accuracy * count):,} of {count:,} images)")
-        print(f"files: {phase.out}/ {' '.join(FILES)}")
-        print(f"next: lenet-export --target c --model {phase.out / MODEL}")
+        print("\n".join(_told(phase, model, images.test.labels)), flush=True)
+
+
+def _told(phase: Phase, model: Model, labels: data.UInt8) -> Iterator[str]:
+    """How well the phase's network reads the test images, labelled ``labels``, and what to do."""
+    accuracy, count = model.info["test_accuracy"], model.info["test_images"]
+    yield f"test accuracy: {accuracy:.2%} ({round(accuracy * count):,} of {count:,} images)"
+    common = int(np.bincount(labels).argmax())
+    share = float(np.mean(labels == common))
+    at_chance = accuracy < share + 3 * math.sqrt(share * (1 - share) / count)
+    if at_chance:
+        yield f"NOTHING LEARNED: to call every image a {common} would be right for {share:.2%}"
+    yield f"files: {phase.out}/ {' '.join(FILES)}"
+    if at_chance:
+        yield f"next: train again, {_remedy(phase)}"
+    elif phase.followed:
+        yield "next: the training of few bits, which begins here"
+    else:
+        model_file, images = _argument(phase.out / MODEL), _argument(phase.out)
+        yield f"next: lenet-export --target c --model {model_file} --images {images}"
+
+
+def _remedy(phase: Phase) -> str:
+    """What leads away from chance."""
+    if any(stage.bits != "8" for stage in phase.stages):
+        return "with more bits, or with --anew and more epochs: --set few_bits.epochs=N"
+    if phase.stages[0].activation == "sigmoid" and phase.recipe.sigmoid_gain == 1:
+        return (
+            "with --anew --recipe cured, which starts beside the plateau that a sigmoid network "
+            "starts on; or with --anew and more --epochs"
+        )
+    return "with --anew and more --epochs, or a lower rate: --set lr=..."
+
+
+def _argument(path: Path) -> str:
+    """The path as an argument in a shell, whatever is in it."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _open(stack: contextlib.ExitStack, out: Path, settings: Settings, anew: bool) -> Model | None:
@@ -259,7 +310,8 @@ def _train(
             if progress.step:
                 epoch = len(progress.epochs) + 1
                 print(f"going on with epoch {epoch} of {training.recipe.epochs}", flush=True)
-            told = stack.enter_context(report.Report(out, training, tensorboard))
+            known = len(progress.epochs)
+            told = stack.enter_context(report.Report(out, training, tensorboard, known))
             told.show(progress)
         latest = progress
         for latest in training.run(progress):
