@@ -1,23 +1,29 @@
 """How long an MNIST epoch takes: this project, Flax's own convolution, PyTorch.
 
     pip install -e '.[bench]'
-    python benchmarks/epoch.py
+    python benchmarks/epoch.py             prints the times and the ratios
+    python benchmarks/epoch.py --update    adds the ratios, with the machine, to epoch.json
 
 All train LeNet by SGD, batch 128, float32, on the same made-up images, with the threads that the
 machine has (PyTorch: as many). A turn is a quarter of an epoch of 55,000 images; all take a turn,
 one after the other, several times, after one that is not counted. Quote the ratios: they hold where
-the machine's speed does not. Run it on a machine that does nothing else: PyTorch's threads wait in
-a loop, so that whatever runs beside them slows them most.
+the machine's speed does not; the documents give their range over epoch.json. Run it on a machine
+that does nothing else: PyTorch's threads wait in a loop, so that whatever runs beside them slows
+them most.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -28,6 +34,8 @@ import numpy as np
 from lenet_train import architectures, devices, loop, model
 from lenet_train.recipes import TEXTBOOK
 
+RUNS = Path(__file__).with_name("epoch.json")
+OURS = "this project"
 STEPS = 107
 TURNS_AN_EPOCH = 55_000 / TEXTBOOK.batch / STEPS
 TILED = model.Conv
@@ -118,16 +126,39 @@ def torch_turn(channels_last: bool) -> Turn:
     return turn
 
 
+def machine() -> str:
+    """What a run's ratios hold for: the processor, its cores, and the versions of both sides."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    parts = [(names or [platform.machine()])[0], f"{os.cpu_count()} cores"]
+    parts.append(f"load {os.getloadavg()[0]:.1f} at the start")
+    for package in ("jax", "torch"):
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(parts)
+
+
+def add_run(where: Path, machine: str, walls: dict[str, float]) -> None:
+    """Adds to the file ``where`` the ratios of ours to the others, of seconds an epoch."""
+    content = json.loads(where.read_text())
+    ratios = {name: round(walls[OURS] / wall, 2) for name, wall in walls.items() if name != OURS}
+    content["runs"].append({"machine": machine, "counted": "wall clock", "ratios": ratios})
+    where.write_text(json.dumps(content, indent=1) + "\n")
+
+
 def main() -> None:
     """Prints a line for each: the median time of an epoch, and its ratio to this project's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=5, help="of each (default: %(default)s)")
+    parser.add_argument("--update", action="store_true", help="add this run to epoch.json")
+    options, here = parser.parse_args(), machine()
     turns: dict[str, Turn] = {
-        "this project": flax_turn(TILED, STEPS),
+        OURS: flax_turn(TILED, STEPS),
         "nn.Conv, many steps a call": flax_turn(plain, STEPS),
         "nn.Conv, a step a call": flax_turn(plain, 1),
     }
-    count = parser.parse_args().turns
     try:
         turns["PyTorch"] = torch_turn(channels_last=False)
         turns["PyTorch, channels_last"] = torch_turn(channels_last=True)
@@ -135,18 +166,22 @@ def main() -> None:
         print(f"no PyTorch ({error}); pip install -e '.[bench]'")
     walls: dict[str, list[float]] = {name: [] for name in turns}
     cpus: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(count + 1):
+    for number in range(options.turns + 1):
         for name, turn in turns.items():
             wall, cpu = time.perf_counter(), time.process_time()
             turn()
             if number:
                 walls[name].append((time.perf_counter() - wall) * TURNS_AN_EPOCH)
                 cpus[name].append((time.process_time() - cpu) * TURNS_AN_EPOCH)
-    ours = [statistics.median(times["this project"]) for times in (walls, cpus)]
+    medians = {name: statistics.median(times) for name, times in walls.items()}
+    ours = [medians[OURS], statistics.median(cpus[OURS])]
     print(f"{'':28}{'s/epoch':>9}{'ours is':>10}{'CPU s':>9}{'ours is':>10}")
     for name in turns:
-        wall, cpu = statistics.median(walls[name]), statistics.median(cpus[name])
+        wall, cpu = medians[name], statistics.median(cpus[name])
         print(f"{name:28}{wall:9.2f}{ours[0] / wall:9.2f}x{cpu:9.2f}{ours[1] / cpu:9.2f}x")
+    print(here)
+    if options.update:
+        add_run(RUNS, here, medians)
 
 
 if __name__ == "__main__":
