@@ -186,7 +186,7 @@ def _export(options: argparse.Namespace) -> None:
 def _summary(name: str, exported: Exported, output: Output) -> str:
     """One screen: what was exported, how well it reads, what it costs, where it is."""
     plan, report, written = exported.plan, exported.report, exported.files
-    lines = [("model", f"{name}, {plan.dtype}, id {plan.model_id[:12]}")]
+    lines = [("model", f"{name}, {_arithmetic(plan)}, id {plan.model_id[:12]}")]
     lines += output.costs(plan)
     table, info = plan.model.gap_table, plan.model.info
     if plan.gap_row and table:
@@ -203,6 +203,19 @@ def _summary(name: str, exported: Exported, output: Output) -> str:
         lines.append(("verified", "no (--no-verify)"))
     lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
     return "\n".join(f"{head:<10}{printable(text)}" for head, text in lines)
+
+
+def _arithmetic(plan: Plan) -> str:
+    """What the C computes in, and how many bits a weight has where these are fewer than 8."""
+    stages = plan.model.stages
+    bits = {stage.bits for stage in stages}
+    if plan.dtype != "int8" or bits == {"8"}:
+        return plan.dtype
+    if bits == {"ternary"}:
+        return "int8 with ternary weights"
+    if len(bits) == 1:
+        return f"int8 with weights of bits {bits.pop()}"
+    return f"int8 with weights of bits {','.join(f'{s.name}={s.bits}' for s in stages)}"
 
 
 def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:

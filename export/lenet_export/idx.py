@@ -17,6 +17,7 @@ from lenet_export.errors import UserError
 UInt8 = npt.NDArray[np.uint8]
 
 AGAIN = "fetch or make the file again"
+KINDS = bytes([8, 9, 11, 12, 13, 14])  # unsigned bytes, bytes, int16, int32, float32, float64
 LARGEST_RATIO = 1032  # of gzip: the longest match, 258 bytes, takes 2 bits at least
 
 
@@ -94,12 +95,24 @@ def _shape(path: Path, head: bytes, dims: int) -> tuple[int, ...]:
             path,
             f"starts with {head[:4].hex(' ') or 'nothing'}, expected 00 00 08 {dims:02x} "
             f"(IDX, unsigned bytes, {dims} dimensions)",
-            AGAIN,
+            _way_there(head[:4], dims),
         )
     shape: tuple[int, ...] = struct.unpack(f">{dims}I", head[4:])
     if 0 in shape:
         raise UserError(path, f"is empty: the shape in its header is {shape}", AGAIN)
     return shape
+
+
+def _way_there(magic: bytes, dims: int) -> str:
+    """What makes a file that starts with ``magic`` one of unsigned bytes, if that is known."""
+    if magic[:2] == b"\x1f\x8b":
+        return "it is packed by gzip: add .gz to its name"
+    if magic[:2] == b"\0\0" and magic[2:3] in KINDS and len(magic) == 4:
+        if magic[2] != KINDS[0]:
+            return "store each pixel or label as one byte: pixels 0 to 255, 0 is background"
+        if (dims, magic[3]) == (3, 4):
+            return "give grey images, one byte a pixel"
+    return AGAIN
 
 
 def pack(values: UInt8) -> bytes:

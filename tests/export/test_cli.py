@@ -207,6 +207,21 @@ def test_a_bundled_model_is_given_by_its_name(path, tmp_path, capsys):
     assert path.stem in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "model, dtype, says",
+    [
+        ("mnist", "int8", "int8"),
+        ("mnist-uno", "int8", "int8 with weights of bits conv1=4,conv2=4,fc1=2,fc2=4,fc3=4"),
+        ("mnist-uno", "float32", "float32"),
+    ],
+)
+def test_weights_of_few_bits_are_not_announced_as_those_of_8(model, dtype, says, tmp_path, capsys):
+    arguments = ["--model", model, "--dtype", dtype, "--no-verify", "--out", str(tmp_path)]
+    assert cli.main(arguments) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert re.fullmatch(rf"model     the bundled {model}, {says}, id \w{{12}}", first)
+
+
 def test_a_missing_model_is_told(tmp_path, capsys):
     assert "cannot be read: no such file" in fails(capsys, "--model", tmp_path / "none.safetensors")
     assert "is a folder" in fails(capsys, "--model", tmp_path)

@@ -112,6 +112,23 @@ def swapped(folder):
     return [folder / TRAIN_IMAGES, "starts with 00 00 08 01, expected 00 00 08 03"]
 
 
+def colour(folder):
+    (folder / TRAIN_IMAGES).write_bytes(idx.pack(np.zeros((120, 28, 28, 3), np.uint8)))
+    return [folder / TRAIN_IMAGES, "starts with 00 00 08 04, expected 00 00 08 03", "grey images"]
+
+
+def floats(folder):
+    path = folder / TRAIN_IMAGES
+    path.write_bytes(path.read_bytes()[:2] + b"\x0d" + path.read_bytes()[3:])
+    return [path, "starts with 00 00 0d 03, expected 00 00 08 03", "as one byte"]
+
+
+def packed_without_a_name(folder):
+    path = folder / TRAIN_IMAGES
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    return [path, "starts with 1f 8b", "add .gz to its name"]
+
+
 def wrong_size(folder):
     (folder / TEST_IMAGES).write_bytes(idx.pack(np.zeros((100, 32, 30), np.uint8)))
     return [folder / TEST_IMAGES, "images of 32x30, expected 28x28"]
@@ -174,7 +191,8 @@ def empty(folder):
 @pytest.mark.parametrize(
     "damage",
     [
-        missing, other_names, pictures, truncated, truncated_gzip, swapped, wrong_size,
+        missing, other_names, pictures, truncated, truncated_gzip, swapped, colour, floats,
+        packed_without_a_name, wrong_size,
         different_lengths, label_ten, letters, labels_from_one, one_class, too_few, empty,
     ],
     ids=lambda damage: damage.__name__,
