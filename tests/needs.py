@@ -27,6 +27,9 @@ PACKAGES = {
     "qemu-system-riscv32": "qemu-system-misc",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
     "riscv64-unknown-elf-nm": "binutils-riscv64-unknown-elf",
+    "s51": "sdcc-ucsim",
+    "sstm8": "sdcc-ucsim",
+    "sz80": "sdcc-ucsim",
 }
 
 

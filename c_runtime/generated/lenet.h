@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_616A12F5DD6AD28E
+#define LENET_EXPORT_CC3104BADEC58239
 
 #ifdef __cplusplus
 extern "C" {
@@ -89,8 +89,14 @@ typedef enum {
 /* Classifies one image. Returns the class of the largest logit, 0 to 9; of equals, the smallest. */
 int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28]);
 
-/* Classifies one image, and says whether the score gap is large enough to trust it. */
+/* Classifies one image, and says whether the score gap is large enough to trust it. SDCC returns no
+ * structs: there lenet_read and lenet_decide take a pointer to the reading as their last
+ * argument. */
+#ifdef __SDCC
+void lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28], lenet_reading *reading);
+#else
 lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28]);
+#endif
 
 /* The scores of one image: one logit for each class, the larger the likelier. */
 void lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t logits[10]);
@@ -106,7 +112,11 @@ void lenet_row(lenet_workspace *ws, const uint8_t row[28]);
 void lenet_finish(lenet_workspace *ws, int32_t logits[10]);
 
 /* The reading that logits stand for: what lenet_read returns for the image that they come from. */
+#ifdef __SDCC
+void lenet_decide(const int32_t logits[10], lenet_reading *reading);
+#else
 lenet_reading lenet_decide(const int32_t logits[10]);
+#endif
 
 /* Checks the constants in flash by their CRC-32, then the logits of 4 made-up images.
  *

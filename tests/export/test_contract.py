@@ -547,3 +547,15 @@ def test_the_index_names_every_section_and_its_line(cpu, dtype, single_file):
     sections = [line for line in lines if line.startswith("/* ----")]
     assert len(index) == len(sections) >= 6
     assert list(index.values()) == sorted(index.values())
+
+
+@pytest.mark.parametrize("compiler", ["avr-gcc", "gcc"])
+def test_an_image_larger_than_an_int_of_16_bits_compiles_without_a_warning(compiler, tmp_path):
+    stages = (
+        Stage("conv1", "conv", 2, "relu", (3, 3), "SAME", "avg", 8),
+        Stage("fc", "dense", 3),
+    )
+    write_files(make_plan(random_model(stages, (200, 200, 1)), "int8"), tmp_path)
+    assert "uint8_t image[]);" in header(tmp_path)
+    command = [require(compiler), "-std=c99", "-O1", *WARNINGS, *C_WARNINGS, "-c", "lenet.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)

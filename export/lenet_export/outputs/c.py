@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -53,6 +54,7 @@ KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 PAIR = "@pair@"  # for what tells the files of one export, until all else of them is known
 INDEX = "@index@"  # for the list of the sections, until their lines are known
+INT16_MAX = 2**15 - 1
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
 
 
@@ -252,6 +254,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "columns": columns,
         "channels": channels,
         "row_bytes": columns * channels,
+        "row_stride": _long(columns * channels, rows * columns * channels),
         "pixels": f"{columns} bytes" if channels == 1 else f"{columns} pixels of {channels} bytes",
         "row_dims": _product(columns, channels),
         "image_dims": _product(rows, columns, channels),
@@ -355,8 +358,18 @@ def _words(text: object) -> str:
 
 
 def _product(*sizes: int) -> str:
-    """Sizes as ``28 * 28``; a last size of 1 is left out."""
+    """Sizes as ``28 * 28``; a last size of 1 is left out.
+
+    Nothing where that is beyond an int of 16 bits: no small CPU has so large an array.
+    """
+    if math.prod(sizes) > INT16_MAX:
+        return ""
     return " * ".join(str(s) for s in (sizes[:-1] if sizes[-1] == 1 else sizes))
+
+
+def _long(number: int, most: int) -> str:
+    """``number``, a factor of what may become ``most``: an int has 16 bits on small CPUs."""
+    return f"{number}L" if most > INT16_MAX else str(number)
 
 
 def _crc(tables: Iterable[Array]) -> str:
