@@ -7,6 +7,7 @@
 #         [DTYPE int8]                     # or float32
 #         [CPU cortex-m4]                  # kernels of this CPU; default: generic
 #         [OPTIMIZE speed]                 # or ram, or flash
+#         [TABLES inside]                  # or apart: what training decides in lenet_tables.h
 #         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
@@ -31,7 +32,7 @@ function(lenet_find_export)
 endfunction()
 
 function(lenet_add_model)
-    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE MAX_ERROR)
+    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE TABLES MAX_ERROR)
     cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY" "${values}" "")
     set(where "lenet_add_model(TARGET ${arg_TARGET})")
 
@@ -45,7 +46,7 @@ function(lenet_add_model)
         string(REPLACE ";" " " unknown "${arg_UNPARSED_ARGUMENTS}")
         message(FATAL_ERROR
             "${where}: unknown arguments: ${unknown}\n"
-            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, MAX_ERROR and VERIFY")
+            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, MAX_ERROR and VERIFY")
     endif()
     if(NOT DEFINED arg_TARGET)
         message(FATAL_ERROR
@@ -79,7 +80,7 @@ function(lenet_add_model)
         endif()
         list(APPEND options --model "${model}")
     endif()
-    foreach(name DTYPE CPU OPTIMIZE MAX_ERROR)
+    foreach(name DTYPE CPU OPTIMIZE TABLES MAX_ERROR)
         if(DEFINED arg_${name})
             string(TOLOWER "--${name}" option)
             string(REPLACE "_" "-" option "${option}")
@@ -120,14 +121,18 @@ function(lenet_add_model)
         "${package}/*.py" "${package}/*.j2" "${package}/*.safetensors")
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/lenet-export/${arg_TARGET}")
+    set(exported "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h")
+    if(arg_TABLES STREQUAL "apart")
+        list(APPEND exported "${folder}/${arg_PREFIX}_tables.h")
+    endif()
     add_custom_command(
-        OUTPUT "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h"
+        OUTPUT ${exported}
         BYPRODUCTS "${folder}/${arg_PREFIX}.json"
         COMMAND ${command} ${options} --out "${folder}"
         DEPENDS "${LENET_EXPORT_EXECUTABLE}" ${model} ${tool_files}
         COMMENT "Exporting ${arg_PREFIX}.c and ${arg_PREFIX}.h for ${arg_TARGET}"
         VERBATIM)
-    add_library(${arg_TARGET} STATIC "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h")
+    add_library(${arg_TARGET} STATIC ${exported})
     target_include_directories(${arg_TARGET} PUBLIC "${folder}")
     lenet_set_properties(${arg_TARGET} ${arg_PREFIX})
 endfunction()

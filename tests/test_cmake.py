@@ -186,6 +186,30 @@ target_link_libraries(firmware PRIVATE model lenet::lenet)
     )
 
 
+def test_tables_apart_are_a_file_of_the_library_and_alone_change_with_the_model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    shutil.copy(MODEL, path)
+    program(tmp_path, ["lenet"])
+    text = INCLUDE + (
+        "lenet_add_model(TARGET digits MODEL model.safetensors TABLES apart)\n"
+        "add_executable(firmware main.c)\ntarget_link_libraries(firmware PRIVATE digits)\n"
+    )
+    folder = configured(project(tmp_path, text))
+    files = [folder / f"lenet-export/digits/lenet{end}" for end in (".c", ".h", "_tables.h")]
+    build(folder)
+    before = [file.read_bytes() for file in files]
+    model = checkpoint.load(path)
+    model.params["fc3/kernel"][0] *= -1
+    checkpoint.save(model, path)
+    build(folder)
+    assert [file.read_bytes() == old for file, old in zip(files, before, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+    assert passes(folder / "firmware").startswith("lenet 0 ")
+
+
 def test_a_model_is_exported_again_when_its_file_changes_and_only_then(tmp_path):
     path = tmp_path / "model.safetensors"
     shutil.copy(MODEL, path)
@@ -270,7 +294,7 @@ target_link_libraries(two PRIVATE lenet::lenet)
     configured(project(tmp_path, text))
 
 
-UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, MAX_ERROR and VERIFY"
+UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, MAX_ERROR and VERIFY"
 MISTAKES = {
     "no target": (
         "PREFIX digits",

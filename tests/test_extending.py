@@ -16,7 +16,13 @@ from needs import ROOT
 PAGE = ROOT / "docs/extending.md"
 CODE = re.compile(r"^( *)```(?:python|jinja)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"[Ii]n\s+`([\w/.]+)`,\s+behind\s+`([^`]*)`:|The new file `([\w/.]+)`:")
-LEAST = {"An activation": 4, "A pool": 3, "A CPU without vectors": 1, "A reader": 2}
+LEAST = {
+    "An activation": 4,
+    "A pool": 3,
+    "A CPU without vectors": 1,
+    "A reader": 2,
+    "An output": 3,
+}
 
 #: Exports a chain for each CPU that this machine can run, and compares with JAX.
 PROGRAM = """
@@ -160,3 +166,29 @@ def test_the_recipe_of_a_reader_exports_what_it_reads_and_refuses_the_rest(packa
         "layer 3 is a second pool behind conv1",
         "the module, int is not a network that can be read",
     ]
+
+
+def exported(package, *arguments):
+    """The command line of the copy, in a folder beside it."""
+    return subprocess.run(
+        [sys.executable, "-m", "lenet_export", *arguments, "--out", package.parent / "out"],
+        env=os.environ | {"PYTHONPATH": str(package.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_recipe_of_an_output_writes_it_and_touches_one_file_that_was_there(package):
+    follow(recipe("An output"), package)
+    assert {file for file, line, _ in recipe("An output") if line} == {"outputs/registry.py"}
+    done = exported(package, "--target", "limits", "--cpu", "cortex-m4")
+    assert done.returncode == 0, done.stderr
+    assert "lenet_limits.txt" in done.stdout
+    text = (package.parent / "out/lenet_limits.txt").read_text()
+    assert text.startswith("lenet-export --target limits --cpu cortex-m4\nmodel ")
+    assert re.search(r"^fc1: -?\d+ <= acc \* gain <= \d+$", text, re.MULTILINE)
+    refused = exported(package, "--target", "limits", "--single-file")
+    assert refused.returncode == 2
+    assert "--single-file goes with --target c only" in refused.stderr
+    assert "the bounds of every number" in " ".join(exported(package, "--help").stdout.split())

@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_CC3104BADEC58239
+#ifndef LENET_EXPORT_EDA7403373B27795
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -50,8 +50,8 @@ LENET_ASSUME(workspace, sizeof(lenet_workspace) <= LENET_WORKSPACE_BYTES);
 /* ---- Bounds ---------------------------------------------------------------------------------- */
 
 /* No image makes a number less or more than this, so that none overflows; partial sums stay within
- * their sum's bounds. The exporter worked them out from the constants below, for each output with the
- * code 255 wherever it drives the sum further and 0 elsewhere. No compiler checks these lines;
+ * their sum's bounds. The exporter worked them out from the constants below: for each output, code
+ * 255 wherever it drives the sum further, and 0 elsewhere. No compiler checks these lines;
  * lenet_self_test finds constants that are no longer those.
  *
  *     layer  number               least            most  type

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_CC3104BADEC58239
+#define LENET_EXPORT_EDA7403373B27795
 
 #ifdef __cplusplus
 extern "C" {

@@ -17,7 +17,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import Options
+from lenet_export.outputs.options import TABLES, Options
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
@@ -58,6 +58,7 @@ def export(
     optimize: str = "speed",
     prefix: str = "lenet",
     single_file: bool = False,
+    tables: str = "inside",
     verify: bool = True,
 ) -> Exported:
     """Exports a network, as C compared with JAX before it is written.
@@ -81,6 +82,7 @@ def export(
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
+        tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
         verify: whether the C is compiled and every logit compared with JAX; other targets have
             nothing to run.
 
@@ -96,6 +98,7 @@ def export(
 
     for name, value, known in [
         ("target", target, tuple(OUTPUTS)),
+        ("tables", tables, TABLES),
         ("dtype", dtype, ("int8", "float32")),
         ("optimize", optimize, OPTIMIZE),
     ]:
@@ -106,6 +109,7 @@ def export(
         raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
     cpu = of_registry
     beside = {"cpu": cpu != "generic", "optimize": optimize != "speed", "single_file": single_file}
+    beside["tables"] = tables != "inside"
     wrong = misplaced(target, [name for name, given in beside.items() if given])
     if wrong:
         raise UserError(*wrong, "leave it out")
@@ -142,7 +146,7 @@ def export(
         logits = flax_network.run_logits(model, images)
         model = replace(model, gap_table=GapTable.measure(logits, labels))
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
-    options = Options(prefix, single_file, target=target)
+    options = Options(prefix, single_file, target=target, tables=tables)
     exported = write(plan, Path(out), options, verify, images, labels)
     for text in exported.report.warnings if exported.report else ():
         warnings.warn(text, stacklevel=2)

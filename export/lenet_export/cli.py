@@ -15,7 +15,7 @@ from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay
 from lenet_export.errors import UserError, exit_status, printable
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import Options
+from lenet_export.outputs.options import TABLES, Options
 from lenet_export.outputs.registry import OUTPUTS, Output, misplaced
 from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
@@ -107,6 +107,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="one header, with the implementation under #ifdef LENET_IMPLEMENTATION",
     )
     parser.add_argument(
+        "--tables",
+        choices=TABLES,
+        help="apart: all that training decides in a file of its own, lenet_tables.h, so that a "
+        "network trained again changes that file alone (default: inside)",
+    )
+    parser.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -121,7 +127,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     given = [
         name
-        for name in ("verify", "images", "single_file", "cpu", "optimize")
+        for name in ("verify", "images", "single_file", "tables", "cpu", "optimize")
         if getattr(options, name)
     ]
     wrong = misplaced(options.target, given)
@@ -131,6 +137,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--images goes with --verify only")
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
+    options.tables = options.tables or "inside"
     if options.verify is None:
         options.verify = True
     return options
@@ -176,7 +183,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.images:
         images, labels = read_images(options.images, plan.input_shape, plan.classes)
     named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
-    chosen = Options(options.prefix, options.single_file, named, options.target)
+    chosen = Options(options.prefix, options.single_file, named, options.target, options.tables)
     exported = write(plan, out, chosen, options.verify, images, labels)
     print(_summary(name, exported, OUTPUTS[options.target]))
     for text in exported.report.warnings if exported.report else ():

@@ -62,25 +62,35 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     """The generated files by name: ``lenet.h``, ``lenet.c`` (or one header), ``lenet.json``.
 
     Raises:
-        UserError: the layers' names cannot be used in C.
+        UserError: the layers' names cannot be used in C, or the options contradict each other.
     """
     prefix = options.prefix
+    if options.single_file and options.tables == "apart":
+        raise UserError(
+            "--tables apart", "is a file more than --single-file allows", "leave one of them out"
+        )
     check_names(plan, prefix)
     environment = _environment()
     context = _context(plan, options)
-    header, body = (
-        environment.get_template(name).render(context) for name in ("lenet.h.j2", "lenet.c.j2")
-    )
+
+    def printed(name: str) -> str:
+        return environment.get_template(f"{name}.j2").render(context)
+
+    header, body = printed("lenet.h"), printed("lenet.c")
     if options.single_file:
         texts = {f"{prefix}.h": header + body}
     else:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
+    if options.tables == "apart":
+        texts[f"{prefix}_tables.h"] = printed("lenet_tables.h")
     stamp = command(plan, options)
     texts = {
         name: _indexed(tidy(_rename(text, prefix)).replace(STAMP, stamp))
         for name, text in texts.items()
     }
-    pair = sha256("".join(texts.values()).encode()).hexdigest()[:16].upper()
+    # Any tables of the same code will do: they are whole.
+    code = [text for name, text in texts.items() if not name.endswith("_tables.h")]
+    pair = sha256("".join(code).encode()).hexdigest()[:16].upper()
     files = {name: text.replace(PAIR, pair).encode() for name, text in texts.items()}
     manifest = _manifest(plan, options, files)
     return files | {
@@ -164,6 +174,7 @@ def _environment() -> jinja2.Environment:
         ),
         step=lambda name, number: f"{name}++" if number == 1 else f"{name} += {number}",
         table=format_table,
+        trained=_trained,
         times=times,
         # A layer
         and_border=lambda layer: " and its border" if layer.is_padded else "",
@@ -175,6 +186,16 @@ def _environment() -> jinja2.Environment:
         view=lambda layer: SimpleNamespace(**kernel_of(layer).view(layer)),
     )
     return environment
+
+
+@jinja2.pass_context
+def _trained(context: jinja2.runtime.Context, value: Any, name: str, layer: str = "") -> str:
+    """``value``, a number in the code that training decides; with tables apart, a name for it."""
+    if context["options"].tables != "apart":
+        return str(value)
+    named = f"LENET_{name}_{layer}" if layer else f"LENET_{name}"
+    context["trained"][named] = value
+    return named
 
 
 @jinja2.pass_context
@@ -295,7 +316,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
-        "constants_crc": _crc(constant.values for constant in plan.constants),
+        "trained": {},
+        "constants_crc": "0x" + _crc(constant.values for constant in plan.constants),
         "known_images": KNOWN_IMAGES,
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
@@ -385,7 +407,7 @@ def _answers(plan: Plan) -> dict[str, Any]:
     """The known answers of the self-test: a CRC of integers, or rounded floats."""
     answers = reference.network(plan, known_images(plan))[plan.layers[-1].name]
     if plan.dtype == "int8":
-        return {"answers_crc": _crc([answers.astype(np.int32)])}
+        return {"answers_crc": "0x" + _crc([answers.astype(np.int32)])}
     if not np.abs(answers).max() < np.finfo(np.float32).max:
         raise UserError(
             plan.layers[-1].name, "has logits beyond float32", "train with weight decay"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from lenet_export.plan import Plan
 
+TABLES = ("inside", "apart")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -15,6 +17,7 @@ class Options:
         prefix: what the names of the files and of all public names begin with.
         single_file: one header with the implementation in it, in place of two files.
         model: the bundled model that the plan is of; ``None`` for the default one, or a user's own.
+        tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
         target: the output, a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
     """
 
@@ -22,6 +25,7 @@ class Options:
     single_file: bool = False
     model: str | None = None
     target: str = "c"
+    tables: str = "inside"
 
 
 def command(plan: Plan, options: Options) -> str:
@@ -35,4 +39,5 @@ def command(plan: Plan, options: Options) -> str:
         + ([f"--prefix {options.prefix}"] if options.prefix != "lenet" else [])
         + ([f"--max-error {plan.max_error!r}"] if plan.max_error is not None else [])
         + (["--single-file"] if options.single_file else [])
+        + (["--tables apart"] if options.tables != "inside" else [])
     )

@@ -49,7 +49,7 @@ OUTPUTS = {
     "c": Output(
         "lenet.c, lenet.h, lenet.json",
         c.render_c,
-        frozenset({"cpu", "optimize", "single_file", "verify", "images"}),
+        frozenset({"cpu", "optimize", "single_file", "tables", "verify", "images"}),
         _verify_c,
         c.costs,
     ),
