@@ -134,6 +134,16 @@ def _check_programs_run(folder: Path) -> None:
         )
 
 
+def host_flags(cpu: str) -> list[str]:
+    """What this machine's compiler is told, so that it takes the C for ``cpu``.
+
+    Intrinsics that it lacks are imitated, and the macros of a compiler that has them defined.
+    """
+    if CPUS[cpu].features:
+        return list(CPUS[cpu].flags)
+    return ["-I", str(IMITATED), *(f"-D{macro}=1" for macro in CPUS[cpu].requires)]
+
+
 def runs_here(cpu: str) -> bool:
     """Whether this machine has the instructions of ``cpu``."""
     features = CPUS[cpu].features
@@ -209,7 +219,7 @@ class CompiledNetwork:
             )
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
         with _temporary_folder() as folder:
-            flags = [*FLAGS, *CPUS[plan.cpu].flags, "-I", str(IMITATED)]
+            flags = [*FLAGS, *host_flags(plan.cpu)]
             library = compile_library(files, prefix, folder, [*command, *flags])
             try:
                 self._ffi.cdef(declarations(folder / f"{prefix}.h", command))

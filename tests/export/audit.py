@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from lenet_export import compiled
-from lenet_export.cpus.registry import CPUS, lay_out
+from lenet_export.cpus.registry import lay_out
 from lenet_export.layer_norm import ROOT_ONE, SHARE_MAX, SHARE_MIN
 from lenet_export.plan import Layer
 
@@ -65,8 +65,8 @@ def tables_of(plan, files):
             for c in plan.constants
         )
         (folder / "audit.c").write_text(f'#include "lenet.c"\n{readers}')
-        flags = ["-std=c99", "-O0", "-shared", "-fPIC", "-I", str(compiled.IMITATED)]
-        command = [*compiled.compiler(), *flags, *CPUS[plan.cpu].flags, "-o", "audit.so", "audit.c"]
+        flags = ["-std=c99", "-O0", "-shared", "-fPIC", *compiled.host_flags(plan.cpu)]
+        command = [*compiled.compiler(), *flags, "-o", "audit.so", "audit.c"]
         subprocess.run(command, cwd=folder, check=True)
         library = ctypes.CDLL(str(folder / "audit.so"))
         found = {}

@@ -142,6 +142,48 @@ def test_vectors_compile_without_a_warning(cpu, compiler, dtype, name, tmp_path)
     subprocess.run(command, cwd=tmp_path, check=True)
 
 
+#: The implementation of a single header.
+SINGLE = ["-DLENET_IMPLEMENTATION", "-x", "c", "lenet.h"]
+#: Compilers that were not told of a CPU, or of another one.
+UNTOLD = {
+    "gcc": ("gcc", "-march=x86-64"),
+    "clang": ("clang", "-march=x86-64"),
+    "cortex-m0": ("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb"),
+    "clang for cortex-m0": ("clang", "--target=thumbv6m-none-eabi", "-mcpu=cortex-m0"),
+    "riscv32": ("riscv64-unknown-elf-gcc", "-march=rv32imac", "-mabi=ilp32"),
+}
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang", *wide(list(UNTOLD)[2:])])
+@pytest.mark.parametrize("cpu", [name for name, cpu in CPUS.items() if cpu.requires])
+def test_c_that_is_compiled_without_its_flags_names_them_and_says_nothing_else(
+    cpu, compiler, tmp_path
+):
+    command, *flags = UNTOLD[compiler]
+    plan = lay_out(make_plan(named_model("mlp"), "int8"), cpu, "speed")
+    for options, names in ((Options(), ["lenet.c"]), (Options(single_file=True), SINGLE)):
+        write_files(plan, tmp_path, options)
+        given = [require(command), *flags, "-std=c99", "-ffreestanding", *WARNINGS, *names]
+        done = subprocess.run(
+            [*given, "-c", "-o", "x.o"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode != 0
+        (line,) = re.findall(r".*(?:error|warning):.*", done.stderr)
+        assert f"is for {cpu}: compile it with its flags, as {' '.join(CPUS[cpu].flags)}," in line
+
+
+@pytest.mark.parametrize(
+    "compiler", ["clang for cortex-m0", *wide(name for name in UNTOLD if "clang f" not in name)]
+)
+@pytest.mark.parametrize("cpu", [name for name, cpu in CPUS.items() if not cpu.requires])
+def test_plain_c_is_taken_by_any_compiler_without_a_flag_or_a_warning(cpu, compiler, tmp_path):
+    command, *flags = UNTOLD[compiler]
+    write_files(lay_out(make_plan(named_model("deep"), "int8"), cpu, "speed"), tmp_path)
+    given = [require(command), *flags, "-std=c99", "-ffreestanding", "-O2", *WARNINGS]
+    subprocess.run([*given, "-c", "-o", "x.o", "lenet.c"], cwd=tmp_path, check=True)
+    assert "with every C99 compiler, on every CPU." in header(tmp_path)
+
+
 def symbols_of(path, nm="nm"):
     """``(name, kind, size)`` of every symbol of an object file."""
     lines = subprocess.run(
@@ -161,6 +203,7 @@ def test_the_header_says_which_compilers_it_needs(cpu):
     needed = CPUS[cpu].headers
     assert ("with every C99 compiler, on every CPU." in header) == (not needed)
     assert not needed or f"a compiler for {cpu}, with {' and '.join(needed)}." in header
+    assert not needed or f"flags, as gcc's: {' '.join(CPUS[cpu].flags)}.\n" in header
     assert ("UNALIGN_TRP" in header) == (cpu == "cortex-m4")
 
 

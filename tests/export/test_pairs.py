@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lenet_export.compiled import IMITATED
+from lenet_export.compiled import host_flags
 from lenet_export.cpus.registry import lay_out
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
@@ -45,7 +45,7 @@ def refusal(folder, files, compiler="gcc"):
     """What the compiler's preprocessor says of ``files``; empty if they go together."""
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    command = [require(compiler), "-std=c99", "-E", "-I", IMITATED, "lenet.c"]
+    command = [require(compiler), "-std=c99", "-E", *host_flags("cortex-m3"), "lenet.c"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert bool(done.returncode) == bool(done.stderr)
     return done.stderr

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-import lenet_export
 from few_bits import FEW_BITS, on_grids
 from lenet_export import flax_network, reference, verify
 from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import BITS, GRIDS, Model, Stage
-from lenet_export.compiled import CompiledNetwork, first_difference, runs_here
+from lenet_export.compiled import CompiledNetwork, first_difference, host_flags, runs_here
 from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
@@ -29,7 +26,6 @@ from .networks import (
     named_model,
     random_model,
     run_program,
-    write_files,
 )
 
 SANITIZE = ["-g", "-O1", "-fno-sanitize-recover=all"]
@@ -69,7 +65,6 @@ TUNED = [
     if cpu != "atmega328p" and can_run(cpu)
     for optimize in choices(cpu)
 ]
-IMITATED = str(Path(lenet_export.__file__).parent / "imitated")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +127,7 @@ def test_no_int8_logit_of_a_tuned_kernel_differs_from_the_jax_reference(
 ):
     plan = lay_out(int8_plan, cpu, optimize)
     command = COMPILERS[compiler]
-    flags = ["-std=c99", *command[1:], *CPUS[cpu].flags, "-I", IMITATED]
+    flags = ["-std=c99", *command[1:], *host_flags(cpu)]
     logits, self_test = run_program(plan, images[SOME], [require(command[0]), *flags], tmp_path)
     assert (logits != integers[SOME]).sum() == 0
     assert self_test == 0
@@ -251,7 +246,7 @@ def test_no_logit_of_few_bits_differs_under_any_compiler(
     some = images[SOME]
     expected = reference.run_integers(plan, some)["fc3"]
     command = COMPILERS[compiler]
-    flags = ["-std=c99", *command[1:], "-I", IMITATED]
+    flags = ["-std=c99", *command[1:], *host_flags(tuned[0])]
     logits, self_test = run_program(
         lay_out(plan, *tuned), some, [require(command[0]), *flags], tmp_path
     )
@@ -285,12 +280,3 @@ def test_a_machine_without_the_instructions_says_so_and_names_the_remedy(int8_pl
     plan = lay_out(int8_plan, "x86-64-v3", "speed")
     with pytest.raises(UserError, match=r"(?s)lacks its instructions.*--no-verify"):
         CompiledNetwork(plan, render_c(plan, Options()))
-
-
-@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
-def test_c_that_is_compiled_without_its_flags_says_which(cpu, int8_plan, tmp_path):
-    write_files(lay_out(int8_plan, cpu, "speed"), tmp_path)
-    command = [require("gcc"), "-march=x86-64", "-c", "-o", tmp_path / "x.o", tmp_path / "lenet.c"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert f"compile it with {' '.join(CPUS[cpu].flags)}" in done.stderr

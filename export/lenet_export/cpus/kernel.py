@@ -96,6 +96,7 @@ class Kernel:
             "template": self.template,
             "window": window,
             "half_window": window // 2,
+            "divide": _divide(window),
             "inputs_read": layer.inputs + layer.layout.slack,
             "acc_type": operands.acc_type(layer),
             "sum_type": operands.sum_type(layer),
@@ -123,6 +124,25 @@ def kernel_of(layer: Layer) -> Kernel:
     """The kernel that computes ``layer``: the generic one where no layout names another."""
     kernel = layer.layout.kernel
     return kernel if isinstance(kernel, Kernel) else GENERIC
+
+
+def reciprocal(window: int) -> tuple[int, int]:
+    """Factor and shift that divide the sum of a window's codes, rounded, as ``/`` does."""
+    sums = np.arange(255 * window + window // 2 + 1)
+    for shift in range(31):
+        factor = -(-(2**shift) // window)
+        if sums[-1] * factor < 2**32 and (sums * factor >> shift == sums // window).all():
+            return factor, shift
+    raise AssertionError(f"no reciprocal of {window}")
+
+
+def _divide(window: int) -> str:
+    """What divides a sum of codes by ``window`` in C.
+
+    A division by what is no power of 2 may call a function whose time depends on the sum.
+    """
+    factor, shift = reciprocal(window)
+    return f"/ {window}" if factor == 1 else f"* (uint32_t){factor} >> {shift}"
 
 
 def _windows(layer: Layer) -> dict[str, Any]:

@@ -35,10 +35,11 @@ class Cpu:
             ``avr/pgmspace.h`` reads; 0: there is no such memory.
         ram: the bytes that the workspace may have; 0: any number.
         saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
-        flags: what its compiler must be told.
+        flags: what its compiler must be told, as gcc; of a family, as for one of its members.
         moves_vectors: whether it has MVE, by which rows are moved.
         lanes: 32-bit numbers in a vector; 0: it has none.
-        requires: the macros by which its compiler says that it was told.
+        requires: the macros by which its compiler says that it was told; none where the C is plain,
+            so that any compiler takes it.
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
     """
 
@@ -66,6 +67,7 @@ class Cpu:
 
 
 ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
+SATURATES = "__ARM_FEATURE_SAT"
 
 
 AVR: Any = {
@@ -77,6 +79,7 @@ AVR: Any = {
         ),
     ),
     "headers": ("avr/pgmspace.h",),
+    "requires": ("__AVR__",),
 }
 
 
@@ -97,19 +100,31 @@ def _choices(
 CPUS = {
     "generic": Cpu(dict.fromkeys(OPTIMIZE, ())),
     "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), in_order=True),
-    "cortex-m3": Cpu(_choices(Blocked(reload=True)), **ARM),
+    "cortex-m3": Cpu(
+        _choices(Blocked(reload=True)),
+        flags=("-mcpu=cortex-m3", "-mthumb"),
+        requires=(SATURATES,),
+        **ARM,
+    ),
     "cortex-m4": Cpu(
-        _choices(Blocked(reload=True), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)), **ARM
+        _choices(Blocked(reload=True), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)),
+        flags=("-mcpu=cortex-m4", "-mthumb"),
+        requires=(SATURATES, "__ARM_FEATURE_SIMD32"),
+        **ARM,
     ),
     "cortex-m55": Cpu(
         _choices(Blocked(reload=True), MveTaps(), Mve(dense_sums=6)),
         headers=("arm_acle.h", "arm_mve.h"),
+        flags=("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
+        requires=(SATURATES, "__ARM_FEATURE_MVE"),
         moves_vectors=True,
         saturates=True,
         in_order=True,
     ),
-    "avr": Cpu(program_memory=2**16 - 512, **AVR),
-    "atmega328p": Cpu(program_memory=2**15 - 2**12, ram=2**11 - 2**8, **AVR),
+    "avr": Cpu(program_memory=2**16 - 512, flags=("-mmcu=atmega2560",), **AVR),
+    "atmega328p": Cpu(
+        program_memory=2**15 - 2**12, ram=2**11 - 2**8, flags=("-mmcu=atmega328p",), **AVR
+    ),
     "x86-64-v3": Cpu(
         dict.fromkeys(
             OPTIMIZE,

@@ -10,7 +10,7 @@ import numpy as np
 
 from lenet_export.activations import ACTIVATIONS
 from lenet_export.c_text import plus, times
-from lenet_export.cpus.kernel import Kernel, column_step, divisor, with_weights
+from lenet_export.cpus.kernel import Kernel, column_step, divisor, reciprocal, with_weights
 from lenet_export.plan import (
     F32,
     S8,
@@ -112,7 +112,7 @@ class Lanes(Kernel):
         return super().view(layer) | {
             "outputs": outputs,
             "quads": _quads(layer, outputs),
-            "reciprocal": _reciprocal(layer) if mean else "",
+            "reciprocal": "{}, {}".format(*reciprocal(layer.stage.pool_size**2)) if mean else "",
             "taps_read": _taps_read(layer),
             "vector_at": partial(_vector_at, layer),
             "fold_lanes": [q * features for q in range(1, fold)],
@@ -293,15 +293,3 @@ def _vector_at(layer: Layer, name: str, vector: int) -> str:
     """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
     block = _vector_block(layer)
     return plus(times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
-
-
-def _reciprocal(layer: Layer) -> str:
-    """Factor and shift, for C, that divide the sum of a pool window's codes as `/` does."""
-    window = layer.stage.pool_size**2
-    most = 255 * window + window // 2
-    sums = np.arange(most + 1)
-    for shift in range(31):
-        factor = -(-(2**shift) // window)
-        if most * factor < 2**32 and (sums * factor >> shift == sums // window).all():
-            return f"{factor}, {shift}"
-    raise AssertionError(f"no reciprocal of {window}")

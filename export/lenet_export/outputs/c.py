@@ -296,6 +296,13 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "border_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.is_padded)
         ),
+        "filled_types": list(dict.fromkeys(layer.source_dtype for layer in _filled(plan))),
+        "slack_of_rows": [
+            (layer, layer.strip_values - layer.layout.slack)
+            for layer in plan.convs
+            if layer.layout.slack and not layer.is_padded
+        ],
+        "slack_of_inputs": [layer for layer in plan.dense_layers if layer.layout.slack],
         "layer_norm": layer_norm,
         "has_norm": any(layer.norm for layer in plan.layers),
         "weight_peak": max(layer.grid.peak if layer.grid else WEIGHT_MAX for layer in plan.layers),
@@ -321,11 +328,23 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "known_images": KNOWN_IMAGES,
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
-    scalar = [layer for layer in plan.layers if not kernel_of(layer).in_vectors]
+    scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
+    context["takes_signs"] = plan.dtype == "int8" and (
+        (bool(scalar.functions) and not CPUS[plan.cpu].saturates)
+        or "max" in scalar.pools
+        or context["has_norm"]
+    )
     return (
-        context | {"scalar": Calls(scalar), "in_lanes": Calls(in_lanes)}
+        context | {"scalar": scalar, "in_lanes": Calls(in_lanes)}
         | _answers(plan) | _reject(plan)
     )  # fmt: skip
+
+
+def _filled(plan: Plan) -> list[Layer]:
+    """The layers whose input has a border, or slack that is read before it is written."""
+    return [
+        layer for layer in plan.layers if layer.layout.slack or (layer.is_conv and layer.is_padded)
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,269 @@
+"""Every image takes the same instructions: no jump depends on the image, with gcc or clang.
+
+Counted on emulated cores, and on x86-64 by valgrind's memcheck, to which the image is undefined: it
+reports each jump that depends on it. What is claimed is the number of instructions, not the time of
+a cache: the entry of an activation's table that is read does depend on the image.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import firmware
+from lenet_export import checkpoint, reference, verify
+from lenet_export.cpus.registry import lay_out
+from lenet_export.plan import make_plan
+from needs import ROOT, missing, require, wide
+
+from .networks import named_model, write_files
+
+LEVELS = ["-O2", *wide(["-O1", "-O3", "-Os"])]
+BUNDLED = ("mnist", "mnist-modern", "mnist-uno")
+#: All activations and pools, with a layer normalization and without.
+SMALL = ("deep", "signed", "normed")
+
+
+def plan_of(name, cpu="generic"):
+    """A bundled model or a small chain, laid out for a CPU."""
+    path = ROOT / f"export/lenet_export/models/{name}.safetensors"
+    model = checkpoint.load(path) if name in BUNDLED else named_model(name)
+    return lay_out(make_plan(model, "int8"), cpu, "speed")
+
+
+# ---- Counted on cores ---------------------------------------------------------------------------
+
+THUMB = "-mthumb -ffreestanding"
+#: By core: what clang must be told. It has no 24-bit integers, which the C for an AVR has.
+CLANG = {
+    "cortex-m0": f"--target=thumbv6m-none-eabi -mcpu=cortex-m0 {THUMB}",
+    "cortex-m3": f"--target=thumbv7m-none-eabi -mcpu=cortex-m3 {THUMB}",
+    "cortex-m4": f"--target=thumbv7em-none-eabihf -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 {THUMB}",
+    "cortex-m55": f"--target=thumbv8.1m.main-none-eabihf -mcpu=cortex-m55 {THUMB}",
+    "riscv32": "--target=riscv32-unknown-elf -march=rv32imac -mabi=ilp32 -mcmodel=medany"
+    " -ffreestanding",
+}
+
+
+@dataclass(frozen=True)
+class Board:
+    """A core's firmware, built once, into which other objects of a network are linked."""
+
+    built: firmware.Firmware
+
+    @property
+    def _commands(self):
+        return json.loads((self.built.folder / "compile_commands.json").read_text())
+
+    def command(self, ending):
+        """How CMake compiles the file whose path has this ending, up to its output."""
+        (found,) = [e["command"] for e in self._commands if e["file"].endswith(ending)]
+        return shlex.split(found.split(" -o ")[0])
+
+    def run(self, folder, images, classes):
+        """The record of the firmware with ``lenet.o`` and ``lenet.h`` of ``folder``."""
+        main = self.command("firmware/main.c")
+        main = [f"-I{folder}" if part.endswith("firmware_model") else part for part in main]
+        source = ROOT / "c_runtime/firmware/main.c"
+        subprocess.run([*main, "-c", source, "-o", folder / "main.o"], check=True)
+        place = self.built.folder / "c_runtime/firmware"
+        link = shlex.split((place / "CMakeFiles/firmware.dir/link.txt").read_text())
+        mine = {"CMakeFiles/firmware.dir/main.c.obj": "main.o", "libfirmware_model.a": "lenet.o"}
+        assert mine.keys() < set(link)
+        link = [folder / mine[part] if part in mine else part for part in link]
+        link[link.index("-o") + 1] = folder / "firmware"
+        subprocess.run(link, cwd=place, check=True)
+        (folder / "emulate").symlink_to(self.built.folder / "emulate")
+        return firmware.Firmware(folder).run(images, classes)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    """A function that builds a core's firmware, each once."""
+    done = {}
+
+    def build(core):
+        for tool in ("cmake", "make", "cc", "clang"):
+            require(tool)
+        if core not in done:
+            folder = tmp_path_factory.mktemp(core)
+            done[core] = Board(
+                firmware.build(
+                    core,
+                    folder,
+                    core if core == "avr" else "generic",
+                    CMAKE_EXPORT_COMPILE_COMMANDS="ON",
+                )
+            )
+        if not (done[core].built.folder / "emulate").exists():
+            missing("the emulator", "install qemu-system-arm, qemu-system-misc, libsimavr-dev")
+        return done[core]
+
+    return build
+
+
+def record_of(board, core, command, plan, folder):
+    """The record of a network that ``command`` compiles for a core, less its self-test.
+
+    Raises:
+        AssertionError: a logit is not that of JAX.
+    """
+    write_files(plan, folder)
+    lenet = [folder / "lenet.c", "-o", folder / "lenet.o"]
+    subprocess.run([*command, "-std=c99", "-c", *lenet], check=True)
+    images = verify.stress_images(plan)[:40]
+    record = board(core).run(folder, images, plan.classes)
+    assert (record.logits == reference.run_integers(plan, images)[plan.layers[-1].name]).all()
+    return record
+
+
+def by_gcc(board, core, level):
+    """The command of a core's preset at another level."""
+    command = board(core).command("firmware_model/lenet.c")
+    return [level if part.startswith("-O") else part for part in command]
+
+
+def by_clang(core, level):
+    """The command of clang for a core."""
+    return [require("clang"), *CLANG[core].split(), level]
+
+
+#: The plain C, and the core's own kernels, with every activation, pool, and normalization.
+NETWORKS = [("normed", False), ("deep", True), ("signed", True)]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("core", CLANG)
+def test_with_clang_every_image_takes_the_same_count(board, core, level, tmp_path):
+    for model, is_own in NETWORKS:
+        folder = tmp_path / model
+        folder.mkdir()
+        plan = plan_of(model, core if is_own else "generic")
+        counts = record_of(board, core, by_clang(core, level), plan, folder).counts
+        assert 10_000 < counts.min() == counts.max(), model
+
+
+@pytest.mark.parametrize("model", wide(BUNDLED))
+@pytest.mark.parametrize("core", CLANG)
+def test_with_clang_every_image_takes_a_bundled_model_the_same_count(board, core, model, tmp_path):
+    plan = plan_of(model, core)
+    counts = record_of(board, core, by_clang(core, "-O2"), plan, tmp_path).counts
+    assert 100_000 < counts.min() == counts.max()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("core", ["cortex-m0", "avr", *wide(list(CLANG)[1:])])
+def test_with_gcc_every_image_takes_the_same_count(board, core, level, tmp_path):
+    for model, is_own in NETWORKS:
+        folder = tmp_path / model
+        folder.mkdir()
+        plan = plan_of(model, core if is_own or core == "avr" else "generic")
+        counts = record_of(board, core, by_gcc(board, core, level), plan, folder).counts
+        assert 10_000 < counts.min() == counts.max(), model
+
+
+def test_without_the_asm_statements_clang_branches_and_the_count_tells(board, tmp_path):
+    plan = plan_of("deep", "cortex-m0")
+    command = [*by_clang("cortex-m0", "-O2"), "-D__asm__(...)="]
+    counts = record_of(board, "cortex-m0", command, plan, tmp_path).counts
+    assert counts.min() < counts.max()
+
+
+# ---- Proven on x86-64 ---------------------------------------------------------------------------
+
+#: The image and the tables of activations are undefined to memcheck, the tables since an entry that
+#: is read at an undefined place would be defined; so are then all logits, or it lost the thread.
+MEMCHECK = """
+#include "lenet.c"
+#include <stdio.h>
+#include <valgrind/memcheck.h>
+
+int main(void)
+{{
+    static lenet_workspace ws;
+    static uint8_t image[sizeof(uint8_t) * {bytes}];
+    int32_t logits[LENET_CLASSES], unknown[LENET_CLASSES];
+    VALGRIND_MAKE_MEM_UNDEFINED(image, sizeof image);
+    {tables}
+    lenet_logits(&ws, image, logits);
+    VALGRIND_GET_VBITS(logits, unknown, sizeof logits);
+    VALGRIND_MAKE_MEM_DEFINED(unknown, sizeof unknown);
+    int count = 0;
+    for (int o = 0; o < LENET_CLASSES; o++) {{
+        count += unknown[o] != 0;
+    }}
+    printf("%d", count);
+    return 0;
+}}
+"""
+
+
+def unchanged(text):
+    return text
+
+
+def errors_of(plan, command, folder, change=unchanged):
+    """What memcheck says of one image: how many places, by its kind of error.
+
+    ``UninitCondition`` is a jump, ``UninitValue`` an address that depends on the image.
+    """
+    write_files(plan, folder)
+    source = folder / "lenet.c"
+    source.write_text(change(source.read_text()))
+    tables = "".join(
+        f"VALGRIND_MAKE_MEM_UNDEFINED({of.name}_table, sizeof {of.name}_table);\n    "
+        for of in plan.activations
+        if of.has_table
+    )
+    text = MEMCHECK.format(bytes=int(np.prod(plan.input_shape)), tables=tables)
+    (folder / "main.c").write_text(text)
+    program, report = folder / "main", folder / "report.xml"
+    flags = ["-std=gnu99", "-g1", "-o", program, folder / "main.c"]
+    subprocess.run([*command, *flags], check=True)
+    options = ["--xml=yes", f"--xml-file={report}", "--error-limit=no"]
+    done = subprocess.run(
+        [require("valgrind"), *options, program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == str(plan.classes), "not every logit depends on the image"
+    return Counter(re.findall(r"<kind>(\w+)</kind>", report.read_text()))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("model", ["mnist-modern", *SMALL, *wide(["mnist", "mnist-uno"])])
+def test_on_x86_64_no_jump_depends_on_the_image(model, compiler, level, tmp_path):
+    plan = plan_of(model)
+    errors = errors_of(plan, [require(compiler), level], tmp_path)
+    has_table = any(activation.has_table for activation in plan.activations)
+    assert errors.keys() == ({"UninitValue"} if has_table else set())
+
+
+def without_asm(text):
+    """The C as a compiler without the asm statements sees it."""
+    changed, places = re.subn(r" *__asm__\(.*\);\n", "", text)
+    assert places == 2
+    return changed
+
+
+def test_without_the_asm_statements_clang_branches_and_memcheck_finds_it(tmp_path):
+    plan = plan_of("mnist-modern")
+    errors = errors_of(plan, [require("clang"), "-O2"], tmp_path, without_asm)
+    assert errors["UninitCondition"] > 0
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_memcheck_finds_a_branch_on_an_accumulator(compiler, tmp_path):
+    def branches(text):
+        line = "    uint32_t positive ="
+        assert text.count(line) == 1
+        return text.replace(line, f"    if (acc < 0) {{ return 0; }}\n{line}")
+
+    errors = errors_of(plan_of("deep"), [require(compiler), "-O1"], tmp_path, branches)
+    assert errors["UninitCondition"] > 0
