@@ -2,7 +2,7 @@
 #
 #     lenet_add_model(
 #         TARGET digits                    # the static library to make
-#         [MODEL digits.safetensors]       # or a bundled one: mnist (default), mnist-uno ...
+#         [MODEL digits.safetensors]       # or the name of a bundled one: mnist (default) ...
 #         [PREFIX lenet]                   # of the header and of all public names
 #         [DTYPE int8]                     # or float32
 #         [CPU cortex-m4]                  # kernels of this CPU; default: generic
@@ -12,9 +12,15 @@
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
 #
+# The library is compiled with the flags of the folder that it is made in. Flags that an INTERFACE
+# target carries, as an SDK's do, come by linking it; for Zephyr:
+#
+#     target_link_libraries(digits PRIVATE zephyr_interface)
+#
 # The C is exported again when the checkpoint or lenet-export changes. The library asks for C99 and
-# sets no other flag. A relative MODEL is relative to the current source folder. Values are checked
-# by lenet-export itself, when it runs.
+# sets no other flag. A relative MODEL is relative to the current source folder; a word without a
+# dot and a slash that is no file there is the name of a bundled model. Values are checked by
+# lenet-export itself, when it runs.
 #
 # This file stands alone: include() it, or add the project by add_subdirectory or FetchContent.
 #

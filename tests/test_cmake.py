@@ -166,6 +166,72 @@ def test_a_bundled_model_is_given_by_its_name(tmp_path):
     assert manifest["command"].endswith("--model mnist-modern --cpu cortex-m0")
 
 
+def test_a_word_that_is_no_file_is_left_to_lenet_export_as_the_name_of_a_bundled_model(tmp_path):
+    """So that a bundled model may have any name: here a lenet-export that only says what it got."""
+    tool, given = tmp_path / "lenet-export", tmp_path / "given"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> "{given}"\nexit 1\n')
+    tool.chmod(0o755)
+    (tmp_path / "kmnist").mkdir()
+    text = f'set(LENET_EXPORT_EXECUTABLE "{tool}")\n{INCLUDE}'
+    for target, model in (("a", "fashion_2"), ("b", "kmnist")):
+        text += f"lenet_add_model(TARGET {target} PREFIX {target} MODEL {model})\n"
+    assert configure(project(tmp_path, text)).returncode == 0
+    assert run("cmake", "--build", tmp_path / "build", "--", "-k").returncode != 0
+    lines = given.read_text().splitlines()
+    assert [re.search("--model (.*?) ", line)[1] for line in lines] == ["fashion_2", "kmnist"]
+
+
+def test_a_file_whose_name_is_a_word_is_taken_for_a_file(tmp_path):
+    shutil.copy(MODEL, tmp_path / "reader")
+    text = INCLUDE + "lenet_add_model(TARGET digits MODEL reader)\n"
+    folder = configured(project(tmp_path, text))
+    build(folder)
+    assert (folder / "lenet-export/digits/lenet.h").exists()
+
+
+def test_flags_of_an_interface_target_come_by_linking_it_as_zephyrs_do(tmp_path):
+    """Zephyr's flags are on an INTERFACE target alone; without them the C says which it needs."""
+    zephyr = f"""add_library(zephyr_interface INTERFACE)
+target_compile_options(zephyr_interface INTERFACE -mcpu=cortex-m4 -mthumb -ffreestanding)
+{INCLUDE}lenet_add_model(TARGET digits CPU cortex-m4)
+"""
+    link = "target_link_libraries(digits PRIVATE zephyr_interface)\n"
+    assert link.strip() in (ROOT / "cmake/lenet_add_model.cmake").read_text()
+    compiler = f"-DCMAKE_C_COMPILER={require('arm-none-eabi-gcc')}"
+    for text, status in ((zephyr, False), (zephyr + link, True)):
+        folder = configured(project(tmp_path, text), *CROSS, compiler)
+        done = run("cmake", "--build", folder)
+        assert (done.returncode == 0) == status, done.stdout.decode()
+        assert ("compile it with its flags, as -mcpu=cortex-m4 -mthumb" in text_of(done)) != status
+
+
+@pytest.mark.parametrize("source", ["", "c_runtime/examples/two_models"])
+@pytest.mark.parametrize(
+    ("options", "flags"),
+    [
+        ([], ["-O3"]),
+        (["-DCMAKE_BUILD_TYPE=Debug"], []),
+        (["-DCMAKE_C_FLAGS=-Os"], ["-Os"]),
+    ],
+)
+def test_without_a_build_type_a_project_is_optimized_and_says_so(tmp_path, source, options, flags):
+    asked = ["-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", EXPORT, *options]
+    said = passes(require("cmake"), "-S", ROOT / source, "-B", tmp_path, *asked, CFLAGS=None)
+    assert ("-- CMAKE_BUILD_TYPE is not set: Release" in said) == (options == [])
+    for entry in json.loads((tmp_path / "compile_commands.json").read_text()):
+        levels = [part for part in shlex.split(entry["command"]) if part.startswith("-O")]
+        assert levels == flags
+
+
+def test_the_build_type_of_a_firmware_is_its_own(tmp_path):
+    text = f'add_subdirectory("{ROOT}" lenet)\n'
+    done = configure(project(tmp_path, text), "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+    assert done.returncode == 0
+    assert "CMAKE_BUILD_TYPE" not in text_of(done)
+    (entry,) = json.loads((tmp_path / "build/compile_commands.json").read_text())
+    assert "-O" not in entry["command"]
+
+
 def test_a_firmware_exports_its_checkpoint_beside_the_committed_model(tmp_path):
     shutil.copy(MODEL, tmp_path / "my model.safetensors")
     program(tmp_path, ["lenet", "digits"])
