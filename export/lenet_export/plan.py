@@ -594,76 +594,123 @@ def make_plan(
     check_chain(where, model.input_shape, model.stages)
     _check_ends(model, where)
     layers: list[Layer] = []
-    source, scale, zero_point = "image", 1 / CODE_MAX, 0
-    source_dtype: DType = U8
-    for place, (stage, shape) in enumerate(zip(model.stages, model.shapes, strict=False)):
+    for place in range(len(model.stages)):
         at = label(where, model.stages, place)
-        last = place == len(model.stages) - 1
-        # (..., inputs, outputs) -> (outputs, ..., inputs): C walks each output's weights in order.
-        kernel: Array = model.params[f"{stage.name}/kernel"]
-        weight = np.ascontiguousarray(np.moveaxis(kernel, -1, 0))
-        bias = model.params[f"{stage.name}/bias"]
-        integers: Integers | None = None
-        norm: LayerNorm | None = None
-        if stage.norm == "layer":
-            gain, shift = (model.params[f"{stage.norm_name}/{v}"] for v in ("scale", "bias"))
-            norm = LayerNorm(gain, shift)
-        if dtype == "int8":
-            if not weight.any():
-                raise UserError(
-                    at,
-                    "has only zero weights: it is the same for every image and has no scale",
-                    "train again",
-                )
-            activation = None if last else _activation(stage, model, at)
-            codes = scale, zero_point
-            step = None
-            if stage.grid:
-                weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
-                if _largest_packed(stage, weight[0].size) > INT32_MAX:
-                    raise UserError(
-                        at,
-                        f"with {weight[0].size:,} inputs and bits {stage.bits} a sum could exceed "
-                        "32 bits",
-                        "train a smaller layer, or one with bits 8",
-                    )
-                step = model.params[f"{stage.name}/step"].astype(np.float64)
-            if norm and activation:
-                weight, bias, integers, norm = quantize_normed(
-                    weight, bias, codes, activation, norm, at
-                )
-            else:
-                weight, bias, integers = quantize(weight, step, bias, codes, activation, at)
-            scale = integers.output_scale
-            zero_point = activation.zero_point if activation else 0
-        elif place == 0:
-            weight = weight * np.float32(1 / CODE_MAX)  # so that it reads bytes
-        output = "logits" if last else _buffer_name(stage)
-        output_dtype = bias.dtype if last or dtype == "float32" else U8
-        layers.append(
-            Layer(
-                stage,
-                shape,
-                source,
-                source_dtype,
-                output,
-                output_dtype,
-                weight,
-                bias,
-                integers,
-                norm=norm,
-            )
-        )
-        if layers[-1].is_conv and max(layers[-1].rows_padded, layers[-1].strip_values) > SIZE_MAX:
-            raise UserError(
-                at,
-                f"its input has {layers[-1].rows_padded} rows of {layers[-1].strip_values} values, "
-                f"border included",
-                f"supported: up to {SIZE_MAX} rows of {SIZE_MAX} values",
-            )
-        source, source_dtype = output, output_dtype
+        layers.append(_planned(model, dtype, layers, at))
+        _check_rows(layers[-1], at)
     row = None if max_error is None else _gap_row(model, max_error, where)
     plan = Plan(dtype, tuple(layers), max_error, row, model)
+    _check_logits(plan, where)
+    return plan
+
+
+class _Numbers(NamedTuple):
+    """What a layer computes with: see :class:`Layer`."""
+
+    weight: Array
+    bias: Array
+    integers: Integers | None
+    norm: LayerNorm | None
+
+
+def _planned(model: Model, dtype: str, before: list[Layer], at: str) -> Layer:
+    """The layer that follows those ``before`` it; ``at`` tells its place in messages."""
+    place = len(before)
+    stage, last = model.stages[place], place == len(model.stages) - 1
+    source, source_dtype = (
+        ("image", U8) if not before else (before[-1].output, before[-1].output_dtype)
+    )
+    numbers = _integers(model, before, at) if dtype == "int8" else _floats(model, place)
+    return Layer(
+        stage,
+        model.shapes[place],
+        source,
+        source_dtype,
+        "logits" if last else _buffer_name(stage),
+        numbers.bias.dtype if last or dtype == "float32" else U8,
+        numbers.weight,
+        numbers.bias,
+        numbers.integers,
+        norm=numbers.norm,
+    )
+
+
+def _learned(model: Model, stage: Stage) -> _Numbers:
+    """What a stage learned, as it is, its kernel with the outputs first.
+
+    C walks each output's weights in order: (..., inputs, outputs) becomes (outputs, ..., inputs).
+    """
+    kernel: Array = model.params[f"{stage.name}/kernel"]
+    norm = None
+    if stage.norm == "layer":
+        scale, bias = (model.params[f"{stage.norm_name}/{name}"] for name in ("scale", "bias"))
+        norm = LayerNorm(scale, bias)
+    weight = np.ascontiguousarray(np.moveaxis(kernel, -1, 0))
+    return _Numbers(weight, model.params[f"{stage.name}/bias"], None, norm)
+
+
+def _floats(model: Model, place: int) -> _Numbers:
+    """The numbers of a float32 layer; the first one reads bytes."""
+    numbers = _learned(model, model.stages[place])
+    if place:
+        return numbers
+    return numbers._replace(weight=numbers.weight * np.float32(1 / CODE_MAX))
+
+
+def _integers(model: Model, before: list[Layer], at: str) -> _Numbers:
+    """The numbers of the int8 layer that follows those ``before`` it."""
+    place = len(before)
+    stage = model.stages[place]
+    weight, bias, _, norm = _learned(model, stage)
+    if not weight.any():
+        raise UserError(
+            at,
+            "has only zero weights: it is the same for every image and has no scale",
+            "train again",
+        )
+    is_last = place == len(model.stages) - 1
+    activation = None if is_last else _activation(stage, model, at)
+    codes = _codes_of(before[-1]) if before else (1 / CODE_MAX, 0)
+    if norm and activation:
+        return _Numbers(*quantize_normed(weight, bias, codes, activation, norm, at))
+    step = None
+    if stage.grid:
+        weight, step = _few_bits(model, stage, at)
+    return _Numbers(*quantize(weight, step, bias, codes, activation, at), norm)
+
+
+def _codes_of(layer: Layer) -> tuple[float, int]:
+    """The scale and the zero point of the codes that a hidden integer layer gives."""
+    assert layer.integers is not None
+    assert layer.integers.requantize is not None
+    return layer.integers.output_scale, layer.integers.requantize.activation.zero_point
+
+
+def _few_bits(model: Model, stage: Stage, at: str) -> tuple[Array, npt.NDArray[np.float64]]:
+    """The integer weights of a stage of few bits, and the step of each channel."""
+    weight = np.moveaxis(grid_weights(at, model, stage), -1, 0)
+    if _largest_packed(stage, weight[0].size) > INT32_MAX:
+        raise UserError(
+            at,
+            f"with {weight[0].size:,} inputs and bits {stage.bits} a sum could exceed 32 bits",
+            "train a smaller layer, or one with bits 8",
+        )
+    return weight, model.params[f"{stage.name}/step"].astype(np.float64)
+
+
+def _check_rows(layer: Layer, at: str) -> None:
+    """Checks that a small CPU's int counts the rows of a convolution's input, and their values."""
+    if layer.is_conv and max(layer.rows_padded, layer.strip_values) > SIZE_MAX:
+        raise UserError(
+            at,
+            f"its input has {layer.rows_padded} rows of {layer.strip_values} values, "
+            "border included",
+            f"supported: up to {SIZE_MAX} rows of {SIZE_MAX} values",
+        )
+
+
+def _check_logits(plan: Plan, where: str) -> None:
+    """Checks that the logits are ordinary numbers, and a score gap can reach the threshold."""
     if not FLOAT_MIN < plan.logit_scale < FLOAT_MAX:
         raise UserError(
             where,
@@ -674,11 +721,35 @@ def make_plan(
         )
     if plan.threshold > plan.largest_gap:
         raise UserError(
-            f"--max-error {max_error}",
+            f"--max-error {plan.max_error}",
             f"needs a score gap of {plan.threshold:g}, but none exceeds {plan.largest_gap:g}",
             f"the score-gap table of {where} is of other weights: train again",
         )
-    return plan
+
+
+def check_plan(plan: Plan) -> None:
+    """Checks that a plan is whole: that each layer reads what the one in front of it writes.
+
+    It is no mistake of a user's if one does not, but of a kernel's layout; better told here than by
+    C that computes something else.
+
+    Raises:
+        ValueError: one does not, or its numbers are not of its shape.
+    """
+    shape: tuple[int, ...] = plan.input_shape
+    buffer = ("image", plan.layers[0].source_dtype)
+    for layer in plan.layers:
+        if (layer.source, layer.source_dtype) != buffer or layer.input_shape != shape:
+            found = f"{layer.source} {layer.source_dtype} {layer.input_shape}"
+            raise ValueError(f"{layer.name} reads {found}, not {buffer[0]} {buffer[1]} {shape}")
+        kernel = layer.stage.kernel_shape(layer.input_shape)
+        if layer.weight.shape != (kernel[-1], *kernel[:-1]) or layer.bias.shape != kernel[-1:]:
+            raise ValueError(f"{layer.name} has weights of {layer.weight.shape} for {kernel}")
+        if any(not constant.values.size for constant in layer.constants):
+            raise ValueError(f"{layer.name} has an empty table")
+        buffer, shape = (layer.output, layer.output_dtype), layer.output_shape
+    if buffer != ("logits", plan.layers[-1].bias.dtype):
+        raise ValueError(f"the last layer writes {buffer[0]} {buffer[1]}, not logits")
 
 
 def _largest_packed(stage: Stage, inputs: int) -> int:

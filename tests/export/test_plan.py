@@ -18,7 +18,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import BETWEEN, GapRow, GapTable
 from lenet_export.layer_norm import GAIN_MAX
 from lenet_export.outputs.c import Options, render_c
-from lenet_export.plan import make_plan
+from lenet_export.plan import check_plan, make_plan
 
 from .networks import CHAINS, DEEP, MLP, named_model, random_model
 
@@ -499,3 +499,49 @@ def test_what_an_export_gives_is_shown_in_a_line(bundled, tmp_path):
     assert shown.startswith(f"Exported(plan={plan!r}, files=(")
     assert len(shown) < 300 + 3 * len(str(tmp_path))
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"source": "pool9"}, "conv2 reads pool9"),
+        ({"source_dtype": np.dtype(np.int16)}, "conv2 reads pool1 int16"),
+        ({"input_shape": (14, 14, 5)}, r"conv2 reads pool1 uint8 \(14, 14, 5\), not pool1 uint8"),
+        ({"output": "pool9"}, "fc1 reads pool2"),
+        ({"weight": np.zeros((16, 5, 5, 5), np.int8)}, "conv2 has weights of"),
+        ({"bias": np.zeros(15, np.int32)}, "conv2 has weights of"),
+    ],
+)
+def test_a_plan_whose_layers_do_not_meet_is_told_before_it_is_printed(change, says):
+    plan = make_plan(named_model("lenet"), "int8")
+    check_plan(plan)
+    layers = list(plan.layers)
+    layers[1] = dataclasses.replace(layers[1], **change)
+    with pytest.raises(ValueError, match=says):
+        check_plan(dataclasses.replace(plan, layers=tuple(layers)))
+
+
+@pytest.mark.parametrize(
+    ("what", "by", "says"),
+    [
+        ("kernel", 1e-6, "its biases, up to 0.39, are too large for 32 bits beside its weights"),
+        ("bias", 1e12, "too large for 32 bits beside its weights, up to 1.6"),
+    ],
+)
+def test_what_is_too_large_for_32_bits_is_told_by_what_it_is(what, by, says):
+    """Not the weights, where they are tiny: weight decay would make it worse."""
+    model = named_model("normed")
+    name = f"conv1/{what}"
+    params = model.params | {name: (model.params[name] * by).astype(np.float32)}
+    with pytest.raises(UserError) as caught:
+        make_plan(dataclasses.replace(model, params=params), "int8")
+    assert says in caught.value.what
+    assert "weight decay" not in caught.value.remedy
+    assert make_plan(dataclasses.replace(model, params=params), "float32")
+
+
+def test_weights_that_are_too_large_for_32_bits_are_told_as_that():
+    model = named_model("lenet")
+    params = model.params | {"conv1/kernel": model.params["conv1/kernel"] * np.float32(1e12)}
+    with pytest.raises(UserError, match=r"conv1: its weights, up to .* are too large for 32 bits"):
+        make_plan(dataclasses.replace(model, params=params), "int8")

@@ -15,7 +15,7 @@ from lenet_export.cpus.mve import Mve, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
 from lenet_export.cpus.x86 import Columns, Lanes
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, S16, U8, U16, DType, Plan
+from lenet_export.plan import F32, S16, U8, U16, DType, Plan, check_plan
 
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
 OPTIMIZE = ("speed", "ram", "flash")
@@ -281,6 +281,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
         )
     ]
     laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize)
+    check_plan(laid_out)
     if CPUS[cpu].program_memory:
         _check_program_memory(laid_out)
     return laid_out
