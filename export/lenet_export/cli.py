@@ -15,8 +15,8 @@ from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay
 from lenet_export.errors import UserError, exit_status, printable
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import TABLES, Options
-from lenet_export.outputs.registry import OUTPUTS, Output, misplaced
+from lenet_export.outputs.options import TABLES, Options, Output
+from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
 

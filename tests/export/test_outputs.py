@@ -8,8 +8,8 @@ from flax import linen as nn
 
 from lenet_export import api, cli
 from lenet_export.errors import UserError
-from lenet_export.outputs.options import command
-from lenet_export.outputs.registry import OUTPUTS, Output, misplaced
+from lenet_export.outputs.options import Output, command
+from lenet_export.outputs.registry import OUTPUTS, misplaced
 
 
 def sizes(plan, options):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -38,7 +38,7 @@ from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c_names import check_names
-from lenet_export.outputs.options import Options, command
+from lenet_export.outputs.options import Options, Output, command
 from lenet_export.plan import (
     F32,
     Array,
@@ -49,6 +49,9 @@ from lenet_export.plan import (
     activations_of,
 )
 from lenet_export.quantize import WEIGHT_MAX
+
+if TYPE_CHECKING:
+    from lenet_export.verify import Report
 
 KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
@@ -500,3 +503,20 @@ def _manifest_of(layer: Layer) -> dict[str, Any]:
         low, high = layer.integers.acc_min.min(), layer.integers.acc_max.max()
         entry["accumulator"] = {"min": int(low), "max": int(high)}
     return entry
+
+
+def _verify(
+    plan: Plan, files: dict[str, bytes], prefix: str, images: Any, labels: Array | None
+) -> Report:
+    from lenet_export.verify import verify  # compilers and JAX, which take their time to import
+
+    return verify(plan, files, prefix, images, labels)
+
+
+OUTPUT = Output(
+    "lenet.c, lenet.h, lenet.json",
+    render_c,
+    frozenset({"cpu", "optimize", "single_file", "tables", "verify", "images"}),
+    _verify,
+    costs,
+)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lenet_export import __version__
 from lenet_export.activations import ACTIVATIONS
+from lenet_export.outputs.options import Output
 from lenet_export.plan import Layer, Plan
 from lenet_export.pools import POOLS
 
@@ -158,3 +159,9 @@ def _arrays(layer: Layer) -> dict[str, Any]:
         arrays |= {"gain": requantize.gain, "shift": requantize.shift, "top": top}
         arrays |= {} if table is None else {"table": table}
     return arrays
+
+
+OUTPUT = Output(
+    "every number, documented inside",
+    lambda plan, options: {f"{options.prefix}.npz": render_npz(plan)},
+)

@@ -1,10 +1,18 @@
-"""What a user may choose of the files that an export writes, beside what is in the plan."""
+"""What an output is, and what a user may choose of the files that it writes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lenet_export.plan import Plan
+from lenet_export.plan import Array, Plan
+
+if TYPE_CHECKING:
+    from lenet_export.reference import Images
+    from lenet_export.verify import Report
+
+Files = dict[str, bytes]
 
 TABLES = ("inside", "apart")
 
@@ -41,3 +49,23 @@ def command(plan: Plan, options: Options) -> str:
         + (["--single-file"] if options.single_file else [])
         + (["--tables apart"] if options.tables != "inside" else [])
     )
+
+
+@dataclass(frozen=True)
+class Output:
+    """What ``--target`` names; each module of an output has one, called ``OUTPUT``.
+
+    Attributes:
+        help: what it writes, in a few words.
+        files: the files by name, of a plan that is laid out for its CPU.
+        options: those of the command line that go with it, beside those that go with all.
+        verify: compares the files with JAX, given the plan, the files, the prefix, images and
+            labels; ``None`` where nothing can be run.
+        costs: lines of the summary: what it takes on the device.
+    """
+
+    help: str
+    files: Callable[[Plan, Options], Files]
+    options: frozenset[str] = frozenset()
+    verify: Callable[[Plan, Files, str, Images | None, Array | None], Report] | None = None
+    costs: Callable[[Plan], list[tuple[str, str]]] = lambda _: []
