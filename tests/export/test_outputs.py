@@ -66,6 +66,13 @@ def test_python_gets_an_output_more_free(network, tmp_path):
     assert text == "lenet-export --target sizes\nconv1 72\nfc1 3"
 
 
+def test_python_writes_tables_apart_and_verifies_them(network, tmp_path):
+    done = api.export(*network, (6, 6, 1), tmp_path, tables="apart")
+    written = ["lenet.h", "lenet.c", "lenet_tables.h", "lenet.json"]
+    assert [path.name for path in done.files] == written
+    assert done.report.largest_difference == 0
+
+
 def test_python_writes_the_numbers(network, tmp_path):
     done = api.export(*network, (6, 6, 1), tmp_path, target="npz")
     assert [path.name for path in done.files] == ["lenet.npz"]
@@ -78,6 +85,9 @@ def test_python_writes_the_numbers(network, tmp_path):
         ({"target": "rust"}, "target: is 'rust'"),
         ({"target": "npz", "cpu": "avr"}, "cpu: goes with --target c only"),
         ({"target": "npz", "single_file": True}, "single_file: goes with --target c only"),
+        ({"target": "npz", "tables": "apart"}, "tables: goes with --target c only"),
+        ({"tables": "beside"}, "tables: is 'beside'"),
+        ({"tables": "apart", "single_file": True}, "leave one of them out"),
     ],
 )
 def test_python_is_told_what_does_not_go_together(network, tmp_path, more, says):
