@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_7189E5712FD1F387
+#ifndef LENET_EXPORT_2BFC0729BF6ED1C0
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -4175,7 +4175,7 @@ int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28])
 static uint32_t crc_bits(uint32_t crc, uint32_t value, int bits)
 {
     for (; bits > 0; bits--) {
-        crc = (crc >> 1) ^ (((crc ^ value) & 1) * 0xEDB88320);
+        crc = (crc >> 1) ^ (((crc ^ value) & 1) * 0xEDB88320u);
         value >>= 1;
     }
     return crc;
@@ -4217,7 +4217,7 @@ static uint32_t crc_u16(uint32_t crc, const volatile uint16_t *values, uint32_t 
 /* The CRC-32 of all constants in their order, each number with its lowest byte first. */
 static uint32_t constants_crc(void)
 {
-    uint32_t crc = 0xFFFFFFFF;
+    uint32_t crc = 0xFFFFFFFFu;
     crc = crc_u8(crc, (const uint8_t *)sigmoid_table, 512);
     crc = crc_s8(crc, (const int8_t *)conv1_weight, 150);
     crc = crc_s32(crc, (const int32_t *)conv1_bias, 6);
@@ -4233,7 +4233,7 @@ static uint32_t constants_crc(void)
     crc = crc_u16(crc, (const uint16_t *)fc2_gain, 84);
     crc = crc_s8(crc, (const int8_t *)fc3_weight, 840);
     crc = crc_s32(crc, (const int32_t *)fc3_bias, 10);
-    return crc ^ 0xFFFFFFFF;
+    return crc ^ 0xFFFFFFFFu;
 }
 
 /* The logits of made-up image n: circles around the top left corner, the narrower the larger n. */
@@ -4254,19 +4254,19 @@ static void known_logits(lenet_workspace *ws, int n, int32_t logits[10])
 static int answers_are_right(lenet_workspace *ws)
 {
     int32_t logits[10];
-    uint32_t crc = 0xFFFFFFFF;
+    uint32_t crc = 0xFFFFFFFFu;
     for (int n = 0; n < 4; n++) {
         known_logits(ws, n, logits);
         for (int o = 0; o < 10; o++) {
             crc = crc_bits(crc, (uint32_t)logits[o], 32);
         }
     }
-    return (crc ^ 0xFFFFFFFF) == 0xFE22223F;
+    return (crc ^ 0xFFFFFFFFu) == 0xFE22223Fu;
 }
 
 lenet_self_test_result lenet_self_test(lenet_workspace *ws)
 {
-    if (constants_crc() != 0x8599B1D3) {
+    if (constants_crc() != 0x8599B1D3u) {
         return LENET_SELF_TEST_CONSTANTS;
     }
     return answers_are_right(ws) ? LENET_SELF_TEST_PASSED : LENET_SELF_TEST_ANSWERS;

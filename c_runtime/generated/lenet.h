@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_7189E5712FD1F387
+#define LENET_EXPORT_2BFC0729BF6ED1C0
 
 #ifdef __cplusplus
 extern "C" {

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from few_bits import on_grids
-from lenet_export import cli, export
+from lenet_export import cli, export, layer_norm
 from lenet_export.cpus.kernel import GENERIC, Kernel, kernel_of
 from lenet_export.cpus.registry import ALIASES, CPUS, choices, cpu_named, lay_out
 from lenet_export.errors import UserError
-from lenet_export.outputs.c import _environment
+from lenet_export.outputs.c import _environment, render_c
+from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
 from needs import ROOT
 
@@ -126,3 +127,36 @@ def test_export_takes_and_refuses_the_same_names(tmp_path):
     params = module.init(jax.random.key(0), np.zeros((1, 4)))
     with pytest.raises(UserError, match=r"cpu: is 'rp2041'\n.*give rp2040.*\? one of"):
         export(module, params, (2, 2, 1), tmp_path, cpu="rp2041")
+
+
+def printed(name, cpu):
+    plan = lay_out(make_plan(named_model(name), "int8"), cpu, "speed")
+    return render_c(plan, Options())["lenet.c"].decode()
+
+
+def test_the_numbers_of_a_norm_are_what_their_formulas_give():
+    text = printed("normed", "generic").partition("static int32_t inverse_root")[2]
+    comment = re.sub(r"\n *\* ", " ", re.search(r"/\*(.*?)\*/", text, re.DOTALL)[1])
+    told = re.findall(r"(\d+) = ([\d.]+) ([*/]) ([\d^]+)", comment)
+    values = {
+        int(number): float(left) * eval(right.replace("^", "**"))
+        if how == "*"
+        else float(left) / eval(right)
+        for number, left, how, right in told
+    }
+    assert {15, layer_norm.START, layer_norm.SLOPE, 98304} == set(values)
+    assert all(abs(number - value) < 1e-4 * number for number, value in values.items())
+    x = np.linspace(1, 4, 1000)
+    line = (layer_norm.START - layer_norm.SLOPE * x) / 2**15
+    assert 0.08 < np.abs(line * np.sqrt(x) - 1).max() < 0.09
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m4", "cortex-m55", "riscv32"])
+def test_no_loop_over_blocks_has_one_turn_and_sums_say_their_axes(cpu):
+    for name in ("lenet", "deep"):
+        text = printed(name, cpu)
+        loops = re.findall(r"for \(int first = 0; first < (\d+); first(?:\+\+| \+= (\d+))\)", text)
+        assert all(int(end) > int(step or 1) for end, step in loops)
+        declared = re.findall(r"^ +int32_t (?:sums|part)(?:\[\d+\]){3};(.*)$", text, re.M)
+        assert declared
+        assert all(re.fullmatch(r" /\* (\[\w+\]){3} \*/", axes) for axes in declared)

@@ -110,8 +110,10 @@ def _pairs(layer: Layer) -> list[dict[str, str]]:
     """The units of a block two by two: what the C calls them and their sums."""
     outputs = block(layer)
     return [
-        {"both": f"both{n}", "weight": f"w{n}", "even": even.acc, "odd": odd.acc}
+        {"both": f"both_{even.index}{odd.index}", "odd": f"odd_{odd.index}"}
+        | {"weight": f"w_{even.index}{odd.index}"}
+        | {"even_acc": even.acc, "odd_acc": odd.acc}
         | {"even_number": even.number, "odd_number": odd.number}
         | {"at02": str(even.index), "at13": str(odd.index)}
-        for n, (even, odd) in enumerate(zip(outputs[0::2], outputs[1::2], strict=True))
+        for even, odd in zip(outputs[0::2], outputs[1::2], strict=True)
     ]

@@ -164,6 +164,7 @@ def _environment() -> jinja2.Environment:
         bits=lambda dtype: dtype.itemsize * 8,
         c_type=c_type,
         declared=_declared,
+        dedent=lambda text: re.sub(r"(?m)^ {4}", "", text),
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
         flash=_flash,
         function=_function,
@@ -327,7 +328,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
         "trained": {},
-        "constants_crc": "0x" + _crc(constant.values for constant in plan.constants),
+        "constants_crc": f"0x{_crc(constant.values for constant in plan.constants)}u",
         "known_images": KNOWN_IMAGES,
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
@@ -429,7 +430,7 @@ def _answers(plan: Plan) -> dict[str, Any]:
     """The known answers of the self-test: a CRC of integers, or rounded floats."""
     answers = reference.network(plan, known_images(plan))[plan.layers[-1].name]
     if plan.dtype == "int8":
-        return {"answers_crc": "0x" + _crc([answers.astype(np.int32)])}
+        return {"answers_crc": f"0x{_crc([answers.astype(np.int32)])}u"}
     if not np.abs(answers).max() < np.finfo(np.float32).max:
         raise UserError(
             plan.layers[-1].name, "has logits beyond float32", "train with weight decay"
