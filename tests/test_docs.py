@@ -114,5 +114,5 @@ def test_the_cpus_of_the_documents_take_what_was_measured(text):
 
 def test_the_design_tells_every_module():
     for package in ("export/lenet_export", "train/lenet_train", "benchmarks"):
-        for file in (ROOT / package).glob("[a-z]*.py"):
+        for file in (ROOT / package).rglob("[a-z]*.py"):
             assert file.name in DESIGN, file.name
