@@ -112,6 +112,8 @@ class VectorBlock(NamedTuple):
         vectors: of channels or units.
         fold: columns of a pool window that share a vector.
         windows: pool windows.
+        rows: of the places of a pool window.
+        columns: likewise; where the columns share a vector, 1.
     """
 
     lanes: int
@@ -119,6 +121,8 @@ class VectorBlock(NamedTuple):
     vectors: int
     fold: int
     windows: int
+    rows: int
+    columns: int
 
 
 class Kernel(Protocol):

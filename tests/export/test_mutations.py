@@ -29,7 +29,11 @@ from .test_parity import can_run
 
 FOLDER = Path(str(files("lenet_export"))) / "templates/c"
 #: By its path in the folder.
-TEMPLATES = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*.j2")}
+TEMPLATES = {
+    str(path.relative_to(FOLDER)): path.read_text()
+    for path in FOLDER.rglob("*")
+    if path.suffix in (".j2", ".c")
+}
 
 #: (template, what stands there, what the mutation makes of it)
 MUTATIONS = {
@@ -257,42 +261,96 @@ TUNED = {
         "k < {{ layer.inputs }}",
         "k + 4 < {{ layer.inputs }}",
     ),
-    "lanes beyond the last": ("int8", "x86-64-v4", "lanes", "(1 << count) - 1", "(1 << count) - 2"),
+    "lanes beyond the last": (
+        "int8",
+        "x86-64-v4",
+        "simd/avx512_int8",
+        "(1 << count) - 1",
+        "(1 << count) - 2",
+    ),
     "columns not folded": ("int8", "x86-64-v4", "lanes", ", {{ lanes }}))", ", 0))"),
     "codes of both windows": ("int8", "x86-64-v4", "lanes", "{{ part.weights }}", "0x01010101"),
     "gain of another vector": ("int8", "x86-64-v4", "lanes", "_gain[{{ acc.vector }}]", "_gain[0]"),
-    "another half of the table": ("int8", "x86-64-v4", "lanes", "set1_epi8(1)", "set1_epi8(2)"),
-    "another quarter": ("int8", "x86-64-v4", "lanes", "movepi8_mask(low)", "movepi8_mask(high)"),
+    "another half of the table": (
+        "int8",
+        "x86-64-v4",
+        "simd/avx512_int8",
+        "set1_epi8(1)",
+        "set1_epi8(2)",
+    ),
+    "another quarter": (
+        "int8",
+        "x86-64-v4",
+        "simd/avx512_int8",
+        "movepi8_mask(low)",
+        "movepi8_mask(high)",
+    ),
     "no clamp below": (
         "int8",
         "x86-64-v4",
-        "lanes",
-        "_mm{{ cpu.vector_bits }}_max_epi32(index, broadcast(0))",
+        "simd/int8",
+        "larger_lanes(index, broadcast(0))",
         "index",
     ),
-    "no clamp above": ("int8", "x86-64-v3", "lanes", "broadcast(top)", "broadcast(2 * top + 1)"),
-    "mean not rounded": ("int8", "x86-64-v3", "lanes", "add(sum, broadcast(half))", "sum"),
-    "last pixel lost": ("int8", "x86-64-v4", "lanes", "(count - k)) - 1 :", "(count - k)) / 2 :"),
-    "border not cleared": ("int8", "x86-64-v4", "lanes", "k += together", "k += 2 * together"),
-    "part of the table lost": ("int8", "x86-64-v3", "lanes", "part < 128", "part < 112"),
+    "no clamp above": (
+        "int8",
+        "x86-64-v3",
+        "simd/int8",
+        "broadcast(top)",
+        "broadcast(2 * top + 1)",
+    ),
+    "mean not rounded": ("int8", "x86-64-v3", "simd/int8", "add(sum, broadcast(half))", "sum"),
+    "last pixel lost": (
+        "int8",
+        "x86-64-v4",
+        "simd/avx512_int8",
+        "(count - k)) - 1 :",
+        "(count - k)) / 2 :",
+    ),
+    "border not cleared": (
+        "int8",
+        "x86-64-v4",
+        "simd/avx512_int8",
+        "k += together",
+        "k += 2 * together",
+    ),
+    "part of the table lost": ("int8", "x86-64-v3", "simd/avx2_int8", "part < 128", "part < 112"),
     "parts not told apart": (
         "int8",
         "x86-64-v3",
-        "lanes",
+        "simd/avx2_int8",
         "before = here",
         "before = broadcast(0)",
     ),
     "half of the table twice": (
         "int8",
         "x86-64-v3",
-        "lanes",
-        "entries(upper + 128",
-        "entries(upper",
+        "simd/avx2_int8",
+        "entries(table + 384",
+        "entries(table + 256",
     ),
-    "lower half as the upper": ("int8", "x86-64-v3", "lanes", "epi16(ab, 15)", "epi16(cd, 15)"),
-    "codes in other lanes": ("int8", "x86-64-v3", "lanes", "(0, 4, 8, 12", "(4, 0, 8, 12"),
-    "last code not stored": ("int8", "x86-64-v3", "lanes", "4; c < count", "4; c + 1 < count"),
-    "pixels after the eighths": ("int8", "x86-64-v3", "lanes", "row ? row[k]", "row ? row[0]"),
+    "lower half as the upper": (
+        "int8",
+        "x86-64-v3",
+        "simd/avx2_int8",
+        "epi16(ab, 15)",
+        "epi16(cd, 15)",
+    ),
+    "codes in other lanes": ("int8", "x86-64-v3", "simd/avx2_int8", "(0, 4, 8, 12", "(4, 0, 8, 12"),
+    "last code not stored": (
+        "int8",
+        "x86-64-v3",
+        "simd/avx2_int8",
+        "4; c < count",
+        "4; c + 1 < count",
+    ),
+    "pixels after the eighths": (
+        "int8",
+        "x86-64-v3",
+        "simd/avx2_int8",
+        "row ? row[k]",
+        "row ? row[0]",
+    ),
     "value of another place": (
         "float32",
         "x86-64-v4",
@@ -307,12 +365,18 @@ TUNED = {
         "k < {{ v.taps_read }}",
         "k + 1 < {{ v.taps_read }}",
     ),
-    "a term of exp": ("float32", "x86-64-v4", "lanes", "0.24024745f", "0.25f"),
-    "exp not scaled": ("float32", "x86-64-v4", "lanes", "_mm512_scalef_ps(e, n)", "e"),
-    "exp scaled too little": ("float32", "x86-64-v3", "lanes", "(n), 23)", "(n), 22)"),
-    "sigmoid cut short": ("float32", "x86-64-v3", "lanes", "broadcast(16.0f)", "broadcast(1.0f)"),
+    "a term of exp": ("float32", "x86-64-v4", "simd/float32", "0.24024745f", "0.25f"),
+    "exp not scaled": ("float32", "x86-64-v4", "simd/float32", "times_power_of_2(e, n)", "e"),
+    "exp scaled too little": ("float32", "x86-64-v3", "simd/avx2_float32", "(n), 23)", "(n), 22)"),
+    "sigmoid cut short": (
+        "float32",
+        "x86-64-v3",
+        "simd/float32",
+        "broadcast(16.0f)",
+        "broadcast(1.0f)",
+    ),
     "mean of too many": ("float32", "x86-64-v3", "lanes", "{{ v.window }}.0f", "5.0f"),
-    "columns of the left": ("float32", "x86-64-v4", "columns", "plus(cpu.lanes)", "plus(0)"),
+    "columns of the left": ("float32", "x86-64-v4", "columns", "plus(v.lanes)", "plus(0)"),
     "row of the window lost": ("float32", "x86-64-v4", "columns", "p > 0 ?", "p > 1 ?"),
     "row of another place": ("float32", "x86-64-v3", "columns", "top + p + i", "top + i"),
     "column of the window twice": (
@@ -515,7 +579,7 @@ def test_the_templates_of_few_bits_as_they_are_pass(cpu):
 
 def mutate(template, old, new, monkeypatch):
     """Renders from templates with ``new`` in the place of ``old``."""
-    file = next(path for path in TEMPLATES if Path(path).name == f"{template}.c.j2")
+    file = next(path for path in TEMPLATES if f"{template}.c" in (path, Path(path).stem))
     assert TEMPLATES[file].count(old) >= 1, "the template has changed: mend the mutation"
     mutated = TEMPLATES | {file: TEMPLATES[file].replace(old, new)}
     environment = render._environment.__wrapped__()

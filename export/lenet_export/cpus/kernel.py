@@ -23,10 +23,12 @@ WINDOW_COLUMNS = 4  # of a pool window, at most, that are computed at once
 
 
 class Pragma(NamedTuple):
-    """Options of gcc's that a kernel is compiled with, and why."""
+    """Options of gcc's that a kernel is compiled with, warnings that are turned off, and why."""
 
     why: str
     options: tuple[str, ...]
+    why_ignored: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 class PartialSum(NamedTuple):
@@ -52,7 +54,6 @@ class Kernel:
         pools: likewise, the pools; ``None``: every known one, for it prints the pool's own macros.
         functions: likewise, the activations of floats; those of integers are all one.
         in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
-        words: what it calls of its CPU's vocabulary, whatever the layer.
         sums_fields: whether it sums ``field * code`` where weights are packed.
         notes: of what a caller must know, for the header.
         pragma: how it must be compiled.
@@ -64,7 +65,6 @@ class Kernel:
     pools: ClassVar[frozenset[str] | None] = None
     functions: ClassVar[frozenset[str] | None] = None
     in_vectors: ClassVar[bool] = False
-    words: ClassVar[frozenset[str]] = frozenset()
     sums_fields: ClassVar[bool] = False
     notes: ClassVar[tuple[str, ...]] = ()
     pragma: ClassVar[Pragma | None] = None

@@ -22,6 +22,20 @@ OPTIMIZE = ("speed", "ram", "flash")
 
 
 @dataclass(frozen=True)
+class Simd:
+    """An instruction set of vectors.
+
+    Attributes:
+        name: of its words: ``templates/c/simd/<name>_int8.c``, ``<name>_float32.c``, and
+            ``<name>.c`` for both.
+        alignment: the bytes at whose multiples its tables begin; 0: anywhere.
+    """
+
+    name: str
+    alignment: int = 0
+
+
+@dataclass(frozen=True)
 class Cpu:
     """A CPU.
 
@@ -36,8 +50,7 @@ class Cpu:
         ram: the bytes that the workspace may have; 0: any number.
         saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
         flags: what its compiler must be told, as gcc; of a family, as for one of its members.
-        moves_vectors: whether it has MVE, by which rows are moved.
-        lanes: 32-bit numbers in a vector; 0: it has none.
+        simd: its vectors, whose words its kernels speak.
         requires: the macros by which its compiler says that it was told; none where the C is plain,
             so that any compiler takes it.
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
@@ -50,20 +63,9 @@ class Cpu:
     ram: int = 0
     saturates: bool = False
     flags: tuple[str, ...] = ()
-    moves_vectors: bool = False
-    lanes: int = 0
+    simd: Simd | None = None
     requires: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-
-    @property
-    def vector_bits(self) -> int:
-        """Of a vector: x86's names of types and intrinsics have it."""
-        return 32 * self.lanes
-
-    @property
-    def vector_bytes(self) -> int:
-        """Of a vector."""
-        return 4 * self.lanes
 
 
 ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
@@ -117,7 +119,7 @@ CPUS = {
         headers=("arm_acle.h", "arm_mve.h"),
         flags=("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
         requires=(SATURATES, "__ARM_FEATURE_MVE"),
-        moves_vectors=True,
+        simd=Simd("mve"),
         saturates=True,
         in_order=True,
     ),
@@ -129,24 +131,25 @@ CPUS = {
         dict.fromkeys(
             OPTIMIZE,
             (
-                Lanes(lanes=8, sums=8, vectors=2, taps=2, weights=S16, codes=U16),
+                Lanes(lanes=8, sums=8, window=13, vectors=2, taps=2, weights=S16, codes=U16),
                 Columns(lanes=8),
-                Lanes(lanes=8, sums=12, vectors=2, taps=1, weights=F32, codes=F32),
+                Lanes(lanes=8, sums=12, window=13, vectors=2, taps=1, weights=F32, codes=F32),
             ),
         ),
         headers=("immintrin.h",),
         flags=("-march=x86-64-v3",),
-        lanes=8,
+        simd=Simd("avx2", alignment=32),
         requires=("__AVX2__", "__FMA__"),
         features=("avx2", "bmi2", "fma"),
     ),
     "x86-64-v4": Cpu(
         dict.fromkeys(
-            OPTIMIZE, (Lanes(), Columns(), Lanes(sums=24, taps=1, weights=F32, codes=F32))
+            OPTIMIZE,
+            (Lanes(), Columns(), Lanes(sums=24, window=24, taps=1, weights=F32, codes=F32)),
         ),
         headers=("immintrin.h",),
         flags=("-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"),
-        lanes=16,
+        simd=Simd("avx512", alignment=64),
         requires=("__AVX512F__", "__AVX512VNNI__", "__AVX512VBMI__"),
         features=(
             "avx512f",
@@ -260,8 +263,8 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
         )
     of_cpu = CPUS[cpu].kernels[optimize]
     # What plain C does beside vectors reads the same codes as they do.
-    vectors = F32 if plan.dtype == "float32" else of_cpu[0].codes if of_cpu else U8
-    codes = vectors if CPUS[cpu].lanes else U8
+    is_float = plan.dtype == "float32"
+    codes = next((k.codes for k in of_cpu if k.in_vectors and (k.codes == F32) == is_float), U8)
     kernels = *of_cpu, replace(GENERIC, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     far = bool(CPUS[cpu].program_memory)

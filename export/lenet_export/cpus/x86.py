@@ -1,16 +1,23 @@
-"""Layers by x86-64's vectors: AVX2 and AVX-512."""
+"""Layers by vectors of 32-bit lanes, as x86-64's AVX2 and AVX-512 have them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from lenet_export.activations import ACTIVATIONS
 from lenet_export.c_text import plus, times
-from lenet_export.cpus.kernel import Kernel, column_step, divisor, reciprocal, with_weights
+from lenet_export.cpus.kernel import (
+    Kernel,
+    Pragma,
+    column_step,
+    divisor,
+    reciprocal,
+    with_weights,
+)
 from lenet_export.plan import (
     F32,
     S8,
@@ -30,15 +37,26 @@ FUNCTIONS_IN_VECTORS = frozenset({"none", "sigmoid", "tanh", "scaled_tanh", "rel
 MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
 
+PRAGMA = Pragma(
+    "gcc would keep values of a row for later turns of a loop, and run out of registers.",
+    ("no-predictive-commoning",),
+    "gcc 12 takes vectors for uninitialized that are not, in its own immintrin.h too.",
+    ("-Wuninitialized", "-Wmaybe-uninitialized"),
+)
+
+
 @dataclass(frozen=True)
 class Lanes(Kernel):
-    """Mve of 32-bit sums by x86's intrinsics: each lane is a channel or unit.
+    """Vectors of 32-bit sums: each lane is a channel or unit.
+
+    It speaks the words of an instruction set's vocabulary, ``templates/c/simd/``.
 
     Attributes:
         lanes: of a vector.
         taps: how many values and weights of one lane an instruction multiplies.
         sums: how many vectors of sums a convolution computes at once, at most: gcc 12 keeps two
             copies of one that VPDPBUSD adds to, so that there half the registers must do.
+        window: how many of them a pool window may have; a larger window is taken part by part.
         vectors: how many vectors of channels share a value that is loaded, at most.
         weights: the type of a weight in flash.
     """
@@ -47,11 +65,13 @@ class Lanes(Kernel):
     lanes: int = 16
     taps: int = 4
     sums: int = 14
+    window: int = 14
     vectors: int = 1
     weights: DType = field(default=S8, kw_only=True)
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
     functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
+    pragma: ClassVar[Pragma | None] = PRAGMA
 
     def computes(self, layer: Layer) -> bool:
         """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
@@ -80,19 +100,18 @@ class Lanes(Kernel):
         taps = kernel + (fold - 1) * step
         groups = -(-taps // self.taps)
         blocks = -(-fold * features // self.lanes)
-        passes = -(-blocks // (self.vectors if layer.is_conv else MOST_VECTORS))
-        vectors = -(-blocks // passes)
-        blocks = passes * vectors
+        vectors, places = self._at_once(layer, blocks, 1 if fold > 1 else size)
+        blocks = -(-blocks // vectors) * vectors
         windows = 1
-        if layer.is_conv:
-            places = size * (1 if fold > 1 else size)
-            windows = divisor(layer.output_shape[1], self.sums // (places * vectors))
+        if layer.is_conv and places.is_whole:
+            sums = places.rows * places.columns * vectors
+            windows = divisor(layer.output_shape[1], self.sums // sums)
         full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
         for q in range(fold):
             lane, column = q * features, q * step
             full[lane : lane + features, :, column : column + kernel] = weight
-        split = full.reshape(passes, vectors, self.lanes, rows, groups, self.taps)
-        values = split.transpose(0, 3, 4, 1, 2, 5).reshape(passes, rows, -1)
+        split = full.reshape(-1, vectors, self.lanes, rows, groups, self.taps)
+        values = split.transpose(0, 3, 4, 1, 2, 5).reshape(len(split), rows, -1)
         if not layer.is_conv:
             values = values[:, 0]
         tables = self._tables(layer, values, blocks, fold)
@@ -101,21 +120,55 @@ class Lanes(Kernel):
             tables=tables,
             whole=True,
             slack=groups * self.taps - taps,
-            vector_block=VectorBlock(self.lanes, self.taps, vectors, fold, windows),
+            vector_block=VectorBlock(
+                self.lanes, self.taps, vectors, fold, windows, places.rows, places.columns
+            ),
         )
+
+    def _at_once(self, layer: Layer, blocks: int, columns: int) -> tuple[int, Places]:
+        """How many vectors of channels or units are computed at once, and at which places.
+
+        Args:
+            layer: any.
+            blocks: the vectors that its channels or units are.
+            columns: the vectors that a row of its pool window is.
+        """
+        if not layer.is_conv:
+            return -(-blocks // -(-blocks // MOST_VECTORS)), Places(1, 1, is_whole=True)
+        rows = layer.stage.pool_size
+        vectors = -(-blocks // -(-blocks // self.vectors))
+        if rows * columns * vectors <= self.window:
+            return vectors, Places(rows, columns, is_whole=True)
+        if rows * columns <= self.window:
+            return 1, Places(rows, columns, is_whole=True)
+        return 1, _part(rows, columns, self.window)
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The vectors of outputs that are computed at once, and what they are made of."""
+        block = _vector_block(layer)
         outputs = _vectors(layer)
-        features, fold = layer.stage.features, _vector_block(layer).fold
-        mean = layer.integers is not None and layer.stage.pool == "avg"
+        features = layer.stage.features
+        is_mean = layer.stage.pool == "avg"
+        divides = is_mean and layer.integers is not None
+        has_parts = layer.is_conv and not _is_whole(layer)
+        pooled = Vector(
+            "pooled", [Sum("pooled", 0, _after(_block(layer), 0))], *_stored(layer, 0, "x")
+        )
         return super().view(layer) | {
+            "lanes": self.lanes,
             "outputs": outputs,
             "quads": _quads(layer, outputs),
-            "reciprocal": "{}, {}".format(*reciprocal(layer.stage.pool_size**2)) if mean else "",
+            "pooled": [pooled],
+            "part_quads": _quads(layer, [replace(pooled, sums=outputs[0].sums)]) if is_mean else [],
+            "pooled_quads": [] if is_mean else _quads(layer, [pooled]),
+            "has_parts": has_parts,
+            "is_mean": is_mean,
+            "block": _block(layer),
+            "blocks": layer.constants[1].values.shape[0],
+            "reciprocal": "{}, {}".format(*reciprocal(layer.stage.pool_size**2)) if divides else "",
             "taps_read": _taps_read(layer),
             "vector_at": partial(_vector_at, layer),
-            "fold_lanes": [q * features for q in range(1, fold)],
+            "fold_lanes": [q * features for q in range(1, block.fold)],
         }
 
     def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
@@ -135,7 +188,7 @@ class Lanes(Kernel):
 
 @dataclass(frozen=True)
 class Columns(Kernel):
-    """A float32 convolution by x86's intrinsics: each lane is a column.
+    """A float32 convolution of an image of one channel: each lane is a column.
 
     Attributes:
         lanes: of a vector.
@@ -150,7 +203,7 @@ class Columns(Kernel):
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
     functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
-    words: ClassVar[frozenset[str]] = frozenset({"broadcast"})
+    pragma: ClassVar[Pragma | None] = PRAGMA
 
     def computes(self, layer: Layer) -> bool:
         """Whether the columns lie side by side, whole pool windows in two vectors, without norm."""
@@ -178,8 +231,37 @@ class Columns(Kernel):
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """How many outputs of a row the columns are that are computed at once."""
-        columns = layer.layout.block.columns // layer.row_step
-        return super().view(layer) | {"columns_step": columns}
+        channels, _, columns = layer.layout.block
+        return super().view(layer) | {
+            "lanes": self.lanes,
+            "columns_step": columns // layer.row_step,
+            "first": "first" if channels < layer.stage.features else "",
+        }
+
+
+class Places(NamedTuple):
+    """The places of a pool window that are computed at once.
+
+    Attributes:
+        rows: of them.
+        columns: of them; where the columns share a vector, 1.
+        is_whole: whether they are the whole window.
+    """
+
+    rows: int
+    columns: int
+    is_whole: bool = False
+
+
+def _part(rows: int, columns: int, most: int) -> Places:
+    """The largest part of at most ``most`` places that a pool window divides into, the widest."""
+    parts = [
+        Places(r, c)
+        for r in range(1, rows + 1)
+        for c in range(1, columns + 1)
+        if rows % r == 0 and columns % c == 0 and r * c <= most
+    ]
+    return max(parts, key=lambda part: (part.rows * part.columns, part.columns))
 
 
 @dataclass(frozen=True)
@@ -224,41 +306,70 @@ def _vector_block(layer: Layer) -> VectorBlock:
     return layer.layout.vector_block
 
 
+def _is_whole(layer: Layer) -> bool:
+    """Whether all places of a pool window are computed at once."""
+    block, size = _vector_block(layer), layer.stage.pool_size
+    return (block.rows, block.columns) == (size, size if block.fold == 1 else 1)
+
+
+def _block(layer: Layer) -> str:
+    """The variable that counts vectors of weights, in C; empty where all are computed at once."""
+    return "" if len(layer.constants[0].values) == 1 else "block"
+
+
+def _after(name: str, number: int) -> str:
+    """``name + number`` in C, where ``name`` may be empty."""
+    return plus(name, number) if name else str(number)
+
+
+def _stored(layer: Layer, number: int, x: str = "", window: int = 0) -> tuple[str, str]:
+    """Where the outputs of a block's ``number``-th vector go, and how many they are, in C.
+
+    Args:
+        layer: any.
+        number: of the vector.
+        x: the place in a row of outputs, in C; empty: ``out`` is there already.
+        window: how many pool windows further it is.
+    """
+    lanes, features = _vector_block(layer).lanes, layer.stage.features
+    to = plus("out", window * features + lanes * number)
+    left = str(features - lanes * number)
+    to += f" + {times(x, features)}" if x else ""
+    if _block(layer):
+        to += f" + {lanes} * block" if x or not layer.is_conv else ""
+        left += f" - {lanes} * block"
+    return to, left
+
+
 def _vectors(layer: Layer) -> list[Vector]:
     """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
-    lanes, _, blocks, fold, windows = _vector_block(layer)
-    features, size, step = layer.stage.features, layer.stage.pool_size, column_step(layer)
-    columns = size if fold == 1 else 1
+    block = _vector_block(layer)
+    step = column_step(layer)
     found = []
-    for window in range(windows):
-        for number in range(blocks):
-            mark = f"{window}_{number}" if layer.is_conv and blocks > 1 else f"{window + number}"
-            vector = plus("block", number)
+    for window in range(block.windows):
+        for number in range(block.vectors):
+            several = layer.is_conv and block.vectors > 1
+            mark = f"{window}_{number}" if several else f"{window + number}"
             sums = [
                 Sum(
                     f"acc{mark}_{p}_{q}" if layer.is_conv else f"acc{mark}",
                     number,
-                    vector,
+                    _after(_block(layer), number),
                     p,
-                    (window * size + q) * step,
+                    (window * layer.stage.pool_size + q) * step,
                 )
-                for p in range(size)
-                for q in range(columns)
+                for p in range(block.rows)
+                for q in range(block.columns)
             ]
-            to = plus("out", window * features + lanes * number)
-            found.append(
-                Vector(
-                    f"out{mark}",
-                    sums,
-                    to if layer.is_conv else f"{to} + {lanes} * block",
-                    f"{features - lanes * number} - {lanes} * block",
-                )
-            )
+            found.append(Vector(f"out{mark}", sums, *_stored(layer, number, window=window)))
     return found
 
 
 def _quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
-    """The vectors of four codes in each lane: of which sums, and which outputs take which codes."""
+    """The vectors of four codes in each lane: of which sums, and which outputs take which codes.
+
+    The last is filled up.
+    """
     if layer.stage.pool == "avg":
         parts = [(acc, output) for output in outputs for acc in output.sums]
     else:
@@ -269,11 +380,11 @@ def _quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
         weights: dict[str, int] = {}
         for byte, (_, output) in enumerate(four):
             weights[output.name] = weights.get(output.name, 0) | 1 << 8 * byte
-        sums = [acc for acc, _ in four]
         found.append(
             {
                 "name": f"codes{start // 4}",
-                "sums": sums + sums[-1:] * (4 - len(sums)),
+                "sums": [acc for acc, _ in four],
+                "fillers": ["broadcast(0)"] * (4 - len(four)),
                 "parts": [
                     {"output": name, "weights": f"0x{weight:08X}"}
                     for name, weight in weights.items()

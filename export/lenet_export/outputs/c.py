@@ -39,6 +39,7 @@ from lenet_export.errors import UserError
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c_names import check_names
 from lenet_export.outputs.options import Options, Output, command
+from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
     F32,
     Array,
@@ -74,7 +75,7 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         )
     check_names(plan, prefix)
     environment = _environment()
-    context = _context(plan, options)
+    context = _context(plan, options) | {"vocabulary": _vocabulary(plan, environment)}
 
     def printed(name: str) -> str:
         return environment.get_template(f"{name}.j2").render(context)
@@ -153,6 +154,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         # Text
+        after_words=lambda code, vocabulary: vocabulary.before(code),
         bit_length=int.bit_length,
         by=lambda shape: "x".join(map(str, shape)),
         count_of=lambda noun, count: f"{count} {noun}{'s' if count > 1 else ''}",
@@ -190,6 +192,17 @@ def _environment() -> jinja2.Environment:
         view=lambda layer: SimpleNamespace(**kernel_of(layer).view(layer)),
     )
     return environment
+
+
+def _vocabulary(plan: Plan, environment: jinja2.Environment) -> Vocabulary:
+    """The words of the CPU's instruction set for ``plan``, and those that every such set makes."""
+    simd, loader = CPUS[plan.cpu].simd, environment.loader
+    if simd is None or loader is None:
+        return Vocabulary()
+    known = loader.list_templates()
+    names = [f"simd/{name}.c" for name in (simd.name, f"{simd.name}_{plan.dtype}", plan.dtype)]
+    texts = [loader.get_source(environment, name)[0] for name in names if name in known]
+    return Vocabulary("\n".join(texts))
 
 
 @jinja2.pass_context
@@ -261,8 +274,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     rows, columns, channels = plan.input_shape
     info = plan.model.info
     bounds = bounds_of(plan)
-    vector_blocks = [layer.layout.vector_block for layer in plan.layers]
     kernels = [kernel_of(layer) for layer in plan.layers]
+    cpu = CPUS[plan.cpu]
     context = {
         "plan": plan,
         "options": options,
@@ -287,12 +300,12 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "last_image_row": rows - 1,
         "logit": c_type(plan.logit_dtype),
         "logit_scale": float_literal(np.float32(plan.logit_scale)),
-        "cpu": CPUS[plan.cpu],
+        "cpu": cpu,
+        "alignment": cpu.simd.alignment if cpu.simd else 0,
         "is_small": CPUS[plan.cpu].in_order and plan.optimize == "flash",
         "templates": list(dict.fromkeys(kernel.template for kernel in kernels)),
         "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
         "pragmas": list(dict.fromkeys(kernel.pragma for kernel in kernels if kernel.pragma)),
-        "words": frozenset().union(*(kernel.words for kernel in kernels)),
         "dtype_template": f"{plan.dtype}.c.j2",
         "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
@@ -320,10 +333,6 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
             layer.layout.packing and kernel.sums_fields
             for kernel, layer in zip(kernels, plan.layers, strict=True)
         ),
-        "scales_lanes": any(
-            layer.layout.vector_block and layer.stage.pool == "avg" for layer in plan.layers
-        ),
-        "has_fold": any(block and block.fold > 1 for block in vector_blocks),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
@@ -373,11 +382,6 @@ class Calls:
     def pools(self) -> list[str]:
         """The pools."""
         return sorted({layer.stage.pool for layer in self.layers} - {"none"})
-
-    @property
-    def mirrored(self) -> set[bool]:
-        """Of the activations with a table, whether its halves mirror each other."""
-        return {bool(of.mirror) for of in self.activations if of.has_table}
 
 
 def _index_is(plan: Plan) -> str:

@@ -67,7 +67,8 @@ def check_names(plan: Plan, prefix: str) -> None:
         suffixed = {
             f"{name}_{kind}"
             for kind in (
-                *("sum", "sums", "copy", "pool", "step", "layer", "weight", "bias", "gain", "taps"),
+                *("sum", "sums", "part", "copy", "pool", "step", "layer"),
+                *("weight", "bias", "gain", "taps"),
                 *("normalize", "norm_gain", "norm_bias"),
                 *(name + end for name in own_tables for end in ("", "_table")),
             )

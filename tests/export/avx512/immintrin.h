@@ -37,13 +37,13 @@
     }
 
 #pragma GCC diagnostic ignored "-Wunused-function"
-STORE_LANES(store_ps, __m512, float, _mm512_storeu_ps)
-STORE_LANES(store_epi32, __m512i, int32_t, _mm512_storeu_si512)
-STORE_LANES(store_epi8, __m512i, int8_t, _mm512_storeu_si512)
-LOAD_BYTES(load_epi8, __m512i, _mm512_loadu_si512)
-LOAD_BYTES(load_128_epi8, __m128i, simde_mm_loadu_epi8)
+STORE_LANES(simde_store_ps, __m512, float, _mm512_storeu_ps)
+STORE_LANES(simde_store_epi32, __m512i, int32_t, _mm512_storeu_si512)
+STORE_LANES(simde_store_epi8, __m512i, int8_t, _mm512_storeu_si512)
+LOAD_BYTES(simde_load_epi8, __m512i, _mm512_loadu_si512)
+LOAD_BYTES(simde_load_128_epi8, __m128i, simde_mm_loadu_epi8)
 
-static void store_low_bytes(void *to, uint64_t mask, __m512i values)
+static void simde_store_low_bytes(void *to, uint64_t mask, __m512i values)
 {
     int32_t all[16];
     _mm512_storeu_si512(all, values);
@@ -54,7 +54,7 @@ static void store_low_bytes(void *to, uint64_t mask, __m512i values)
     }
 }
 
-static __m512i shift_right(__m512i values, __m128i places)
+static __m512i simde_shift_right(__m512i values, __m128i places)
 {
     int32_t all[16];
     _mm512_storeu_si512(all, values);
@@ -64,7 +64,7 @@ static __m512i shift_right(__m512i values, __m128i places)
     return _mm512_loadu_si512(all);
 }
 
-static __m512i from_bytes(__m128i bytes)
+static __m512i simde_from_bytes(__m128i bytes)
 {
     uint8_t narrow[16];
     int32_t wide[16];
@@ -75,7 +75,7 @@ static __m512i from_bytes(__m128i bytes)
     return _mm512_loadu_si512(wide);
 }
 
-static __m512 to_floats(__m512i numbers)
+static __m512 simde_to_floats(__m512i numbers)
 {
     int32_t all[16];
     float floats[16];
@@ -86,13 +86,13 @@ static __m512 to_floats(__m512i numbers)
     return _mm512_loadu_ps(floats);
 }
 
-#define _mm512_sra_epi32 shift_right
-#define _mm512_cvtepu8_epi32 from_bytes
-#define _mm512_cvtepi32_ps to_floats
-#define _mm512_mask_storeu_ps store_ps
-#define _mm512_mask_storeu_epi32 store_epi32
-#define _mm512_mask_storeu_epi8 store_epi8
-#define _mm512_maskz_loadu_epi8 load_epi8
-#define _mm_maskz_loadu_epi8 load_128_epi8
-#define _mm512_mask_cvtepi32_storeu_epi8 store_low_bytes
+#define _mm512_sra_epi32 simde_shift_right
+#define _mm512_cvtepu8_epi32 simde_from_bytes
+#define _mm512_cvtepi32_ps simde_to_floats
+#define _mm512_mask_storeu_ps simde_store_ps
+#define _mm512_mask_storeu_epi32 simde_store_epi32
+#define _mm512_mask_storeu_epi8 simde_store_epi8
+#define _mm512_maskz_loadu_epi8 simde_load_epi8
+#define _mm_maskz_loadu_epi8 simde_load_128_epi8
+#define _mm512_mask_cvtepi32_storeu_epi8 simde_store_low_bytes
 #endif
