@@ -14,12 +14,13 @@ import pytest
 from needs import ROOT
 
 PAGE = ROOT / "docs/extending.md"
-CODE = re.compile(r"^( *)```(?:python|jinja|text)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^( *)```(?:python|jinja|text|c)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"[Ii]n\s+`([\w/.]+)`,\s+behind\s+`([^`]*)`:|The new file `([\w/.]+)`:")
 LEAST = {
     "An activation": 4,
     "A pool": 3,
     "A CPU without vectors": 1,
+    "A SIMD instruction set": 2,
     "A reader": 2,
     "An output": 2,
 }
@@ -139,13 +140,16 @@ def test_a_recipe_has_few_places(title):
         ("An activation", ("hard_swish", "max")),
         ("A pool", ("relu", "min")),
         ("A CPU without vectors", ("sigmoid", "avg", "my-core")),
+        ("A SIMD instruction set", ("sigmoid", "avg", "my-vectors")),
+        ("A SIMD instruction set", ("relu", "max", "my-vectors")),
     ],
 )
 def test_a_recipe_gives_what_jax_gives_on_every_cpu(title, arguments, package):
     follow(recipe(title), package)
     shown = run(package, *arguments)
-    if title == "A CPU without vectors":
-        assert shown == ["my-core int8", "my-core float32"]
+    if arguments[2:]:
+        (cpu,) = arguments[2:]
+        assert shown == [f"{cpu} int8", f"{cpu} float32"]
     else:
         assert {"generic int8", "generic float32", "cortex-m4 int8", "avr int8"} <= set(shown)
 
