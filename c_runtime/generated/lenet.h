@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_2BFC0729BF6ED1C0
+#define LENET_EXPORT_1E220352639D6DE6
 
 #ifdef __cplusplus
 extern "C" {

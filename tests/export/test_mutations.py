@@ -69,7 +69,7 @@ MUTATIONS = {
     "of equals the largest": ("lenet", "logits[o] > logits[best]", "logits[o] >= logits[best]"),
     "second is first": ("lenet", "o != except && ", ""),
     "zero is never second": ("lenet", "except == 0 ? 1 : 0", "except == 0 ? 1 : 1"),
-    "accepted above only": ("lenet", "reading->gap >= LENET", "reading->gap > LENET"),
+    "accepted above only": ("lenet", "gap >= LENET", "gap > LENET"),
     "CRC polynomial": ("lenet", "0xEDB88320", "0xEDB88321"),
     "CRC not inverted": ("lenet", "return crc ^ 0xFFFFFFFF", "return crc"),
     "CRC less the first": ("lenet", "constants %}\n    crc", "constants[1:] %}\n    crc"),
