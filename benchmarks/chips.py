@@ -1,24 +1,25 @@
-"""Instructions, flash, RAM and stack of the generated C on each emulated core.
+"""Instructions, flash, RAM and stack of the generated C on each emulated core; sizes with -Os.
 
     python benchmarks/chips.py             prints the table
     python benchmarks/chips.py --check     fails where a figure grew by more than 2 %
     python benchmarks/chips.py --update    writes figures.json and docs/instructions.png, on purpose
 
-Each core runs the plain C and its own kernels, gcc -O3; an Arduino Uno, -O2 and with weights of 2
-and 4 bits, which fit it. Instructions (AVR: cycles) are those of one image; the count must be the
-same for every image, and every logit that of the integer reference.
+Each core runs the plain C and its own kernels, gcc -O3, with `mnist`; the latter with `mnist-uno`
+too, whose weights have 2 and 4 bits. An Arduino Uno runs that alone, -O2. Instructions (AVR:
+cycles) are those of one image; the count must be the same for every image, and every logit that of
+the integer reference. Sizes with -Os are compared to the byte.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from rich.table import Table
 
 import chart
 import firmware
+import sizes
 import stack
 import stages
 from lenet_export import checkpoint, reference, verify
@@ -37,12 +39,15 @@ from lenet_export.plan import Plan, make_plan
 
 FOLDER = Path(__file__).parent
 FIGURES = FOLDER / "figures.json"
+MODELS = FOLDER.parent / "export/lenet_export/models"
 LIMIT = 1.02
 FLAGS = "-gdwarf-4 -fstack-usage"
 #: The bytes by which the compiler's bound of the stack may exceed what is measured.
 STACK_SLACK = 128
 #: How far the firmware's own count, from a timer, may be from the traced one, which is exact.
 COUNT_SLACK = 4
+#: simavr takes as long for an image as QEMU for ten.
+AVR_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Core:
         cpu: its own ``--cpu``.
         prefix: of its tool chain.
         level: how its code is compiled.
-        model: the bundled model that it runs.
+        models: the bundled models that it runs: the first with every kernel, others with its own.
         calls: what is called for an image, in this order.
         return_bytes: that a call pushes to the stack.
     """
@@ -61,7 +66,7 @@ class Core:
     cpu: str
     prefix: str = "arm-none-eabi-"
     level: str = "-O3"
-    model: str = "mnist"
+    models: tuple[str, ...] = ("mnist", "mnist-uno")
     calls: tuple[str, ...] = ("lenet_logits",)
     return_bytes: int = 0
 
@@ -75,43 +80,42 @@ CORES = {
     "cortex-m0": Core("cortex-m0"),
     "cortex-m3": Core("cortex-m3"),
     "cortex-m4": Core("cortex-m4"),
-    "cortex-m7": Core("cortex-m4"),
+    "cortex-m7": Core("cortex-m4", models=("mnist",)),
     "cortex-m55": Core("cortex-m55"),
     "riscv32": Core("riscv32", "riscv64-unknown-elf-"),
-    "avr": Core("avr", "avr-", return_bytes=3),
+    "avr": Core("avr", "avr-", models=("mnist",), return_bytes=3),
     "atmega328p": Core(
-        "atmega328p", "avr-", "-O2", "mnist-uno",
+        "atmega328p", "avr-", "-O2", ("mnist-uno",),
         ("lenet_begin", "lenet_row", "lenet_finish"), return_bytes=2,
     ),
 }  # fmt: skip
-CHECKED = ("instructions", "flash", "ram", "stack", "stack_bound")
+CHECKED = (
+    "instructions", "flash", "ram", "stack", "stack_bound",
+    "self_test_stack", "program_flash", "program_ram",
+)  # fmt: skip
 
 Figures = dict[str, dict[str, dict[str, Any]]]
 
 
-def variants(core: str) -> list[tuple[str, str | None]]:
-    """``--cpu`` and ``--optimize`` for a core; avr-gcc takes no array as long as generic's fc1."""
-    own = CORES[core].cpu
-    plain: list[tuple[str, str | None]] = [] if CORES[core].is_avr else [("generic", None)]
-    return plain + [(own, optimize) for optimize in choices(own)]
-
-
-def output(*command: str | Path) -> str:
-    """What a command that must succeed prints."""
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def variants(core: str) -> dict[str, tuple[str, str | None, str]]:
+    """By name ``--cpu``, ``--optimize`` and model; avr-gcc takes no array as long as plain fc1."""
+    own, (first, *others) = CORES[core].cpu, CORES[core].models
+    plain = {} if CORES[core].is_avr else {"generic": ("generic", None, first)}
+    kernels = {f"{own} {optimize}": (own, optimize, first) for optimize in choices(own)}
+    return plain | kernels | {f"{own} {model}": (own, "speed", model) for model in others}
 
 
 def compilers() -> dict[str, str]:
     """The version of each compiler."""
     return {
-        f"{prefix}gcc": output(f"{prefix}gcc", "-dumpversion").strip()
+        f"{prefix}gcc": sizes.output(f"{prefix}gcc", "-dumpversion").strip()
         for prefix in sorted({core.prefix for core in CORES.values()})
     }
 
 
 def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
     """The addresses that the calls for one image pass through, and what each instruction took."""
-    listed = output(f"{core.prefix}nm", built.program).splitlines()
+    listed = sizes.output(f"{core.prefix}nm", built.program).splitlines()
     symbols = dict(line.split()[::-2] for line in listed)
     starts = [int(symbols[function], 16) for function in core.calls]
     source, record, out = (built.folder / name for name in ("image", "record", "trace"))
@@ -122,7 +126,7 @@ def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
     else:
         plugin = built.folder / "trace.so"
         flags = ["-std=c99", "-O2", "-shared", "-fPIC", "-DPLUGIN_VERSION=1"]
-        output("gcc", *flags, "-o", plugin, FOLDER / "trace.c")
+        sizes.output("gcc", *flags, "-o", plugin, FOLDER / "trace.c")
         options = f"-plugin {plugin},start={starts[0]:#x},out={out}"
         done = built.emulate(built.program, source, record, QEMU_OPTIONS=options)
     if done.returncode != 0:
@@ -137,6 +141,7 @@ def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
 
 
 def measure(
+    variant: str,
     name: str,
     cpu: str,
     optimize: str | None,
@@ -145,12 +150,12 @@ def measure(
     expected: Any,
     folder: Path,
 ) -> dict[str, Any]:
-    """The figures of one variant.
+    """The figures of ``variant``, as messages name it: of ``lenet.o``, and of the whole firmware.
 
     Raises:
         SystemExit: a logit is wrong, images take unequal time, or two ways of counting disagree.
     """
-    core, variant = CORES[name], " ".join([name, cpu, optimize or ""]).strip()
+    core = CORES[name]
     flags = f"{core.level} {FLAGS}"
     model = folder / "model.safetensors"
     checkpoint.save(plan.model, model)
@@ -173,13 +178,14 @@ def measure(
     frames = stack.frames(usage)
     bound = max(stack.bound(frames, edges, call, core.return_bytes) for call in core.calls)
     (compiled,) = folder.rglob("lenet.c.obj")
-    text, data, bss = map(int, output(f"{core.prefix}size", compiled).splitlines()[1].split()[:3])
+    text, data, bss = sizes.sections(compiled, core.prefix)
     if data or bss:
         sys.exit(f"{variant}: .data is {data} bytes and .bss {bss}; both must be 0")
     header = (built.generated / "lenet.h").read_text()
     ram = int(header.split("#define LENET_WORKSPACE_BYTES ")[1].split()[0])
     if not record.stack <= bound <= record.stack + STACK_SLACK:
         sys.exit(f"{variant}: stack measured {record.stack}, bound {bound}: they disagree")
+    code, variables, zeros = sizes.sections(built.program, core.prefix)
     return {
         "instructions": sum(parts.values()),
         "stages": parts,
@@ -187,6 +193,9 @@ def measure(
         "ram": ram,
         "stack": record.stack,
         "stack_bound": bound,
+        "self_test_stack": record.self_test_stack,
+        "program_flash": code + variables,
+        "program_ram": variables + zeros,
     }
 
 
@@ -195,28 +204,33 @@ def measure_all(cores: Iterable[str], count: int) -> Figures:
 
     Instructions are counted and not timed, so that variants may run beside each other.
     """
-    models = FOLDER.parent / "export/lenet_export/models"
 
-    def measured(core: str, cpu: str, optimize: str | None, *network: Any) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory() as folder:
-            return measure(core, cpu, optimize, *network, Path(folder))
-
-    def all_of(core: str) -> dict[str, Future[dict[str, Any]]]:
-        model = models / f"{CORES[core].model}.safetensors"
-        plan = make_plan(checkpoint.load(model), "int8")
+    @functools.cache
+    def network(name: str) -> tuple[Plan, Any, Any]:
+        """A bundled model's plan, the images, and the logits that they must get."""
+        plan = make_plan(checkpoint.load(MODELS / f"{name}.safetensors"), "int8")
         made = verify.stress_images(plan)
         noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
-        images = np.concatenate([made, noise])[: 16 if CORES[core].is_avr else count]
-        expected = reference.run_integers(plan, images)[plan.layers[-1].name]
-        return {
-            f"{cpu} {optimize or ''}".strip(): pool.submit(
-                measured, core, cpu, optimize, plan, images, expected
-            )
-            for cpu, optimize in variants(core)
-        }
+        images = np.concatenate([made, noise])[:count]
+        return plan, images, reference.run_integers(plan, images)[plan.layers[-1].name]
+
+    def measured(
+        variant: str, core: str, cpu: str, optimize: str | None, network: tuple[Plan, Any, Any]
+    ) -> dict[str, Any]:
+        plan, *of_images = network
+        few = AVR_IMAGES if CORES[core].is_avr else count
+        images, expected = (part[:few] for part in of_images)
+        with tempfile.TemporaryDirectory() as folder:
+            return measure(variant, core, cpu, optimize, plan, images, expected, Path(folder))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = {core: all_of(core) for core in cores}
+        running = {
+            core: {
+                name: pool.submit(measured, f"{core}, {name}", core, cpu, optimize, network(model))
+                for name, (cpu, optimize, model) in variants(core).items()
+            }
+            for core in cores
+        }
         return {
             core: {variant: future.result() for variant, future in of_core.items()}
             for core, of_core in running.items()
@@ -241,8 +255,8 @@ def grown(old: Figures, new: Figures) -> list[str]:
     return lines
 
 
-def show(figures: Figures) -> None:
-    """Prints the table."""
+def show(figures: Figures, objects: sizes.Sizes) -> None:
+    """Prints the tables."""
     names = list(next(iter(next(iter(figures.values())).values()))["stages"])
     table = Table(title="One image: instructions (AVR: cycles), thousands; bytes")
     for head in ("core", "--cpu"):
@@ -256,7 +270,12 @@ def show(figures: Figures) -> None:
             table.add_row(
                 core, variant, *(f"{n / 1000:,.0f}" for n in counts), *(f"{n:,}" for n in sizes)
             )
-    Console(width=160).print(table)
+    console = Console(width=160)
+    console.print(table)
+    for name, size in objects.items():
+        console.print(
+            f"{name}, -Os: {size['bytes']:,} bytes, {size['undefined']} undefined symbols"
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -270,14 +289,16 @@ def main(arguments: list[str] | None = None) -> None:
     committed = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     if options.check and committed["compilers"] != compilers():
         sys.exit(f"the figures are those of {committed['compilers']}, not of {compilers()}")
-    figures = measure_all(options.cores, options.images)
-    show(figures)
-    if options.check and (lines := grown(committed["figures"], figures)):
+    objects, figures = sizes.measure(), measure_all(options.cores, options.images)
+    show(figures, objects)
+    if options.check and (
+        lines := grown(committed["figures"], figures) + sizes.changed(committed["sizes"], objects)
+    ):
         remedy = "if that is meant: python benchmarks/chips.py --update, and commit figures.json"
         sys.exit("\n".join([*lines, remedy]))
     if options.update:
         merged = committed.get("figures", {}) | figures
-        whole = {"compilers": compilers(), "figures": merged}
+        whole = {"compilers": compilers(), "figures": merged, "sizes": objects}
         FIGURES.write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
         chart.main()
 

@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import runs
 from lenet_train import architectures, devices, loop, model
 from lenet_train.recipes import TEXTBOOK
 
@@ -126,26 +124,10 @@ def torch_turn(channels_last: bool) -> Turn:
     return turn
 
 
-def machine() -> str:
-    """What a run's ratios hold for: the processor, its cores, and the versions of both sides."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    parts = [(names or [platform.machine()])[0], f"{os.cpu_count()} cores"]
-    parts.append(f"load {os.getloadavg()[0]:.1f} at the start")
-    for package in ("jax", "torch"):
-        try:
-            parts.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(parts)
-
-
 def add_run(where: Path, machine: str, walls: dict[str, float]) -> None:
     """Adds to the file ``where`` the ratios of ours to the others, of seconds an epoch."""
-    content = json.loads(where.read_text())
     ratios = {name: round(walls[OURS] / wall, 2) for name, wall in walls.items() if name != OURS}
-    content["runs"].append({"machine": machine, "counted": "wall clock", "ratios": ratios})
-    where.write_text(json.dumps(content, indent=1) + "\n")
+    runs.add(where, {"machine": machine, "counted": "wall clock", "ratios": ratios})
 
 
 def main() -> None:
@@ -153,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=5, help="of each (default: %(default)s)")
     parser.add_argument("--update", action="store_true", help="add this run to epoch.json")
-    options, here = parser.parse_args(), machine()
+    options, here = parser.parse_args(), runs.machine(("jax", "torch"))
     turns: dict[str, Turn] = {
         OURS: flax_turn(TILED, STEPS),
         "nn.Conv, many steps a call": flax_turn(plain, STEPS),

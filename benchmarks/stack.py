@@ -10,8 +10,8 @@ from pathlib import Path
 
 #: A call or a jump, and where it goes, in the disassembly of Arm, RISC-V and AVR.
 CALL = re.compile(r"\t(?:blx?|b|b\.[nw]|cb\w*|jalr?|j|call|rcall|jmp|rjmp)\b.*<([^+>]+)>")
-#: Those of them that push a return address on AVR.
-PUSHES = re.compile(r"\t(?:call|rcall)\b")
+#: Those of them that come back; before a jump to another function the frame is given up.
+RETURNS = re.compile(r"\t(?:blx?|jalr?|call|rcall)\b")
 FUNCTION = re.compile(r"[0-9a-f]+ <(.+)>:")
 
 
@@ -31,7 +31,7 @@ def frames(usage: Path) -> dict[str, int]:
 
 
 def calls(program: Path, objdump: str) -> dict[str, list[tuple[str, bool]]]:
-    """For each function those that it calls or jumps to, and whether an AVR pushes for it."""
+    """For each function those that it calls or jumps to, and whether they come back to it."""
     done = subprocess.run(
         [objdump, "--disassemble", "--no-show-raw-insn", program],
         capture_output=True,
@@ -45,7 +45,7 @@ def calls(program: Path, objdump: str) -> dict[str, list[tuple[str, bool]]]:
             function = head[1]
             edges[function] = []
         elif (call := CALL.search(line)) and call[1] != function:
-            edges[function].append((call[1], PUSHES.search(line) is not None))
+            edges[function].append((call[1], RETURNS.search(line) is not None))
     return edges
 
 
@@ -68,9 +68,9 @@ def bound(
     def deepest(function: str) -> int:
         own = usage.get(function, usage.get(re.sub(r"\.\d+$", "", function), 0))
         below = [
-            deepest(callee) + (pushed if pushes else 0)
-            for callee, pushes in edges.get(function, [])
+            deepest(callee) + (own + pushed if returns else 0)
+            for callee, returns in edges.get(function, [])
         ]
-        return own + max(below, default=0)
+        return max(own, *below, 0)
 
     return pushed + deepest(start)

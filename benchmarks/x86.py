@@ -1,7 +1,8 @@
 """CPU time of one image on x86-64: the generated C beside LiteRT, onnxruntime and JAX jit.
 
     pip install -e '.[bench]'
-    python benchmarks/x86.py
+    python benchmarks/x86.py             prints the table
+    python benchmarks/x86.py --update    adds this run to x86.json, with its machine, too
 
 One thread, one image after another, all in this one process. First every float network must give
 Flax's logits to 1e-3 and every int8 one the integer reference's, exactly; otherwise there is no
@@ -41,6 +42,7 @@ from rich.console import Console
 from rich.table import Table
 
 import peers
+import runs
 from lenet_export import checkpoint, reference, verify
 from lenet_export.compiled import runs_here
 from lenet_export.cpus.registry import CPUS, lay_out
@@ -51,6 +53,7 @@ from lenet_export.plan import Plan, make_plan
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "export/lenet_export/models/mnist.safetensors"
 
+RUNS = Path(__file__).with_name("x86.json")
 PRINTED_FOR = ("generic", "x86-64-v3", "x86-64-v4")
 CHECKED_IMAGES = 64
 ROUND_SECONDS = 0.004
@@ -196,10 +199,24 @@ def measure(found: list[Contestant], rounds: int) -> npt.NDArray[np.float64]:
     return took
 
 
+def summary(found: list[Contestant], took: npt.NDArray[np.float64], gcc: str) -> dict[str, Any]:
+    """The run as x86.json has it: of each contestant the median time and ratio to LiteRT's."""
+    times, ratios = np.median(took, axis=0) * 1e6, np.median(took / took[:, :1], axis=0)
+    return {
+        "machine": runs.machine(()),
+        "compiler": f"gcc {gcc} -O3",
+        "images": {
+            f"{one.name}, {one.dtype}": {"us": round(float(us), 1), "ratio": round(float(ratio), 2)}
+            for one, us, ratio in zip(found, times, ratios, strict=True)
+        },
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=100, help="of the comparison (default: 100)")
+    parser.add_argument("--update", action="store_true", help="add this run to x86.json")
     options = parser.parse_args(arguments)
     if platform.machine() not in ("x86_64", "AMD64"):
         sys.exit(f"this machine is {platform.machine()}: the comparison is for x86-64")
@@ -228,11 +245,13 @@ def main(arguments: list[str] | None = None) -> None:
         )
     console = Console()
     console.print(table)
-    gcc = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=True)
+    gcc = subprocess.check_output(["gcc", "-dumpfullversion"], text=True).strip()
     console.print(
-        f"gcc {gcc.stdout.strip()} -O3; LiteRT's call by itself: {overhead(10) * 1e6:.1f} µs",
+        f"gcc {gcc} -O3; LiteRT's call by itself: {overhead(10) * 1e6:.1f} µs",
         highlight=False,
     )
+    if options.update:
+        runs.add(RUNS, summary(found, took, gcc))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
 import sys
 
 import pytest
 
-from needs import ROOT
+from needs import ROOT, missing, require
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import chips
 import family
+import sizes
+import stack
 from lenet_train import architectures, cli
 
+ARM_GCC = "arm-none-eabi-gcc"
 FIGURES = json.loads(chips.FIGURES.read_text())
 
 
@@ -34,11 +38,73 @@ def test_a_figure_that_grows_by_more_than_two_percent_is_named():
 
 def test_the_command_fails_and_tells_the_remedy(monkeypatch):
     monkeypatch.setattr(chips, "compilers", lambda: FIGURES["compilers"])
+    monkeypatch.setattr(sizes, "measure", lambda: FIGURES["sizes"])
     monkeypatch.setattr(chips, "measure_all", lambda *_: scaled(1.03))
     with pytest.raises(SystemExit, match=r"chips\.py --update"):
         chips.main(["--check"])
     monkeypatch.setattr(chips, "measure_all", lambda *_: scaled(1.0))
     chips.main(["--check"])
+
+
+def test_the_sizes_are_those_of_objects_compiled_now():
+    require(ARM_GCC)
+    if sizes.output(ARM_GCC, "-dumpversion").strip() != FIGURES["compilers"][ARM_GCC]:
+        missing("the compiler of figures.json", f"it was {ARM_GCC} {FIGURES['compilers'][ARM_GCC]}")
+    assert sizes.changed(FIGURES["sizes"], sizes.measure()) == []
+
+
+def test_a_size_that_changed_is_named_by_the_check(monkeypatch):
+    larger = copy.deepcopy(FIGURES["sizes"])
+    larger["int8, Cortex-M4"]["bytes"] += 1
+    larger["int8, Cortex-M0"]["undefined"] += 1
+    m0, m4 = sizes.changed(FIGURES["sizes"], larger)
+    assert m0.startswith("int8, Cortex-M0, -Os: ")
+    assert m4.startswith("int8, Cortex-M4, -Os: ")
+    monkeypatch.setattr(chips, "compilers", lambda: FIGURES["compilers"])
+    monkeypatch.setattr(chips, "measure_all", lambda *_: FIGURES["figures"])
+    monkeypatch.setattr(sizes, "measure", lambda: larger)
+    with pytest.raises(SystemExit, match=r"int8, Cortex-M4, -Os"):
+        chips.main(["--check"])
+
+
+def test_every_core_has_the_figures_of_each_variant():
+    """Those of few bits, too; an Arduino Uno runs nothing else."""
+    assert {core: set(rows) for core, rows in FIGURES["figures"].items()} == {
+        core: set(chips.variants(core)) for core in chips.CORES
+    }
+    few = {core for core, rows in FIGURES["figures"].items() if f"{core} mnist-uno" in rows}
+    assert few == {"cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55", "riscv32"}
+
+
+def test_a_run_on_x86_is_written_with_its_machine(tmp_path):
+    """In a process of its own, for it sets how many threads JAX has."""
+    path = tmp_path / "x86.json"
+    path.write_text((chips.FOLDER / "x86.json").read_text())
+    program = f"""
+import pathlib, numpy, runs, x86
+found = [x86.Contestant("LiteRT", "float32", print), x86.Contestant("ours", "int8", print)]
+took = numpy.array([[4e-6, 1e-6], [8e-6, 2e-6], [8e-6, 1.8e-6]])
+runs.add(pathlib.Path({str(path)!r}), x86.summary(found, took, "12.2.0"))
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=chips.FOLDER, check=True)
+    *before, added = json.loads(path.read_text())["runs"]
+    assert before == json.loads((chips.FOLDER / "x86.json").read_text())["runs"]
+    assert added["images"] == {
+        "LiteRT, float32": {"us": 8.0, "ratio": 1.0},
+        "ours, int8": {"us": 1.8, "ratio": 0.25},
+    }
+    assert added["compiler"] == "gcc 12.2.0 -O3"
+    assert "cores, load" in added["machine"]
+
+
+def test_a_jump_to_another_function_gives_up_the_frame():
+    """Of few bits on a Cortex-M3 the bound was 212 bytes above what was measured."""
+    frames = {"start": 24, "step": 152, "row": 392}
+    called = {"start": [("step", True)], "step": [("row", True)]}
+    jumped = called | {"step": [("row", False)]}
+    assert stack.bound(frames, called, "start", pushed=2) == 2 + 24 + 2 + 152 + 2 + 392
+    assert stack.bound(frames, jumped, "start", pushed=2) == 2 + 24 + 2 + 392
+    assert stack.bound(frames | {"step": 500}, jumped, "start", pushed=2) == 2 + 24 + 2 + 500
 
 
 def test_the_stages_add_up():

@@ -8,6 +8,7 @@ import re
 import pytest
 
 import epoch
+import runs
 from needs import ROOT
 
 
@@ -34,7 +35,9 @@ def test_the_readme_gives_the_range_of_all_runs():
 def test_a_run_is_added_with_its_machine(tmp_path):
     path = tmp_path / "epoch.json"
     path.write_text(epoch.RUNS.read_text())
-    epoch.add_run(path, epoch.machine(), {epoch.OURS: 2.0, "PyTorch": 2.5, "nn.Conv": 16.0})
+    epoch.add_run(
+        path, runs.machine(("jax", "torch")), {epoch.OURS: 2.0, "PyTorch": 2.5, "nn.Conv": 16.0}
+    )
     *before, added = json.loads(path.read_text())["runs"]
     assert before == json.loads(epoch.RUNS.read_text())["runs"]
     assert added["ratios"] == {"PyTorch": 0.8, "nn.Conv": pytest.approx(0.12, abs=0.006)}
