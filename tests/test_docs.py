@@ -10,17 +10,35 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
-from lenet_export import reference, verify
+from lenet_export import checkpoint, reference, verify
+from lenet_export.cpus.registry import lay_out
 from lenet_export.plan import make_plan
+from lenet_train import architectures, model
 from needs import ROOT, require
 
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "DESIGN.md").read_text()
 KERNELS = (ROOT / "docs/kernels.md").read_text()
 NUMERICS = (ROOT / "docs/numerics.md").read_text()
-FIGURES = json.loads((ROOT / "benchmarks/figures.json").read_text())["figures"]
+MEASURED = json.loads((ROOT / "benchmarks/figures.json").read_text())
+FIGURES, SIZES = MEASURED["figures"], MEASURED["sizes"]
+OTHERS = json.loads((ROOT / "benchmarks/others.json").read_text())
+#: The cores as the tables of docs/kernels.md name them.
+CORES = {
+    "Cortex-M0": "cortex-m0",
+    "Cortex-M3": "cortex-m3",
+    "Cortex-M4": "cortex-m4",
+    "Cortex-M55": "cortex-m55",
+    "RV32": "riscv32",
+}
+
+
+def thousands(count):
+    return f"{count / 1000:,.0f} k"
 
 
 def blocks(text, kind):
@@ -101,6 +119,118 @@ def test_the_figures_of_design_and_numerics_are_those_of_the_plan(int8_plan):
     conv1, _, fc1, *_ = (layer.integers.requantize for layer in int8_plan.layers[:-1])
     assert f"{conv1.gain.max():,} in conv1, {fc1.gain.max():,} in fc1" in NUMERICS
     assert f"{int8_plan.workspace_bytes:,} bytes" in DESIGN
+
+
+def test_the_flash_of_the_readme_is_that_of_the_objects():
+    sizes = {name: f"{size['bytes']:,} bytes" for name, size in SIZES.items()}
+    m0, m4, soft, hard = (
+        sizes[name]
+        for name in (
+            "int8, Cortex-M0",
+            "int8, Cortex-M4",
+            "float32, Cortex-M4, soft floats",
+            "float32, Cortex-M4, hard floats",
+        )
+    )
+    assert f"| constants and code, Cortex-M4, gcc 12 `-Os` | {m4} | {hard} |" in README
+    assert f"| the same, Cortex-M0 | {m0} | |" in README
+    assert MEASURED["compilers"]["arm-none-eabi-gcc"].split(".")[0] == "12"
+    undefined = {name: size["undefined"] for name, size in SIZES.items()}
+    runtime = undefined.pop("float32, Cortex-M4, soft floats")
+    assert f"({runtime} symbols, {soft})" in README
+    assert set(undefined.values()) == {0}
+
+
+def test_the_arduino_uno_of_the_documents_is_measured():
+    uno, plan = FIGURES["atmega328p"]["atmega328p speed"], few_bits_plan("atmega328p")
+    text = " ".join(README.split())
+    assert f"are {uno['program_flash']:,} bytes of flash, and {uno['program_ram']:,} of" in text
+    assert f"the stack needs {max(uno['stack'], uno['self_test_stack'])} more" in text
+    million = uno["instructions"] / 1e6
+    assert f"{million:.1f} million cycles, {million / 16:.2f} s at 16 MHz" in text
+    tables, code = plan.constant_bytes, uno["flash"] - plan.constant_bytes
+    parts = f"{tables:,} bytes of tables, {code:,} of code with the self-test, "
+    parts += f"{uno['program_flash'] - uno['flash']:,} of sketch, UART and start-up: "
+    assert f"{parts}{uno['program_flash']:,} of 32,768" in " ".join(KERNELS.split())
+
+
+def few_bits_plan(cpu):
+    model = checkpoint.load(ROOT / "export/lenet_export/models/mnist-uno.safetensors")
+    return lay_out(make_plan(model, "int8"), cpu, "speed")
+
+
+def test_the_table_of_few_bits_is_measured():
+    for core, cpu in CORES.items():
+        rows = [FIGURES[cpu][f"{cpu} {what}"]["instructions"] for what in ("speed", "mnist-uno")]
+        assert f"| {core} | {' | '.join(map(thousands, rows))} | " in KERNELS, core
+    cycles = thousands(FIGURES["atmega328p"]["atmega328p speed"]["instructions"])
+    assert f"| Arduino Uno, `-O2` | does not fit | {cycles} cycles | " in KERNELS
+    network = few_bits_plan("atmega328p").model
+    bits = {stage.name: stage.grid[0] for stage in network.stages}
+    weights = sum(network.params[f"{name}/kernel"].size * n for name, n in bits.items()) // 8
+    assert bits.pop("fc1") == 2
+    assert set(bits.values()) == {4}
+    assert f"({weights:,} bytes of weights)" in KERNELS
+    assert f"{weights / 1000:.1f} KB" in README
+
+
+def test_plain_c_and_the_best_other_of_the_kernels_are_measured():
+    for cpu in CORES.values():
+        plain = thousands(FIGURES[cpu]["generic"]["instructions"])
+        best = OTHERS["best"].get(cpu) or min(OTHERS[cpu].items(), key=lambda other: other[1])
+        name, count = best[:2]
+        other = f" {count:,} k ({name.split(' + ')[0]}" if name else "  |"
+        row = rf"^\| `{cpu}` \|.* k \| {plain} \|{re.escape(other)}"
+        assert re.search(row, KERNELS, re.MULTILINE), cpu
+
+
+def test_optimize_flash_of_the_kernels_is_measured():
+    flash = FIGURES["cortex-m4"]["cortex-m4 flash"]
+    row = f"| `--optimize flash` | {flash['flash']:,} bytes | {thousands(flash['instructions'])} |"
+    assert row in KERNELS
+
+
+def test_the_zeros_of_lenet5_are_those_of_its_architecture():
+    network = model.Network(architectures.LENET5)
+    variables = network.init(jax.random.key(0), np.zeros((1, 28, 28, 1), np.uint8))
+    kernels = model.deployed(architectures.LENET5, variables)
+    zeros = {name: (kernels[f"{name}/kernel"] == 0).sum() for name in ("s2", "s4", "c3")}
+    places = {"s2": 14 * 14, "s4": 5 * 5, "c3": 10 * 10}
+    wasted = sum(count * places[name] for name, count in zeros.items())
+    text = " ".join(DESIGN.split())
+    subsampling = zeros["s2"] + zeros["s4"]
+    assert f"{subsampling + zeros['c3']:,} bytes of flash" in text
+    assert f"({subsampling:,} of subsampling, {zeros['c3']:,} of C3)" in text
+    total = lenet5_multiplications(kernels)
+    assert f"{wasted // 1000} thousand of {total // 1000} thousand" in text
+
+
+def lenet5_multiplications(kernels):
+    places = {"c1": 28 * 28, "s2": 14 * 14, "c3": 10 * 10, "s4": 5 * 5}
+    return sum(
+        kernel.size * places.get(name.split("/")[0], 1)
+        for name, kernel in kernels.items()
+        if name.endswith("/kernel")
+    )
+
+
+def test_the_times_on_x86_are_those_of_the_last_run():
+    run = json.loads((ROOT / "benchmarks/x86.json").read_text())["runs"][-1]
+    ours = {
+        (cpu, dtype): run["images"][f"this project, --cpu {cpu}, {dtype}"]
+        for cpu in ("x86-64-v4", "x86-64-v3")
+        for dtype in ("int8", "float32")
+    }
+    for cpu in ("x86-64-v4", "x86-64-v3"):
+        cells = [f"{one['ratio']:.2f} ({one['us']} us)" for (c, _), one in ours.items() if c == cpu]
+        assert f"| `{cpu}` | {' | '.join(cells)} |" in KERNELS
+    (peer,) = (one["us"] for name, one in run["images"].items() if name.startswith("LiteRT"))
+    assert f"LiteRT's float32, which took {peer} us on a Zen 4" in KERNELS
+    assert "Zen 4" in run["machine"]
+    assert run["compiler"].startswith("gcc 12")
+    int8, float32 = (ours["x86-64-v4", dtype]["ratio"] for dtype in ("int8", "float32"))
+    told = f"takes {int8:.2f} of LiteRT's float32 time in int8, and {float32:.2f} in float32"
+    assert told in " ".join(README.split())
 
 
 @pytest.mark.parametrize("text", [DESIGN, KERNELS], ids=["DESIGN", "kernels"])
