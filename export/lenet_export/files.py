@@ -107,38 +107,35 @@ def _locked(folder: Path) -> Iterator[None]:
     The lock is on a file of its own, for a whole training locks the folder itself. Where there are
     no locks (Windows, some network drives) nobody waits, and nothing is removed.
     """
-    with _lock(folder / LOCK) as lock:
-        if lock.is_held:
+    with contextlib.ExitStack() as lock:
+        if _lock(folder / LOCK, lock):
             for left in folder.glob(f"{PART}*"):
                 left.unlink(missing_ok=True)
         yield
 
 
-class _Lock(contextlib.ExitStack):
-    """What gives a lock back, if there is one."""
+def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Waits for the lock on the file at ``path``, made if need be; ``stack`` gives it back.
 
-    is_held = False
-
-
-def _lock(path: Path) -> _Lock:
-    """Waits for the lock on the file at ``path``, and makes it if need be."""
-    lock = _Lock()
+    Returns:
+        Whether there are locks here.
+    """
     try:
         import fcntl
     except ImportError:
-        return lock
+        return False
     with contextlib.suppress(OSError):
-        while not lock.is_held:
-            with _Lock() as attempt:
+        while True:
+            with contextlib.ExitStack() as attempt:
                 handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
                 attempt.callback(os.close, handle)
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 # Whoever had the lock has removed its file, and another may have made a new one.
                 if _is_at(handle, path):
                     attempt.callback(path.unlink, missing_ok=True)
-                    lock = attempt.pop_all()
-                    lock.is_held = True
-    return lock
+                    stack.enter_context(attempt.pop_all())
+                    return True
+    return False
 
 
 def _is_at(handle: int, path: Path) -> bool:
