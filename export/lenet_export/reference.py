@@ -22,6 +22,10 @@ from lenet_export.pools import POOLS
 Images = npt.NDArray[np.uint8]
 Outputs = dict[str, npt.NDArray[Any]]
 
+#: For XLA: optimize little. To compile a LeNet well takes 2 s more, as much as that saves over some
+#: 10,000 images.
+QUICKLY = {"xla_backend_optimization_level": 0}
+
 
 def network(plan: Plan, images: Any, xp: Any = np) -> dict[str, Any]:
     """Every layer's output for ``images``.
@@ -106,7 +110,8 @@ def run_integers(plan: Plan, images: Images) -> Outputs:
     """
     import jax
 
-    return in_batches(jax.jit(lambda x: network(plan, x, jax.numpy)), images)
+    function = jax.jit(lambda x: network(plan, x, jax.numpy), compiler_options=QUICKLY)
+    return in_batches(function, images)
 
 
 def in_batches(function: Callable[[Any], Any], images: Images) -> Outputs:
