@@ -1,4 +1,4 @@
-"""The house rules: rooms, formatting, types, generated files, the wheel."""
+"""The house rules: imports, formatting, types, generated files, the wheel."""
 
 from __future__ import annotations
 

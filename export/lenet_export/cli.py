@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from lenet_export import __version__, checkpoint
 from lenet_export.api import Exported, as_share, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
-from lenet_export.errors import UserError, exit_status, printable
+from lenet_export.errors import UserError, printable
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import TABLES, Options, Output
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
+from lenet_export.program import exit_status
 
 if TYPE_CHECKING:
     from lenet_export.verify import Report

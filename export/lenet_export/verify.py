@@ -1,4 +1,4 @@
-"""Proof that the compiled C computes what JAX computes."""
+"""Whether the compiled C computes what JAX computes: every logit of some hundred images."""
 
 from __future__ import annotations
 

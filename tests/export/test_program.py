@@ -11,8 +11,9 @@ import time
 import pytest
 
 import lenet_export
-from lenet_export import cli, errors
+from lenet_export import cli
 from lenet_export.errors import UserError, printable
+from lenet_export.program import exit_status
 
 PROGRAM = [sys.executable, "-m", "lenet_export"]
 EXPORT = [*PROGRAM, "--target", "npz", "--out", "out"]
@@ -174,7 +175,7 @@ def test_too_little_memory_is_told(capsys):
     def greedy():
         raise MemoryError
 
-    assert errors.exit_status("p", greedy, "") == 1
+    assert exit_status("p", greedy, "") == 1
     assert capsys.readouterr().err.startswith("p: error: memory: there is too little of it\n  ")
 
 

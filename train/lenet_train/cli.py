@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lenet_export import __version__, files
-from lenet_export.errors import exit_status
+from lenet_export.program import exit_status
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted
