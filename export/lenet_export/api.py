@@ -12,6 +12,7 @@ import numpy as np
 
 from lenet_export import files
 from lenet_export.activations import BOUNDS
+from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
@@ -93,7 +94,7 @@ def export(
         UserWarning: the C is what was planned, but reads many images otherwise than the network; or
             the network itself reads them no better than chance.
     """
-    from lenet_export import flax_network
+    from lenet_export import flax_network  # takes JAX, which is slow to import
     from lenet_export.readers.registry import read
 
     for name, value, known in [
@@ -104,10 +105,7 @@ def export(
     ]:
         if value not in known:
             raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
-    of_registry = cpu_named(str(cpu))
-    if of_registry is None:
-        raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
-    cpu = of_registry
+    cpu = _checked_cpu(cpu)
     beside = {"cpu": cpu != "generic", "optimize": optimize != "speed", "single_file": single_file}
     beside["tables"] = tables != "inside"
     wrong = misplaced(target, [name for name, given in beside.items() if given])
@@ -115,13 +113,7 @@ def export(
         raise UserError(*wrong, "leave it out")
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
-    if max_error is not None:
-        share = as_share(max_error)
-        if share is None:
-            raise UserError(
-                "max_error", f"is {max_error!r}", "give a share between 0 and 1, e.g. 0.005"
-            )
-        max_error = share
+    max_error = _checked_share(max_error)
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
     if images is not None:
@@ -132,16 +124,7 @@ def export(
     if labels is not None:
         labels = check_labels(labels, model.stages[-1].features)
     if dtype == "int8":
-        hidden = {stage.activation for stage in model.stages[:-1]}
-        if images is None and hidden - set(BOUNDS):
-            raise UserError(
-                "images",
-                f"are needed for the range of {' and '.join(sorted(hidden - set(BOUNDS)))} in int8",
-                f"give some hundred images, uint8 (images, {', '.join(map(str, input_shape))})",
-            )
-        given = np.zeros((1, *input_shape), np.uint8) if images is None else images
-        ranges = flax_network.activation_ranges(model, given)
-        model = replace(model, activation_ranges=ranges)
+        model = replace(model, activation_ranges=_ranges(model, images))
     if images is not None and labels is not None:
         logits = flax_network.run_logits(model, images)
         model = replace(model, gap_table=GapTable.measure(logits, labels))
@@ -182,6 +165,50 @@ def write(
     paths = {out / name: data for name, data in rendered.items()}
     files.write(paths)
     return Exported(plan, tuple(paths), report)
+
+
+def _ranges(model: Model, images: Images | None) -> dict[str, float]:
+    """The largest activation of each hidden layer, measured where its function has no bound.
+
+    Raises:
+        UserError: there are no images to measure it on, or a layer is dead.
+    """
+    from lenet_export import flax_network
+
+    open_ended = {stage.activation for stage in model.stages[:-1]} - set(BOUNDS)
+    if images is None and open_ended:
+        raise UserError(
+            "images",
+            f"are needed for the range of {' and '.join(sorted(open_ended))} in int8",
+            f"give some hundred images, uint8 (images, {', '.join(map(str, model.input_shape))})",
+        )
+    given = np.zeros((1, *model.input_shape), np.uint8) if images is None else images
+    return flax_network.activation_ranges(model, given)
+
+
+def _checked_cpu(cpu: Any) -> str:
+    """The name in the registry of what ``cpu`` names.
+
+    Raises:
+        UserError: it is not known.
+    """
+    name = cpu_named(str(cpu))
+    if name is None:
+        raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
+    return name
+
+
+def _checked_share(max_error: Any) -> float | None:
+    """``max_error`` in Python's numbers, if it is given.
+
+    Raises:
+        UserError: it is no share.
+    """
+    share = as_share(max_error)
+    if share is None and max_error is not None:
+        remedy = "give a share between 0 and 1, e.g. 0.005"
+        raise UserError("max_error", f"is {max_error!r}", remedy)
+    return share
 
 
 def _checked_shape(shape: Any) -> tuple[int, int, int]:
