@@ -30,6 +30,14 @@ def test_a_wrong_argument_exits_with_2(arguments, capsys, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
+def test_nothing_that_a_terminal_obeys_is_in_a_message(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["\x1b[31m"])
+    told = capsys.readouterr().err
+    assert r"unrecognized arguments: \x1b[31m" in told
+    assert "\x1b" not in told
+
+
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
 def test_a_folder_that_cannot_be_written_is_told_before_training(
     place, tmp_path, capsys, monkeypatch

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lenet_export import __version__, files
+from lenet_export.parser import Parser
 from lenet_export.program import exit_status
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
@@ -54,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + interrupted.signal
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="lenet-train",
         description="Train LeNet in Flax and write model.safetensors for lenet-export.",
     )
