@@ -302,7 +302,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "logit_scale": float_literal(np.float32(plan.logit_scale)),
         "cpu": cpu,
         "alignment": cpu.simd.alignment if cpu.simd else 0,
-        "is_small": CPUS[plan.cpu].in_order and plan.optimize == "flash",
+        "is_small": cpu.in_order and plan.optimize == "flash",
         "templates": list(dict.fromkeys(kernel.template for kernel in kernels)),
         "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
         "pragmas": list(dict.fromkeys(kernel.pragma for kernel in kernels if kernel.pragma)),
@@ -343,7 +343,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
     scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
     context["takes_signs"] = plan.dtype == "int8" and (
-        (bool(scalar.functions) and not CPUS[plan.cpu].saturates)
+        (bool(scalar.functions) and not cpu.saturates)
         or "max" in scalar.pools
         or context["has_norm"]
     )
