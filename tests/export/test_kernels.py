@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import flax.linen as nn
 import jax
+import jinja2
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from lenet_export import cli, export, layer_norm
 from lenet_export.cpus.kernel import GENERIC, Kernel, kernel_of
 from lenet_export.cpus.registry import ALIASES, CPUS, choices, cpu_named, lay_out
 from lenet_export.errors import UserError
-from lenet_export.outputs.c import _environment, render_c
+from lenet_export.outputs.c import _context, _environment, render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
 from needs import ROOT
@@ -76,6 +77,16 @@ def test_a_template_is_told_by_its_kernel_and_not_by_filters():
     modules = {name: getattr(filters[name], "__module__", "") for name in filters}
     assert [name for name in modules if modules[name].startswith("lenet_export.cpus")] == []
     assert modules["view"] == "lenet_export.outputs.c"
+
+
+def test_all_that_the_templates_are_told_stands_in_one_of_them():
+    plan = make_plan(named_model("lenet"), "int8")
+    laid_out = [lay_out(plan, cpu, "speed") for cpu in CPUS if not CPUS[cpu].ram]
+    told = {name for plan in laid_out for name in _context(plan, Options())}
+    told |= {n for plan in laid_out for layer in plan.layers for n in kernel_of(layer).view(layer)}
+    told |= _environment().filters.keys() - jinja2.Environment().filters.keys()
+    templates = "".join(path.read_text() for path in (PACKAGE / "templates/c").rglob("*.j2"))
+    assert told - {*re.findall(r"\w+", templates)} == set()
 
 
 def test_the_plan_knows_the_kernel_itself():

@@ -310,9 +310,6 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
-        "border_types": list(
-            dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.is_padded)
-        ),
         "filled_types": list(dict.fromkeys(layer.source_dtype for layer in _filled(plan))),
         "slack_of_rows": [
             (layer, layer.strip_values - layer.layout.slack)
