@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_1E220352639D6DE6
+#ifndef LENET_EXPORT_8606FF4BA8F69A07
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 

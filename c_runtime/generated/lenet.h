@@ -14,8 +14,8 @@
  *   - No function can fail: every image is valid, nothing is allocated.
  *   - Pointers must be valid and not null; buffers must not overlap.
  *   - Results are the same, bit for bit, with every C99 compiler, on every CPU.
- *   - lenet_logits takes the same number of instructions for every image, by gcc or clang, on a CPU
- *     that has an instruction to multiply.
+ *   - lenet_logits takes the same number of instructions for every image, by gcc or clang,
+ *     on a CPU that has an instruction to multiply.
  *   - Re-entrant: there is no global state. Use one workspace for each thread.
  *   - Functions of a whole image, and lenet_self_test, discard rows already given.
  *   - Images are 28 rows of 28 bytes, top left first; 0 is background, 255 is ink.
@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_1E220352639D6DE6
+#define LENET_EXPORT_8606FF4BA8F69A07
 
 #ifdef __cplusplus
 extern "C" {
