@@ -23,7 +23,7 @@ def check_images(images: Any, shape: tuple[int, ...], where: object = "images") 
     """
     wanted = f"give uint8 (images, {', '.join(map(str, shape))})"
     dtype = getattr(images, "dtype", None)
-    found = f"are {dtype if dtype is not None else type(images).__name__} {np.shape(images)}"
+    found = f"are {dtype if dtype is not None else type(images).__name__} {_told_shape(images)}"
     if dtype != np.uint8:
         is_number = dtype is not None and np.dtype(dtype).kind in "fiub"
         in_one = is_number and images.size and images.min() >= 0 and images.max() <= 1
@@ -69,12 +69,21 @@ def check_count(images: Any, labels: Any) -> None:
     Raises:
         UserError: there is not.
     """
-    if images is None or np.shape(labels) != (len(images),):
+    found = _told_shape(labels)
+    if images is None or found != str((len(images),)):
         raise UserError(
             "labels",
-            f"have the shape {np.shape(labels)}",
+            f"have the shape {found}",
             "give one for each image: a whole number, not a vector with a 1",
         )
+
+
+def _told_shape(values: Any) -> str:
+    """The shape of what may be no array, for a message."""
+    try:
+        return str(np.shape(values))
+    except ValueError:
+        return "of rows that differ in length"
 
 
 def read_images(

@@ -36,6 +36,7 @@ BYTES = np.random.default_rng(0).integers(0, 256, (200, *SHAPE)).astype(np.uint8
         (BYTES[..., 0], "are uint8 (200, 8, 8)", "give uint8 (images, 8, 8, 1)"),
         (BYTES[:0], "are uint8 (0, 8, 8, 1)", "give uint8 (images, 8, 8, 1)"),
         ([[1]], "are list (1, 1)", "give uint8 (images, 8, 8, 1)"),
+        ([[1], [1, 2]], "are list of rows that differ in length", "give uint8 (images, 8, 8, 1)"),
     ],
 )
 def test_images_that_are_no_bytes_of_pictures_are_refused(images, says, remedy):
