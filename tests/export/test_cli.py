@@ -521,6 +521,7 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--prefix", "2nd"], "use lower-case letters"),
         (["--prefix", "int"], "use lower-case letters"),
         (["--prefix", "stdint"], "use lower-case letters"),
+        (["--prefix", "threads"], "no word or header of C"),
         (["--prefix", "known"], "use lower-case letters"),
         (["--prefix", "features"], "use lower-case letters"),
         (["--prefix", "a/b"], "use lower-case letters"),

@@ -23,8 +23,9 @@ C_WORDS = frozenset(
 #: Prefixes that would hide a system header, or meet a static name of the templates.
 TAKEN_PREFIXES = frozenset(
     "arm_acle arm_mve assert complex ctype errno features fenv immintrin inttypes "  # noqa: SIM905
-    "iso646 known limits locale math setjmp signal stdarg stdbool stddef "
-    "stdint stdio stdlib string tgmath time wchar wctype".split()
+    "iso646 known limits locale math setjmp signal stdalign stdarg stdatomic stdbit stdbool "
+    "stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar "
+    "wctype".split()
 )
 
 
