@@ -129,7 +129,7 @@ def export(
         logits = flax_network.run_logits(model, images)
         model = replace(model, gap_table=GapTable.measure(logits, labels))
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
-    options = Options(prefix, single_file, target=target, tables=tables)
+    options = Options(prefix, bool(single_file), target=target, tables=tables)
     exported = write(plan, Path(out), options, verify, images, labels)
     for text in exported.report.warnings if exported.report else ():
         warnings.warn(text, stacklevel=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import flax
@@ -288,6 +289,15 @@ def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
 FOUR = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
 
 
+def test_single_file_is_true_or_false_of_any_type(tmp_path):
+    module = nn.Sequential([flatten, nn.Dense(3)])
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    export = partial(lenet_export.export, module, variables, (8, 8, 1), tmp_path, verify=False)
+    for given in (True, np.bool_(True), 1):
+        export(single_file=given)
+        assert json.loads((tmp_path / "lenet.json").read_text())["single_file"] is True
+
+
 def test_the_share_of_errors_is_printed_as_a_number_of_any_type(tmp_path):
     module = nn.Sequential([flatten, nn.Dense(3)])
     variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
@@ -326,6 +336,10 @@ def test_a_layer_is_not_called_as_a_norm_is():
         ({"images": np.zeros((3, 8, 8), np.uint8)}, "images: are uint8 (3, 8, 8)"),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images: are uint8 (0, 8, 8, 1)"),
         ({"labels": np.zeros(3)}, "labels: have the shape (3,)"),
+        (
+            {"labels": [[0], [0, 1], [2], [2]], "images": FOUR},
+            "labels: have the shape of rows that differ in length",
+        ),
         ({"dtype": "int4"}, "dtype: is 'int4'; give one of int8, float32"),
         ({"cpu": "z80"}, "cpu: is 'z80'; give one of generic, "),
         ({"optimize": "size"}, "optimize: is 'size'; give one of speed, ram, flash"),
