@@ -527,7 +527,7 @@ def named(*names):
 
 @pytest.mark.parametrize("name", ["conv 1", "1st", "für", "int", "linux", "INT32_MAX", ""])
 def test_a_name_that_c_cannot_use_is_refused(name):
-    with pytest.raises(UserError, match="cannot be used in C|its name is none"):
+    with pytest.raises(UserError, match=r"cannot be used in C|its name is none"):
         render_c(named("fc1", name), Options())
 
 
