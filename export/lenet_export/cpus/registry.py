@@ -119,7 +119,7 @@ CPUS = {
         headers=("arm_acle.h", "arm_mve.h"),
         flags=("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
         requires=(SATURATES, "__ARM_FEATURE_MVE"),
-        simd=Simd("mve"),
+        simd=Simd("helium"),
         saturates=True,
         in_order=True,
     ),
