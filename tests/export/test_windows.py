@@ -20,10 +20,10 @@ from .networks import random_model, run_program, write_files
 MOST_LINES, MOST_STACK = 120, 1024
 
 
-def plan_of(size, pool, features, channels, dtype, cpu):
+def plan_of(size, pool, features, channels, dtype, cpu, norm="none"):
     """A convolution with a pool window of ``size`` and a dense layer."""
     activation = "sigmoid" if pool == "avg" else "relu"
-    conv = Stage("conv1", "conv", features, activation, (3, 3), "SAME", pool, size)
+    conv = Stage("conv1", "conv", features, activation, (3, 3), "SAME", pool, size, norm=norm)
     side = max(2, 16 // size) * size
     model = random_model((conv, Stage("fc", "dense", 3)), (side, side, channels))
     return lay_out(make_plan(model, dtype), cpu, "speed")
@@ -56,6 +56,20 @@ def test_no_window_makes_a_long_function_or_a_large_frame(cpu, compiler, dtype, 
             largest = max(frames(compiler, cpu, tmp_path).values())
             assert longest <= MOST_LINES, (size, features)
             assert largest <= MOST_STACK, (size, features)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m0", "riscv32"])
+def test_a_window_with_layer_normalization_is_taken_part_by_part(cpu, dtype, tmp_path):
+    plan = plan_of(16, "avg", 16, 2, dtype, cpu, norm="layer")
+    write_files(plan, tmp_path)
+    assert max(frames("gcc", "generic", tmp_path).values()) <= MOST_STACK  # their C is plain
+    if dtype == "int8":
+        images = verify.stress_images(plan, random=5)
+        command = [require("gcc"), "-std=c99", "-O1", "-w"]
+        logits, self_test = run_program(plan, images, command, tmp_path)
+        assert self_test == 0
+        assert (logits != reference.run_integers(plan, images)["fc"]).sum() == 0
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
