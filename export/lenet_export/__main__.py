@@ -2,14 +2,17 @@
 
 import sys
 
-from lenet_export.program import beginning
+from lenet_export.program import beginning, ending
 
 
 def main() -> int:
     """Runs it; returns the exit status: 0, 1 for a mistake, 2 for wrong usage, 130 for Ctrl-C."""
     with beginning("lenet-export"):
         from lenet_export import cli
-    return cli.main()
+    try:
+        return cli.main()
+    finally:
+        ending()
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ def beginning(name: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def ending() -> None:
+    """Lets Ctrl-C change nothing more: the work is done, and Python is about to leave."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _open_closed_streams() -> None:
     """Opens what the shell closed (``>&-``), or the next file would get its number and its text."""
     handle = os.open(os.devnull, os.O_RDWR)

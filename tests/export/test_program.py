@@ -128,6 +128,17 @@ def test_ctrl_c_at_any_time_leaves_whole_files_or_none(tmp_path):
     assert ends <= {0, 130}
 
 
+def test_ctrl_c_while_python_leaves_changes_nothing():
+    code = (
+        "import atexit, os, signal, sys\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['lenet-export', '--version']\n"
+        "from lenet_export.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_program_that_the_shell_started_in_the_background_is_not_interrupted():
     code = "import os, signal; from lenet_export.program import beginning\n"
     code += "with beginning('p'): os.kill(os.getpid(), signal.SIGINT)\nprint('on')"
