@@ -74,17 +74,19 @@ function(lenet_add_model)
     endif()
     set(options --target c --prefix "${arg_PREFIX}")
     set(model "")
-    if("${arg_MODEL}" MATCHES "^[A-Za-z0-9_-]+$")  # no file: those have an extension
-        list(APPEND options --model "${arg_MODEL}")
-    elseif(DEFINED arg_MODEL)
+    if(DEFINED arg_MODEL)
         get_filename_component(model "${arg_MODEL}" ABSOLUTE)
-        if(NOT EXISTS "${model}" OR IS_DIRECTORY "${model}")
+        if(EXISTS "${model}" AND NOT IS_DIRECTORY "${model}")
+            list(APPEND options --model "${model}")
+        elseif("${arg_MODEL}" MATCHES "^[A-Za-z0-9_-]+$")  # a bundled model's name
+            set(model "")
+            list(APPEND options --model "${arg_MODEL}")
+        else()
             message(FATAL_ERROR
                 "${where}: MODEL ${model} is not a file\n"
                 "  give a model.safetensors of lenet-train, "
                 "or the name of a bundled model, as mnist")
         endif()
-        list(APPEND options --model "${model}")
     endif()
     foreach(name DTYPE CPU OPTIMIZE TABLES MAX_ERROR)
         if(DEFINED arg_${name})
