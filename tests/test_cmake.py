@@ -252,15 +252,20 @@ target_link_libraries(firmware PRIVATE model lenet::lenet)
     )
 
 
-def test_tables_apart_are_a_file_of_the_library_and_alone_change_with_the_model(tmp_path):
-    path = tmp_path / "model.safetensors"
+def configured_with_a_model(folder, options=""):
+    """The path of a model of its own, and the build folder of a firmware that exports it."""
+    path = folder / "model.safetensors"
     shutil.copy(MODEL, path)
-    program(tmp_path, ["lenet"])
+    program(folder, ["lenet"])
     text = INCLUDE + (
-        "lenet_add_model(TARGET digits MODEL model.safetensors TABLES apart)\n"
+        f"lenet_add_model(TARGET digits MODEL model.safetensors {options})\n"
         "add_executable(firmware main.c)\ntarget_link_libraries(firmware PRIVATE digits)\n"
     )
-    folder = configured(project(tmp_path, text))
+    return path, configured(project(folder, text))
+
+
+def test_tables_apart_are_a_file_of_the_library_and_alone_change_with_the_model(tmp_path):
+    path, folder = configured_with_a_model(tmp_path, "TABLES apart")
     files = [folder / f"lenet-export/digits/lenet{end}" for end in (".c", ".h", "_tables.h")]
     build(folder)
     before = [file.read_bytes() for file in files]
@@ -277,14 +282,7 @@ def test_tables_apart_are_a_file_of_the_library_and_alone_change_with_the_model(
 
 
 def test_a_model_is_exported_again_when_its_file_changes_and_only_then(tmp_path):
-    path = tmp_path / "model.safetensors"
-    shutil.copy(MODEL, path)
-    program(tmp_path, ["lenet"])
-    text = INCLUDE + (
-        "lenet_add_model(TARGET digits MODEL model.safetensors)\n"
-        "add_executable(firmware main.c)\ntarget_link_libraries(firmware PRIVATE digits)\n"
-    )
-    folder = configured(project(tmp_path, text))
+    path, folder = configured_with_a_model(tmp_path)
     header = folder / "lenet-export/digits/lenet.h"
     assert "Exporting lenet.c and lenet.h for digits" in build(folder)
     before = header.read_text()
