@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -44,6 +45,14 @@ def pytest_assertrepr_compare(op, left, right):
         both = (data[place : place + 60] for data in (left, right))
         return [f"bytes that differ from {place} on", *map(repr, both)]
     return None
+
+
+@pytest.fixture(autouse=True)
+def floats_stay_exact():
+    """No test leaves a process in which floats are other than they were for the tests behind it."""
+    yield
+    smallest = np.full(1, 1e-45, np.float32)
+    assert smallest * np.float32(1) > 0
 
 
 @pytest.fixture(scope="session")

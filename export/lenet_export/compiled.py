@@ -25,6 +25,9 @@ from lenet_export.reference import Images, Outputs
 
 FLAGS = ("-std=c99", "-O2")
 COMPILERS = ("cc", "gcc", "clang")
+#: Linked with -ffast-math or -Ofast, a library would flush denormal floats to zero in the whole
+#: process that loads it, and in the JAX that it is compared with.
+EXACT_FLOATS = ("-O0", "-fno-fast-math", "-fno-unsafe-math-optimizations")
 WINDOWS = os.name == "nt"
 TEMPORARY = "set TMPDIR to a folder with room from which programs may run, or give --no-verify"
 #: Headers of CPUs that this machine is not, with their intrinsics in plain C.
@@ -172,9 +175,15 @@ def compile_library(
     if source.name not in files:  # --single-file
         text = f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n'
         source.write_bytes(text.encode())
+    return link_library(source, command)
+
+
+def link_library(source: Path, command: Sequence[str]) -> Path:
+    """Compiles ``source``; the path of the shared library, beside it."""
+    library, code = source.with_suffix(".dll" if WINDOWS else ".so"), source.with_suffix(".o")
     # All code of Windows may lie anywhere, and its clang refuses to be told so.
-    library = folder / f"{prefix}.{'dll' if WINDOWS else 'so'}"
-    _run([*command, "-shared", *([] if WINDOWS else ["-fPIC"]), "-o", library, source])
+    _run([*command, *([] if WINDOWS else ["-fPIC"]), "-c", "-o", code, source])
+    _run([*command, *EXACT_FLOATS, "-shared", "-o", library, code])
     return library
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import subprocess
 import tempfile
 import zlib
 from dataclasses import replace
@@ -64,11 +63,10 @@ def tables_of(plan, files):
             f"unsigned long of_{c.name}(void) {{ return sizeof {c.name}; }}\n"
             for c in plan.constants
         )
-        (folder / "audit.c").write_text(f'#include "lenet.c"\n{readers}')
-        flags = ["-std=c99", "-O0", "-shared", "-fPIC", *compiled.host_flags(plan.cpu)]
-        command = [*compiled.compiler(), *flags, "-o", "audit.so", "audit.c"]
-        subprocess.run(command, cwd=folder, check=True)
-        library = ctypes.CDLL(str(folder / "audit.so"))
+        source = folder / "audit.c"
+        source.write_text(f'#include "lenet.c"\n{readers}')
+        command = [*compiled.compiler(), "-std=c99", "-O0", *compiled.host_flags(plan.cpu)]
+        library = ctypes.CDLL(str(compiled.link_library(source, command)))
         found = {}
         for constant in plan.constants:
             at, of = (getattr(library, f"{kind}_{constant.name}") for kind in ("at", "of"))

@@ -19,4 +19,4 @@ def flags_of(cpu: str) -> list[str]:
     if not Path("/usr/include/simde").exists():
         missing("AVX-512, and SIMDe for it", "install the package libsimde-dev")
     claims = [f"-D{macro}" for macro in CPUS[cpu].requires]
-    return ["-march=x86-64-v3", *claims, "-I", str(AVX512), "-Wl,--no-as-needed", "-lm"]
+    return ["-march=x86-64-v3", *claims, "-I", str(AVX512), "-Wl,--no-as-needed", "-lm", "-lmvec"]

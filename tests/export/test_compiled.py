@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from lenet_export import compiled
@@ -17,6 +18,7 @@ from lenet_export.errors import UserError
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
+from needs import require
 
 from .networks import named_model
 
@@ -75,6 +77,15 @@ def test_a_compiler_that_cannot_be_started_is_told(network, tmp_path, monkeypatc
     monkeypatch.setenv("CC", str(path))
     with pytest.raises(UserError, match=r"cannot be run: exec format error\n  set CC"):
         CompiledNetwork(*network)
+
+
+@pytest.mark.parametrize("cc", ["gcc -ffast-math", "gcc -Ofast", "clang -ffast-math"])
+def test_a_fast_compiler_changes_no_floats_of_this_process(cc, network, monkeypatch):
+    require(cc.split()[0])
+    monkeypatch.setenv("CC", cc)
+    CompiledNetwork(*network)
+    smallest = np.full(1, 1e-45, np.float32)
+    assert smallest * smallest.dtype.type(1) > 0
 
 
 def test_windows_keeps_a_loaded_library_which_is_removed_when_python_ends(

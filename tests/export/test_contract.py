@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lenet_export.checkpoint import Stage
-from lenet_export.compiled import CompiledNetwork
+from lenet_export.compiled import CompiledNetwork, link_library
 from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
@@ -423,14 +423,9 @@ def float_function(plan, folder, flags, *names):
         re.search(rf"static float {name}\(float z\)\n\{{.*?\n\}}\n", text, re.DOTALL).group()
         for name in names
     ]
-    (folder / "f.c").write_text(
-        "".join(found).replace(f"static float {names[-1]}", f"float {names[-1]}")
-    )
-    library, gcc = folder / f"f{'-'.join(flags)}.so", require("gcc")
-    command = [gcc, "-std=c99", *flags, "-fPIC", "-c", "f.c"]
-    subprocess.run(command, cwd=folder, check=True)
-    # Linked without -ffast-math, which would flush denormals to zero in this whole process.
-    subprocess.run([gcc, "-shared", "-o", library, "f.o"], cwd=folder, check=True)
+    source = folder / f"f{'-'.join(flags)}.c"
+    source.write_text("".join(found).replace(f"static float {names[-1]}", f"float {names[-1]}"))
+    library = link_library(source, [require("gcc"), "-std=c99", *flags])
     function = ctypes.CDLL(str(library))[names[-1]]
     function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float]
     return function

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import cffi
 import jax
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 
 from lenet_export import flax_network
 from lenet_export.checkpoint import Stage
+from lenet_export.compiled import link_library
 from lenet_export.cpus.registry import lay_out
 from lenet_export.plan import make_plan
 from needs import require
@@ -66,9 +65,7 @@ def functions(cpu, compiler, folder):
         for name in ACTIVATIONS
     ]
     (folder / "apply.c").write_text("".join(['#include "lenet.c"\n', *texts]))
-    library = folder / "apply.so"
-    command = [*compiler, "-shared", "-fPIC", "-o", library, folder / "apply.c", *flags_of(cpu)]
-    subprocess.run(command, check=True)
+    library = link_library(folder / "apply.c", [*compiler, *flags_of(cpu)])
     ffi = cffi.FFI()
     ffi.cdef("".join(DECLARATION.replace("NAME", name) for name in ACTIVATIONS))
     loaded = ffi.dlopen(str(library))

@@ -104,7 +104,10 @@ def test_ctrl_c_while_arguments_are_parsed_ends_it_without_a_traceback(monkeypat
 def test_ctrl_c_at_any_time_leaves_whole_files_or_none(tmp_path):
     code = (
         "import signal, sys; set_signal = signal.signal\n"
-        "def tell(*arguments): set_signal(*arguments); print('listens', flush=True)\n"
+        "def tell(number, action):\n"
+        "    before = set_signal(number, action)\n"
+        "    print('listens', flush=True)\n"
+        "    return before\n"
         "signal.signal = tell\n"
         "from lenet_export.__main__ import main; sys.exit(main())"
     )
