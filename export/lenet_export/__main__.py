@@ -2,17 +2,12 @@
 
 import sys
 
-from lenet_export.program import beginning, ending
+from lenet_export.program import start
 
 
 def main() -> int:
     """Runs it; returns the exit status: 0, 1 for a mistake, 2 for wrong usage, 130 for Ctrl-C."""
-    with beginning("lenet-export"):
-        from lenet_export import cli
-    try:
-        return cli.main()
-    finally:
-        ending()
+    return start("lenet-export", "lenet_export.cli")
 
 
 if __name__ == "__main__":

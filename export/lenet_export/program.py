@@ -6,6 +6,7 @@ Nothing heavy is imported here, for the imports of a program are what it guards.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import signal
@@ -17,17 +18,29 @@ from typing import Any, NoReturn, TextIO
 from lenet_export.errors import UserError
 
 
-@contextlib.contextmanager
-def beginning(name: str) -> Iterator[None]:
-    """Makes the streams ready; and while the rest is imported, Ctrl-C ends the program at once.
-
-    An exception would not do: what is half imported turns it into others.
+def start(name: str, module: str) -> int:
+    """Imports ``module`` and runs its ``main``; returns the exit status that it returns.
 
     Args:
         name: of the program.
+        module: of its command line, e.g. ``lenet_export.cli``.
     """
     _open_closed_streams()
     _outlive_readers()
+    with imports(name):
+        command_line = importlib.import_module(module)
+    try:
+        return int(command_line.main())
+    finally:
+        ending()
+
+
+@contextlib.contextmanager
+def imports(name: str) -> Iterator[None]:
+    """While modules are imported in it, Ctrl-C ends the program ``name`` at once.
+
+    An exception would not do: what is half imported turns it into others.
+    """
 
     def leave(_: int, __: FrameType | None) -> NoReturn:
         with contextlib.suppress(OSError):

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import lenet_export
+import lenet_train.cli
 from lenet_export import cli
 from lenet_export.errors import UserError, printable
 from lenet_export.program import exit_status
@@ -62,25 +63,33 @@ def test_an_output_on_a_full_disk_is_told_and_the_files_are_there(tmp_path):
 
 
 def test_a_closed_stream_is_not_the_file_that_is_opened_next(tmp_path):
-    code = (
-        "import os; from lenet_export.program import beginning\n"
-        "with beginning('p'): pass\n"
-        "handle = os.open('precious', os.O_WRONLY | os.O_CREAT)\n"
-        "os.write(2, b'a warning of a library'); os.close(handle)"
+    (tmp_path / "p.py").write_text(
+        "import os\n"
+        "def main():\n"
+        "    os.open('precious', os.O_WRONLY | os.O_CREAT)\n"
+        "    return os.write(2, b'a warning of a library') - 22\n"
     )
+    code = "import sys; from lenet_export.program import start; sys.exit(start('p', 'p'))"
     line = f'{sys.executable} -c "$0" 2>&- <&-'
     subprocess.run(["bash", "-c", line, code], cwd=tmp_path, check=True)
     assert (tmp_path / "precious").read_bytes() == b""
 
 
-@pytest.mark.parametrize("module", ["argparse", "numpy._core", "jinja2", "lenet_export.cli"])
-def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(module, tmp_path):
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [
+        *(("export", module) for module in ("argparse", "numpy._core", "jinja2", "cli")),
+        *(("train", module) for module in ("argparse", "cli", "run", "jax", "orbax.checkpoint")),
+    ],
+)
+def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(program, module, tmp_path):
+    name = f"lenet_{program}.{module}" if module in ("cli", "run") else module
     code = (
         "import signal, sys\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, *_):\n"
-        f"        if name == {module!r}: signal.raise_signal(signal.SIGINT)\n"
-        "from lenet_export.__main__ import main\n"
+        f"        if name == {name!r}: signal.raise_signal(signal.SIGINT)\n"
+        f"from lenet_{program}.__main__ import main\n"
         "sys.modules.pop('argparse', None); sys.meta_path.insert(0, Interrupt())\n"
         "sys.exit(main())"
     )
@@ -88,17 +97,23 @@ def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(module, t
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.stderr in {
-        f"lenet-export: interrupted; {left}\n"
+        f"lenet-{program}: interrupted; {left}\n"
         for left in ("nothing was written", "no file is half written")
     }
     assert done.returncode == 130
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_while_arguments_are_parsed_ends_it_without_a_traceback(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_parse", lambda _: signal.raise_signal(signal.SIGINT))
-    assert cli.main([]) == 130
-    assert capsys.readouterr().err == "lenet-export: interrupted; no file is half written\n"
+@pytest.mark.parametrize(
+    ("program", "said"), [(cli, "lenet-export"), (lenet_train.cli, "lenet-train")]
+)
+def test_ctrl_c_while_arguments_are_parsed_ends_it_without_a_traceback(
+    program, said, monkeypatch, capsys
+):
+    monkeypatch.setattr(program, "_parse", lambda _: signal.raise_signal(signal.SIGINT))
+    assert program.main([]) == 130
+    left = "file" if program is cli else "model"
+    assert capsys.readouterr().err == f"{said}: interrupted; no {left} is half written\n"
 
 
 def test_ctrl_c_at_any_time_leaves_whole_files_or_none(tmp_path):
@@ -143,8 +158,8 @@ def test_ctrl_c_while_python_leaves_changes_nothing():
 
 
 def test_a_program_that_the_shell_started_in_the_background_is_not_interrupted():
-    code = "import os, signal; from lenet_export.program import beginning\n"
-    code += "with beginning('p'): os.kill(os.getpid(), signal.SIGINT)\nprint('on')"
+    code = "import os, signal; from lenet_export.program import imports\n"
+    code += "with imports('p'): os.kill(os.getpid(), signal.SIGINT)\nprint('on')"
     line = f'(trap "" INT; {sys.executable} -c "$0")'
     done = subprocess.run(["bash", "-c", line, code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "on\n")

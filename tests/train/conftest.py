@@ -22,7 +22,7 @@ class Run:
 
 
 def lenet_train(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lenet_train.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "lenet_train", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
 
 

@@ -10,11 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lenet_export import __version__, files
 from lenet_export.parser import Parser
-from lenet_export.program import exit_status
+from lenet_export.program import exit_status, imports
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted
@@ -42,20 +41,16 @@ NETWORK = "network.png"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``lenet-train`` and returns the exit status: 0, 1 a mistake, 128 + a signal."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    parts = {part: getattr(options, part) for part in (*PARTS, *SIZES)}
-    swapped = {part: choice for part, choice in parts.items() if choice}
-    if swapped and options.arch != "lenet":
-        parser.error(f"--{next(iter(swapped))} goes with --arch lenet only")
     try:
-        return exit_status("lenet-train", lambda: _train(options, swapped), "no model was written")
+        return exit_status(
+            "lenet-train", lambda: _train(_parse(arguments)), "no model is half written"
+        )
     except Interrupted as interrupted:
         print(f"lenet-train: interrupted {interrupted}", file=sys.stderr)
         return 128 + interrupted.signal
 
 
-def _parser() -> Parser:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="lenet-train",
         description="Train LeNet in Flax and write model.safetensors for lenet-export.",
@@ -149,7 +144,12 @@ def _parser() -> Parser:
         action="store_true",
         help="show the layers, draw them to DIR/network.png, and stop",
     )
-    return parser
+    options = parser.parse_args(arguments)
+    parts = {part: getattr(options, part) for part in (*PARTS, *SIZES)}
+    options.swapped = {part: choice for part, choice in parts.items() if choice}
+    if options.swapped and options.arch != "lenet":
+        parser.error(f"--{next(iter(options.swapped))} goes with --arch lenet only")
+    return options
 
 
 def _seed(text: str) -> int:
@@ -176,34 +176,30 @@ def _folder(options: argparse.Namespace, architecture: Architecture, recipe: Rec
 
 
 def _summarize(architecture: Architecture, out: Path) -> None:
-    from rich.console import Console
+    with imports("lenet-train"):
+        from rich.console import Console
 
-    from lenet_train import figures, summary
-    from lenet_train.run import make_folder
-
+        from lenet_train import figures, summary
+        from lenet_train.run import make_folder
     make_folder(out, (NETWORK,))
     files.write({out / NETWORK: figures.network(architecture)})
     Console().print(summary.table(architecture))
     print(f"drawn: {out / NETWORK}")
 
 
-def _train(options: argparse.Namespace, swapped: dict[str, Any]) -> None:
+def _train(options: argparse.Namespace) -> None:
     recipe = RECIPES[options.recipe].changed(options.set)
     others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
-    architecture = others.get(options.arch) or architectures.lenet(**swapped)
+    architecture = others.get(options.arch) or architectures.lenet(**options.swapped)
     out = options.out or _folder(options, architecture, recipe)
     if options.summary:
         _summarize(architecture, out)
         return
-    from lenet_train import devices, run
-
+    with imports("lenet-train"):
+        from lenet_train import devices, run
     if options.distributed:
         devices.join_cluster()
     run.run(
         architecture, recipe, options.seed, options.dataset, out, bits=options.bits,
         teachers=options.teacher, anew=options.anew, tensorboard=options.tensorboard,
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    sys.exit(main())

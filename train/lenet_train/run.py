@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import gzip
 import hashlib
 import math
@@ -404,6 +403,11 @@ def _locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another run has it.
     """
+    try:
+        import fcntl
+    except ImportError:  # of Windows, which locks no folder
+        yield
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
