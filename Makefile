@@ -15,10 +15,10 @@ digits: .venv/installed
 	@.venv/bin/lenet-export --target c --model $(RUN)/model.safetensors --images $(RUN) --out $(RUN)
 
 test: .venv/installed-for-tests
-	@.venv/bin/pytest --numprocesses auto --dist loadgroup
+	@.venv/bin/pytest --numprocesses auto
 
 test-all: test
-	@.venv/bin/pytest --numprocesses auto --dist loadgroup -m wide
+	@.venv/bin/pytest --numprocesses auto -m wide
 
 .venv/installed: pyproject.toml
 	@echo "Setting up .venv (a minute or two) ..."

@@ -30,11 +30,17 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 SPREAD = ("test_contract.py", "test_goldens.py", "test_mutations.py", "test_parity.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.name not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Parts the tests among the processes by files; those with most tests go first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.partition("::")[0]
+            return nodeid if Path(path).name in SPREAD else path
+
+    return ByFile(config, log)
 
 
 def pytest_assertrepr_compare(op, left, right):

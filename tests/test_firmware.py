@@ -40,7 +40,7 @@ SMALL = {"avr": "generic", "atmega328p": "atmega328p"}
 VARIANTS = [(core, "generic", None) for core in CPUS if core not in SMALL] + [
     (core, cpu, optimize) for core, cpu in CPUS.items() for optimize in choices(cpu)
 ]
-IMAGES, SOME = 1000, 100
+IMAGES, SOME = 1000, 30
 CALLERS = 128  # bytes of stack of the sketch's own functions, a row of pixels among them
 
 
@@ -97,18 +97,14 @@ def small(tmp_path_factory):
 # ---- Each core ------------------------------------------------------------------------------
 
 
-VARIANTS_OF_BUNDLED = [variant for variant in VARIANTS if variant[0] != "atmega328p"]
-#: simavr takes as long for an image as QEMU for ten.
-ON_QEMU = [(*variant, IMAGES) for variant in VARIANTS_OF_BUNDLED if variant[0] != "avr"]
-ON_SIMAVR = [variant for variant in VARIANTS_OF_BUNDLED if variant[0] == "avr"]
+OF_BUNDLED = [variant for variant in VARIANTS if variant[0] != "atmega328p"]
 
 
 @pytest.mark.parametrize(
     ("core", "cpu", "optimize", "count"),
     [
-        *ON_QEMU,
-        *((*variant, SOME) for variant in ON_SIMAVR),
-        *wide((*variant, IMAGES) for variant in ON_SIMAVR),
+        *((*variant, SOME) for variant in OF_BUNDLED if variant[2] in (None, "speed")),
+        *wide((*variant, IMAGES) for variant in OF_BUNDLED),
     ],
 )
 def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(

@@ -202,7 +202,8 @@ def _summary(name: str, exported: Exported, output: Output) -> str:
         of = f"{table.images:,} validation images"
         lines.append(("reject", f"{rejected} rejected, {wrong} of the rest wrong ({of})"))
     trained = info.get("test_accuracy")
-    if isinstance(trained, float) and (report is None or report.float_accuracy is None):
+    known = report is not None and report.float_accuracy is not None
+    if isinstance(trained, float) and 0 <= trained <= 1 and not known:
         of = f"{info.get('test_images')} test images"
         lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
     if report is not None:

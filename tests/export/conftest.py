@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 import shared
-from lenet_export import flax_network, reference
+from lenet_export import compiled, flax_network, reference
 from lenet_export.plan import Layout
 
 
@@ -34,6 +34,17 @@ def once():
             (flax_network, "run_logits", itself),
         ):
             patch.setattr(module, function, remembering(getattr(module, function), read))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="package")
+def quickly_compiled():
+    """Libraries run a few images here, and their compilation takes most of the time.
+
+    What optimizing compilers make of the C is what other tests compare.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "FLAGS", ("-std=c99", "-O0"))
         yield
 
 

@@ -141,14 +141,16 @@ NETWORKS = [("normed", False), ("deep", True), ("signed", True)]
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("core", CLANG)
+@pytest.mark.parametrize(
+    "core", ["cortex-m0", "cortex-m4", "riscv32", *wide(["cortex-m3", "cortex-m55"])]
+)
 def test_with_clang_every_image_takes_the_same_count(board, core, level, tmp_path):
     for model, is_own in NETWORKS:
         folder = tmp_path / model
         folder.mkdir()
         plan = plan_of(model, core if is_own else "generic")
         counts = record_of(board, core, by_clang(core, level), plan, folder).counts
-        assert 10_000 < counts.min() == counts.max(), model
+        assert 5_000 < counts.min() == counts.max(), model
 
 
 @pytest.mark.parametrize("model", wide(BUNDLED))
@@ -167,7 +169,7 @@ def test_with_gcc_every_image_takes_the_same_count(board, core, level, tmp_path)
         folder.mkdir()
         plan = plan_of(model, core if is_own or core == "avr" else "generic")
         counts = record_of(board, core, by_gcc(board, core, level), plan, folder).counts
-        assert 10_000 < counts.min() == counts.max(), model
+        assert 5_000 < counts.min() == counts.max(), model
 
 
 def test_without_the_asm_statements_clang_branches_and_the_count_tells(board, tmp_path):

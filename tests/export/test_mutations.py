@@ -21,7 +21,7 @@ from lenet_export.errors import UserError
 from lenet_export.outputs import c as render
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.plan import make_plan
-from needs import ROOT
+from needs import ROOT, wide
 
 from . import audit
 from .networks import named_model, rows_given
@@ -552,7 +552,7 @@ def test_a_mutated_template_of_a_tuned_kernel_is_found(name, monkeypatch):
 
 @pytest.mark.parametrize(
     ("dtype", "target"),
-    sorted({(dtype, target) for dtype, target, *_ in TUNED.values() if runs_here(target)}),
+    wide(sorted({(dtype, target) for dtype, target, *_ in TUNED.values() if runs_here(target)})),
 )
 def test_the_templates_of_tuned_kernels_as_they_are_pass(dtype, target):
     assert not is_found(dtype, target)
@@ -572,7 +572,7 @@ def test_a_mutated_reading_of_few_bits_is_found(name, monkeypatch):
     assert is_found_in_few_bits(cpu)
 
 
-@pytest.mark.parametrize("cpu", ["generic", *sorted({cpu for cpu, *_ in FEW.values()})])
+@pytest.mark.parametrize("cpu", wide(["generic", *sorted({cpu for cpu, *_ in FEW.values()})]))
 def test_the_templates_of_few_bits_as_they_are_pass(cpu):
     assert not is_found_in_few_bits(cpu)
 

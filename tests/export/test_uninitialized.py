@@ -38,7 +38,7 @@ int main(void)
     return 0;
 }}
 """
-CHAINS = ["lenet", "normed", *wide(["deep", "signed", "strided", "gap", "mlp"])]
+CHAINS = ["normed", *wide(["lenet", "deep", "signed", "strided", "gap", "mlp"])]
 VARIANTS = [
     (cpu, optimize)
     for cpu in CPUS

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from lenet_export import idx
+from lenet_train import figures
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,14 @@ class Run:
 def lenet_train(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lenet_train", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def no_pictures() -> Iterator[None]:
+    """A run in this process writes empty ones: to draw takes longer than to train. Others draw."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "of_run", lambda *_: dict.fromkeys(figures.NAMES, b""))
+        yield
 
 
 @pytest.fixture(scope="session")

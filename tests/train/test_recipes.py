@@ -96,7 +96,7 @@ def test_the_title_tells_what_was_set(recipe):
 
 def test_other_settings_have_another_run_folder():
     def folder(*arguments):
-        args = cli._parser().parse_args(arguments)
+        args = cli._parse(arguments)
         recipe = RECIPES[args.recipe].changed(args.set)
         return str(cli._folder(args, architectures.lenet(), recipe))
 

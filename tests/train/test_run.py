@@ -22,6 +22,7 @@ from lenet_export.flax_network import run_logits
 from lenet_export.gap_table import GapTable
 from lenet_train import architectures, cli, data, figures, loop, model, report, run
 from lenet_train.recipes import BEST
+from needs import wide
 
 
 @pytest.fixture(scope="session")
@@ -136,12 +137,10 @@ def test_the_model_tells_no_path_and_no_date(digits_run):
 
 #: Each part that can be exchanged, once.
 PARTS = [
-    "--activation tanh --pool max",
-    "--activation relu --norm batch --init he",
     "--activation gelu --pool stride --channels 4,8 --kernels 3,5",
-    "--head gap --norm batch --pool max",
-    "--activation relu --norm layer",
+    "--head gap --norm batch --pool max --init he",
     "--arch lenet5-1998",
+    *wide(["--activation tanh --pool max", "--activation relu --norm layer"]),
 ]
 
 
