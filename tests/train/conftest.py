@@ -28,7 +28,7 @@ def lenet_train(*arguments: object, **environment: str) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(scope="package")
 def no_pictures() -> Iterator[None]:
     """A run in this process writes empty ones: to draw takes longer than to train. Others draw."""
     with pytest.MonkeyPatch.context() as patch:

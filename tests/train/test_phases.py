@@ -14,6 +14,8 @@ from lenet_export import checkpoint
 from lenet_export.checkpoint import Model, Stage
 from lenet_train import cli
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 FAST = ["--recipe", "textbook", "--epochs", "1", "--set", "few_bits.epochs=1"]
 FAST += ["--set", "distillation.copies=2"]
 

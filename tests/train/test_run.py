@@ -24,6 +24,8 @@ from lenet_train import architectures, cli, data, figures, loop, model, report, 
 from lenet_train.recipes import BEST
 from needs import wide
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture(scope="session")
 def trained(digits_run):
