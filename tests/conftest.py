@@ -11,7 +11,9 @@ from hypothesis import settings
 
 import shared
 from lenet_export import checkpoint, idx
+from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
+from material import digits
 from needs import ROOT, missing
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -88,3 +90,19 @@ def plan(request, bundled):
 @pytest.fixture(scope="session")
 def int8_plan(bundled):
     return make_plan(bundled, "int8")
+
+
+@pytest.fixture(scope="session")
+def written(mnist):  # noqa: ARG001 - it says where MNIST is missing
+    """The test split of MNIST with its writers: what the test material is made of."""
+    try:
+        return digits.load("test")
+    except UserError as error:
+        missing("QMNIST's labels", str(error))
+
+
+@pytest.fixture(scope="session")
+def by_five(written):
+    """The digits of five writers of the test split."""
+    kept = np.flatnonzero(np.isin(written.writers, np.unique(written.writers)[:5]))
+    return digits.Digits(written.images[kept], written.labels[kept], written.writers[kept])
