@@ -1,0 +1,225 @@
+"""What a model does beside clean digits: corrupted ones, strangers, and one writer's amounts.
+
+    python benchmarks/field.py                      the bundled models' tables
+    python benchmarks/field.py runs/m.safetensors   another model's
+    python benchmarks/field.py --update             also writes benchmarks/field.json
+
+Read by the exported C in int8, plain C99, compiled here. `LENET_DATA` names a folder with mnist/
+and qmnist/. What is measured on, benchmarks/material makes by seed of MNIST's test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export import checkpoint
+from lenet_export.compiled import CompiledNetwork
+from lenet_export.outputs.c import Options, render_c
+from lenet_export.plan import make_plan
+from material import amounts, corruptions, digits, scenes, strangers
+from material.digits import Digits
+from material.filters import UInt8
+
+ROOT = Path(__file__).parents[1]
+BUNDLED = ROOT / "export/lenet_export/models"
+FIGURES = ROOT / "benchmarks/field.json"
+SEED = 1
+CLASSES = 10  # digits; a further output of a network means that it is none
+REJECTED = 0.015  # of the clean digits, where strangers are counted
+ERRORS = (0.01, 0.001)  # of the amounts that are accepted
+
+#: uint8 ``(n, 28, 28)`` to integer logits ``(n, classes)``.
+Read = Callable[[UInt8], npt.NDArray[Any]]
+#: A picture of any size to uint8 ``(28, 28)``; all 0 where it finds no ink.
+Prepare = Callable[[UInt8], UInt8]
+#: A picture of a line to its digits, and a score: the larger, the surer.
+ReadAmount = Callable[[UInt8], tuple[str, float]]
+Table = dict[str, float]
+
+
+def reader(path: Path) -> Read:
+    """The model's C in int8, compiled, as a function."""
+    plan = make_plan(checkpoint.load(path), "int8")
+    network = CompiledNetwork(plan, render_c(plan, Options()))
+    return lambda images: network.logits(images[..., None])
+
+
+def scores(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The gap between the two largest logits of each image; -1 where the largest is no digit's."""
+    ordered = np.sort(logits.astype(np.int64), axis=1)
+    return np.where(logits.argmax(1) < CLASSES, ordered[:, -1] - ordered[:, -2], -1)
+
+
+def right(logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+    """The share of images whose largest logit is the label's."""
+    return float((logits.argmax(1) == labels).mean())
+
+
+def corrupted(read: Read, given: Digits, seed: int) -> Table:
+    """The share read right of each corruption of MNIST-C, and their mean."""
+    found = {
+        name: right(read(corruptions.corrupt(given.images, name, seed)), given.labels)
+        for name in corruptions.CORRUPTIONS
+    }
+    return found | {"mean": sum(found.values()) / len(found)}
+
+
+def threshold(clean: npt.NDArray[np.int64], rejected: float) -> int:
+    """The score from which on images are accepted: at most that share of the clean ones is not."""
+    return int(np.sort(clean)[int(len(clean) * rejected)])
+
+
+def accepted(read: Read, given: Digits, least: int, count: int, seed: int) -> Table:
+    """The share of each kind of strangers that is read as a digit with ``least`` or more."""
+    return {
+        kind: float((scores(read(images)) >= max(least, 0)).mean())
+        for kind, images in strangers.make(given, count, seed).items()
+    }
+
+
+def rejected_for(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any], error: float) -> float:
+    """The smallest share to reject by a threshold: at most ``error`` of the rest is wrong."""
+    order = np.argsort(-score)
+    wrong, kept = np.cumsum(~is_right[order]), np.arange(1, len(score) + 1)
+    is_threshold = np.append(np.diff(score[order]) != 0, True)
+    possible = kept[is_threshold & (wrong <= error * kept)]
+    return float(1 - max(possible, default=0) / len(score))
+
+
+def judged(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any]) -> Table:
+    """The share that is wrong, and what must be rejected, for each of ``ERRORS``."""
+    found = {"wrong": float((~is_right).mean())}
+    return found | {
+        f"rejected for {error:.1%}": rejected_for(is_right, score, error) for error in ERRORS
+    }
+
+
+def cut_amounts(read: Read, given: Digits, count: int, seed: int) -> Table:
+    """Of amounts whose digits are cut already; the score of one is that of its least sure digit."""
+    logits = read(given.images)
+    is_right, score = logits.argmax(1) == given.labels, scores(logits)
+    places = amounts.cut(given, count, seed)
+    return judged(
+        np.array([is_right[own].all() for own in places]),
+        np.array([score[own].min() for own in places]),
+    )
+
+
+def pictures(read: Read, prepare: Prepare, given: Digits, count: int, seed: int) -> Table:
+    """The share read right through ``prepare``: clean digits, scenes, printed ones, 8x8."""
+    clean = zip(given.images, given.labels, strict=True)
+    seen = {
+        "clean": [scenes.Scene(image, int(label), (0, 0, 28, 28), False) for image, label in clean]
+    }
+    seen |= {f"{kind} scenes": scenes.make(given, kind, count, seed) for kind in scenes.LIGHTS}
+    seen |= {"printed, unseen fonts": scenes.printed(seed), "8x8": scenes.eights()}
+    return {
+        name: right(
+            read(np.stack([prepare(scene.picture) for scene in made])),
+            np.array([scene.label for scene in made]),
+        )
+        for name, made in seen.items()
+    }
+
+
+def line_amounts(read_amount: ReadAmount, given: Digits, count: int, seed: int) -> dict[str, Table]:
+    """Of amounts as lines, by how near the digits stand."""
+    found = {}
+    for spacing in amounts.SPACINGS:
+        made = amounts.lines(given, spacing, count, seed)
+        texts, score = zip(*(read_amount(line.picture) for line in made), strict=True)
+        is_right = np.array([text == line.text for text, line in zip(texts, made, strict=True)])
+        found[spacing] = judged(is_right, np.array(score))
+    return found
+
+
+def measure(
+    read: Read,
+    given: Digits,
+    count: int = 1000,
+    seed: int = SEED,
+    prepare: Prepare | None = None,
+    read_amount: ReadAmount | None = None,
+) -> dict[str, Any]:
+    """Every table of a model, as shares of 1.
+
+    Args:
+        read: of its C.
+        given: the digits that the material is made of.
+        count: of strangers of a kind, of scenes in each light, of lines; a tenth of the cut amounts.
+        seed: of the material.
+        prepare: brings pictures to 28x28; without it there is no table ``pictures``.
+        read_amount: reads lines; without it there is no table ``lines``.
+    """
+    logits = read(given.images)
+    least = threshold(scores(logits), REJECTED)
+    tables: dict[str, Any] = {
+        "clean": {
+            "right": right(logits, given.labels),
+            "taken for none": float((logits.argmax(1) >= CLASSES).mean()),
+        },
+        "mnist-c": corrupted(read, given, seed),
+        "strangers accepted": accepted(read, given, least, count, seed),
+        "cut amounts": cut_amounts(read, given, 10 * count, seed),
+    }
+    if prepare is not None:
+        tables["pictures"] = pictures(read, prepare, given, count, seed)
+    if read_amount is not None:
+        tables["lines"] = line_amounts(read_amount, given, count, seed)
+    return tables
+
+
+def rows(models: dict[str, dict[str, Any]]) -> list[str]:
+    """The tables of ``models`` by name as one of Markdown, percent, a column for each model."""
+    head = [
+        "| % | " + " | ".join(f"`{name}`" for name in models) + " |",
+        "|---" * (len(models) + 1) + "|",
+    ]
+    tables = next(iter(models.values()))
+    return head + [
+        f"| {table}: {name} | "
+        + " | ".join(f"{100 * found[table][name]:.2f}" for found in models.values())
+        + " |"
+        for table, names in tables.items()
+        for name in names
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "models", nargs="*", help="names of bundled models, or files (default: all bundled)"
+    )
+    parser.add_argument("--count", type=int, default=1000, help="of each kind (default: 1000)")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"of the material (default: {SEED})")
+    parser.add_argument(
+        "--split",
+        choices=["test", "validation"],
+        default="test",
+        help="digits that the material is made of (default: test)",
+    )
+    parser.add_argument("--update", action="store_true", help=f"write {FIGURES.name}")
+    options = parser.parse_args(arguments)
+    names = options.models or sorted(path.stem for path in BUNDLED.glob("mnist*.safetensors"))
+    given = digits.load(options.split)
+    found = {}
+    for name in names:
+        bundled = BUNDLED / f"{name}.safetensors"
+        path = bundled if bundled.exists() else Path(name)
+        found[path.stem] = measure(reader(path), given, options.count, options.seed)
+    print("\n".join(rows(found)))
+    if options.update:
+        made = {"split": options.split, "seed": options.seed, "count": options.count}
+        FIGURES.write_text(json.dumps(made | {"models": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The tables of benchmarks/field.py count what they say they count, and are those committed."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import field
+from material import corruptions
+from needs import ROOT
+
+FIGURES = json.loads(field.FIGURES.read_text())
+
+
+def test_a_network_with_an_eleventh_output_rejects_what_is_none():
+    logits = np.array([[9, 5] + [0] * 9, [0, 5] + [0] * 8 + [9]])
+    assert field.scores(logits).tolist() == [4, -1]
+    assert field.scores(logits[:, :10]).tolist() == [4, 5]
+
+
+def test_the_threshold_rejects_the_share_that_was_asked():
+    score = np.arange(1000)
+    assert (score < field.threshold(score, 0.015)).sum() == 15
+
+
+def test_what_is_rejected_is_the_least_that_leaves_so_few_errors():
+    is_right = np.array([False, True, True, False] + [True] * 96)
+    score = np.arange(100)
+    assert field.rejected_for(is_right, score, 0.02) == pytest.approx(0)
+    assert field.rejected_for(is_right, score, 0.011) == pytest.approx(0.01)
+    assert field.rejected_for(is_right, score, 0.001) == pytest.approx(0.04)
+    assert field.rejected_for(np.zeros(5, bool), np.arange(5), 0.001) == 1
+
+
+def test_pictures_and_lines_are_measured_where_there_is_what_reads_them(by_five, monkeypatch):
+    two = {name: corruptions.CORRUPTIONS[name] for name in ("stripe", "scale")}
+    monkeypatch.setattr(corruptions, "CORRUPTIONS", two)
+
+    def read(images):
+        """Knows an image by the bytes that it has learnt."""
+        known = {
+            image.tobytes(): label
+            for image, label in zip(by_five.images, by_five.labels, strict=True)
+        }
+        return np.eye(10, dtype=int)[[known.get(image.tobytes(), 0) for image in images]]
+
+    def prepare(picture):
+        return picture if picture.shape == (28, 28) else np.zeros((28, 28), np.uint8)
+
+    found = field.measure(read, by_five, 10, 1, prepare, lambda _: ("7", 1.0))
+    assert found["clean"] == {"right": 1, "taken for none": 0}
+    assert found["mnist-c"].keys() == {"stripe", "scale", "mean"}
+    assert found["cut amounts"]["wrong"] == 0
+    assert found["pictures"]["clean"] == 1
+    assert found["pictures"]["printed, unseen fonts"] == pytest.approx(0.1)
+    assert found["lines"]["mix"] == {"wrong": 1, "rejected for 1.0%": 1, "rejected for 0.1%": 1}
+    assert "pictures" not in field.measure(read, by_five, 10, 1)
+
+
+def test_the_committed_figures_are_those_of_a_run_of_now(written):
+    """Of one model and what takes least: three corruptions, cut amounts."""
+    read = field.reader(field.BUNDLED / "mnist.safetensors")
+    known = FIGURES["models"]["mnist"]
+    logits = read(written.images)
+    assert field.right(logits, written.labels) == known["clean"]["right"]
+    for name in ("brightness", "stripe", "glass_blur"):
+        changed = corruptions.corrupt(written.images, name, FIGURES["seed"])
+        assert field.right(read(changed), written.labels) == known["mnist-c"][name]
+    found = field.cut_amounts(read, written, 10 * FIGURES["count"], FIGURES["seed"])
+    assert found == known["cut amounts"]
+
+
+def test_the_table_of_the_document_is_that_of_the_file():
+    document = (ROOT / "benchmarks/README.md").read_text()
+    for line in field.rows(FIGURES["models"]):
+        assert line in document, line
+    assert re.search(rf"{FIGURES['count']:,} of each kind, seed {FIGURES['seed']}", document)
