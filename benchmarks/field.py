@@ -153,7 +153,7 @@ def measure(
     Args:
         read: of its C.
         given: the digits that the material is made of.
-        count: of strangers of a kind, of scenes in each light, of lines; a tenth of the cut amounts.
+        count: of strangers of a kind, of scenes in a light, of lines; a tenth of the cut amounts.
         seed: of the material.
         prepare: brings pictures to 28x28; without it there is no table ``pictures``.
         read_amount: reads lines; without it there is no table ``lines``.
