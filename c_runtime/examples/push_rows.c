@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_reading(const int32_t logits[LENET_CLASSES])
+static void print_reading(const int32_t logits[LENET_CLASSES], lenet_verdict rows)
 {
-    printf("digit %d, logits", lenet_decide(logits).digit);
+    printf("digit %d, logits", lenet_decide(logits, rows).digit);
     for (int digit = 0; digit < LENET_CLASSES; digit++) {
         printf(" %ld", (long)logits[digit]);
     }
@@ -38,8 +38,7 @@ static int read_digits(const char *path, FILE *file)
         rows++;
         if (rows == LENET_ROWS) {
             int32_t logits[LENET_CLASSES];
-            lenet_finish(&ws, logits);
-            print_reading(logits);
+            print_reading(logits, lenet_finish(&ws, logits));
             lenet_begin(&ws);
             rows = 0;
             digits++;

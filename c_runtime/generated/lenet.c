@@ -11,8 +11,8 @@
  *     Activations   line  3870
  *     Layers        line  3888
  *     Rows          line  4033
- *     Whole images  line  4107
- *     Self-test     line  4169
+ *     Whole images  line  4113
+ *     Self-test     line  4182
  *
  * From the image to the logits:
  *
@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_8606FF4BA8F69A07
+#ifndef LENET_EXPORT_04655362989562B4
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -4072,6 +4072,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
         to[k] = (uint8_t)(row ? row[k] : 0);
     }
     ws->row++;
+    ws->left--;
     conv1_step(ws, y + 3);
     if (y == 27) {
         for (int i = 30; i < 32; i++) {
@@ -4085,34 +4086,39 @@ void lenet_begin(lenet_workspace *ws)
 {
     fill_u8((uint8_t *)ws->shared.rows.image, 192, 0);
     ws->row = 0;
+    ws->left = 28;
 }
 
 void lenet_row(lenet_workspace *ws, const uint8_t row[28])
 {
     if (ws->row < 28) {
         push(ws, row);
+    } else {
+        ws->left = 1; /* one too many */
     }
 }
 
-void lenet_finish(lenet_workspace *ws, int32_t logits[10])
+lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10])
 {
     while (ws->row < 28) {
+        ws->left = 2; /* so that it ends at 1: this row did not come */
         push(ws, 0);
     }
     fc1_layer(ws->pool2, ws->shared.units.fc1);
     fc2_layer(ws->shared.units.fc1, ws->shared.units.fc2);
     fc3_layer(ws->shared.units.fc2, logits);
+    return ws->row == 28 && ws->left == 0 ? LENET_ACCEPTED : LENET_MISCOUNTED;
 }
 
 /* ---- Whole images ---------------------------------------------------------------------------- */
 
-void lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t logits[10])
+lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t logits[10])
 {
     lenet_begin(ws);
     for (int y = 0; y < 28; y++) {
         lenet_row(ws, image + 28 * y);
     }
-    lenet_finish(ws, logits);
+    return lenet_finish(ws, logits);
 }
 
 /* The class of the largest logit other than class `except` (-1: none); of equals, the smallest. */
@@ -4128,34 +4134,41 @@ static int largest(const int32_t logits[10], int except)
 }
 
 #ifdef __SDCC
-void lenet_decide(const int32_t logits[10], lenet_reading *reading)
+void lenet_decide(const int32_t logits[10], lenet_verdict rows, lenet_reading *reading)
 {
     reading->digit = largest(logits, -1);
     reading->gap = logits[reading->digit] - logits[largest(logits, reading->digit)];
-    reading->accepted = reading->gap >= LENET_MIN_GAP;
+    reading->verdict = rows;
+    if (rows == LENET_ACCEPTED && reading->gap < LENET_MIN_GAP) {
+        reading->verdict = LENET_UNSURE;
+    }
+    reading->accepted = reading->verdict == LENET_ACCEPTED;
 }
 
 void lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28], lenet_reading *reading)
 {
     int32_t logits[10];
-    lenet_logits(ws, image, logits);
-    lenet_decide(logits, reading);
+    lenet_decide(logits, lenet_logits(ws, image, logits), reading);
 }
 #else
-lenet_reading lenet_decide(const int32_t logits[10])
+lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict rows)
 {
     lenet_reading reading;
     reading.digit = largest(logits, -1);
     reading.gap = logits[reading.digit] - logits[largest(logits, reading.digit)];
-    reading.accepted = reading.gap >= LENET_MIN_GAP;
+    reading.verdict = rows;
+    if (rows == LENET_ACCEPTED && reading.gap < LENET_MIN_GAP) {
+        reading.verdict = LENET_UNSURE;
+    }
+    reading.accepted = reading.verdict == LENET_ACCEPTED;
     return reading;
 }
 
 lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28])
 {
     int32_t logits[10];
-    lenet_logits(ws, image, logits);
-    return lenet_decide(logits);
+    lenet_verdict rows = lenet_logits(ws, image, logits);
+    return lenet_decide(logits, rows);
 }
 #endif
 

@@ -5,7 +5,7 @@
  *
  * Model 32e6c8c55f95b14f7b5d1550900e883801b37ec7422427d1369eb59bb1642785
  * 61 706 parameters, 416 520 multiply-adds for an image.
- * Constants: 63 378 bytes of flash. Workspace: 1 098 bytes of RAM.
+ * Constants: 63 378 bytes of flash. Workspace: 1 100 bytes of RAM.
  *
  *     static lenet_workspace ws;
  *     int digit = lenet_predict(&ws, image);
@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_8606FF4BA8F69A07
+#define LENET_EXPORT_04655362989562B4
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,7 +38,7 @@ extern "C" {
 #define LENET_CHANNELS 1
 #define LENET_CLASSES 10
 #define LENET_CONSTANT_BYTES 63378
-#define LENET_WORKSPACE_BYTES 1098
+#define LENET_WORKSPACE_BYTES 1100
 
 /* A logit, or a gap, times this approximates the float network's. */
 #define LENET_LOGIT_SCALE 8.3008184e-05f
@@ -72,14 +72,23 @@ typedef struct {
             uint8_t fc2[84];
         } units;
     } shared;
-    uint16_t row; /* image rows given so far */
+    uint16_t row;  /* image rows so far */
+    uint16_t left; /* rows to come */
 } lenet_workspace;
+
+/* Whether a reading can be trusted, and if not, why. */
+typedef enum {
+    LENET_ACCEPTED = 0,  /* nothing is known against it */
+    LENET_UNSURE = 1,    /* the score gap is less than LENET_MIN_GAP */
+    LENET_MISCOUNTED = 2 /* not the rows of one image, each once, behind lenet_begin */
+} lenet_verdict;
 
 /* What was read, and how sure it is. */
 typedef struct {
-    int digit;    /* 0 to 9 */
-    int32_t gap;  /* the largest logit minus the second largest, at least 0 */
-    int accepted; /* 1 if gap >= LENET_MIN_GAP, otherwise 0: have a person look */
+    int digit;             /* 0 to 9 */
+    int32_t gap;           /* the largest logit minus the second largest, at least 0 */
+    int accepted;          /* 1 if verdict is LENET_ACCEPTED, otherwise 0: have a person look */
+    lenet_verdict verdict; /* why it is accepted or not */
 } lenet_reading;
 
 typedef enum {
@@ -91,33 +100,36 @@ typedef enum {
 /* Classifies one image. Returns the class of the largest logit, 0 to 9; of equals, the smallest. */
 int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28]);
 
-/* Classifies one image, and says whether the score gap is large enough to trust it. SDCC returns no
- * structs: there lenet_read and lenet_decide take a pointer to the reading as their last
- * argument. */
+/* Classifies one image, and says whether the reading can be trusted. SDCC returns no structs: there
+ * lenet_read and lenet_decide take a pointer to the reading as their last argument. */
 #ifdef __SDCC
 void lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28], lenet_reading *reading);
 #else
 lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28]);
 #endif
 
-/* The scores of one image: one logit for each class, the larger the likelier. */
-void lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t logits[10]);
+/* The scores of one image: one logit for each class, the larger the likelier. Returns what
+ * lenet_finish does: LENET_ACCEPTED, unless the memory of the workspace changed meanwhile. */
+lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t logits[10]);
 
 /* The same, row by row, so that the image need not be in RAM: begin, 28 rows from the top, finish.
  *
  * Rows beyond the last are ignored; rows not given are background. lenet_begin comes first, and
  * again before the next image; without it the logits mean nothing, though nothing outside the
- * workspace is written. Rows take unequal time; lenet_finish makes 58 920 of the multiply-adds.
+ * workspace is written. lenet_finish tells by LENET_MISCOUNTED what was not exactly 28 rows since
+ * lenet_begin, and otherwise returns LENET_ACCEPTED. Rows take unequal time; lenet_finish makes 58
+ * 920 of the multiply-adds.
  */
 void lenet_begin(lenet_workspace *ws);
 void lenet_row(lenet_workspace *ws, const uint8_t row[28]);
-void lenet_finish(lenet_workspace *ws, int32_t logits[10]);
+lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10]);
 
-/* The reading that logits stand for: what lenet_read returns for the image that they come from. */
+/* The reading that logits stand for, with what lenet_finish or lenet_logits returned beside them:
+ * what lenet_read returns for the image that they come from. */
 #ifdef __SDCC
-void lenet_decide(const int32_t logits[10], lenet_reading *reading);
+void lenet_decide(const int32_t logits[10], lenet_verdict rows, lenet_reading *reading);
 #else
-lenet_reading lenet_decide(const int32_t logits[10]);
+lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict rows);
 #endif
 
 /* Checks the constants in flash by their CRC-32, then the logits of 4 made-up images.

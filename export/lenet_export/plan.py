@@ -489,16 +489,16 @@ class Plan:
         return [_input_of(layer) for layer in self.dense_layers[1:]]
 
     @property
-    def counter(self) -> Buffer:
-        """How many rows have been given."""
-        return Buffer("row", U16, (), "image rows given so far")
+    def counters(self) -> tuple[Buffer, Buffer]:
+        """The next row, and how many are to come: no fault of one bit ends like a whole image."""
+        return Buffer("row", U16, (), "image rows so far"), Buffer("left", U16, (), "rows to come")
 
     @property
     def workspace_bytes(self) -> int:
         """Size of the workspace, where types have their natural alignment."""
         strips, units = (_struct([_size(b) for b in part]) for part in (self.strips, self.units))
         shared = max(strips[0], units[0]), max(strips[1], units[1])
-        return _struct([_size(self.kept), _struct([shared]), _size(self.counter)])[0]
+        return _struct([_size(self.kept), _struct([shared]), *map(_size, self.counters)])[0]
 
     @property
     def multiply_adds(self) -> int:

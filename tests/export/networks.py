@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
@@ -124,6 +125,38 @@ def rows_given(network, rows):
         network.function("row")(network.workspace, network.bytes_of(row))
     network.function("finish")(network.workspace, network.numbers_of(logits))
     return logits
+
+
+#: lenet_verdict.
+ACCEPTED, UNSURE, MISCOUNTED = range(3)
+
+
+def verdict_of(network, rows, workspace=None, begun=True, fault=None):
+    """What ``lenet_finish`` tells of rows given one by one.
+
+    Args:
+        network: a compiled network.
+        rows: uint8 ``(rows, columns, channels)``.
+        workspace: default: the network's own.
+        begun: whether ``lenet_begin`` comes first.
+        fault: ``(place, counter, bit)``: in front of the row at ``place``, or of ``lenet_finish``,
+            this bit of ``ws->row`` or ``ws->left`` changes.
+    """
+    ws = network.workspace if workspace is None else workspace
+    if begun:
+        network.function("begin")(ws)
+    for place in range(len(rows) + 1):
+        if fault and place == fault[0]:
+            setattr(ws, fault[1], getattr(ws, fault[1]) ^ 1 << fault[2])
+        if place < len(rows):
+            network.function("row")(ws, network.bytes_of(rows[place]))
+    return network.function("finish")(ws, network.numbers_of(network.new_logits()))
+
+
+def faults_that_are_accepted(network, rows):
+    """Of all faults that change one bit of a counter, those that ``lenet_finish`` does not tell."""
+    faults = itertools.product(range(len(rows) + 1), ("row", "left"), range(16))
+    return [fault for fault in faults if verdict_of(network, rows, fault=fault) != MISCOUNTED]
 
 
 #: Reads images from standard input and writes their logits, for compilers and sanitizers.

@@ -17,7 +17,16 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from needs import require, wide
 
-from .networks import CHAINS, named_model, random_model, rows_given, write_files
+from .networks import (
+    ACCEPTED,
+    CHAINS,
+    MISCOUNTED,
+    UNSURE,
+    named_model,
+    random_model,
+    rows_given,
+    write_files,
+)
 
 WARNINGS = (
     "-pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wundef -Werror"
@@ -248,7 +257,7 @@ def test_of_equal_logits_the_smallest_class_is_read_and_the_gap_is_zero(network,
     logits = network.new_logits()
     logits[:] = -5
     logits[list(equal)] = 12
-    reading = network.function("decide")(network.numbers_of(logits))
+    reading = network.function("decide")(network.numbers_of(logits), ACCEPTED)
     assert (reading.digit, reading.gap) == (equal[0], 0)
 
 
@@ -257,7 +266,7 @@ def test_the_gap_is_the_largest_logit_minus_the_second(network, first):
     logits = network.new_logits()
     logits[:] = np.arange(10) * -10
     logits[first] = 1000
-    reading = network.function("decide")(network.numbers_of(logits))
+    reading = network.function("decide")(network.numbers_of(logits), ACCEPTED)
     assert (reading.digit, reading.gap) == (first, 1010 if first == 0 else 1000)
 
 
@@ -268,8 +277,12 @@ def test_a_reading_is_accepted_if_its_gap_is_at_least_the_threshold(network):
     for gap, accepted in [(least, 1), (least * 1.5, 1), (least * 0.75, 0), (0, 0)]:
         logits[:] = 0
         logits[4] = gap
-        reading = network.function("decide")(network.numbers_of(logits))
+        reading = network.function("decide")(network.numbers_of(logits), ACCEPTED)
         assert (reading.digit, reading.accepted) == (4 if gap else 0, accepted)
+        assert reading.verdict == (ACCEPTED if accepted else UNSURE)
+        # What is miscounted is never accepted, and that is the reason given.
+        reading = network.function("decide")(network.numbers_of(logits), MISCOUNTED)
+        assert (reading.accepted, reading.verdict) == (0, MISCOUNTED)
 
 
 def test_without_max_error_every_reading_is_accepted(plan):
@@ -277,15 +290,15 @@ def test_without_max_error_every_reading_is_accepted(plan):
     network = CompiledNetwork(plan, files)
     logits = network.new_logits()
     logits[:] = 0
-    assert network.function("decide")(network.numbers_of(logits)).accepted == 1
+    assert network.function("decide")(network.numbers_of(logits), ACCEPTED).accepted == 1
     assert b"#define LENET_MIN_GAP 0" in files["lenet.h"]
 
 
 def test_read_is_decide_of_the_logits(network, digits):
     for image, logits in zip(digits, network.logits(digits), strict=True):
         read = network.function("read")(network.workspace, network.bytes_of(image))
-        decided = network.function("decide")(network.numbers_of(logits))
-        for field in ("digit", "gap", "accepted"):
+        decided = network.function("decide")(network.numbers_of(logits), ACCEPTED)
+        for field in ("digit", "gap", "accepted", "verdict"):
             assert getattr(read, field) == getattr(decided, field)
 
 

@@ -24,7 +24,14 @@ from lenet_export.plan import make_plan
 from needs import ROOT, wide
 
 from . import audit
-from .networks import named_model, rows_given
+from .networks import (
+    ACCEPTED,
+    MISCOUNTED,
+    faults_that_are_accepted,
+    named_model,
+    rows_given,
+    verdict_of,
+)
 from .test_parity import can_run
 
 FOLDER = Path(str(files("lenet_export"))) / "templates/c"
@@ -69,7 +76,14 @@ MUTATIONS = {
     "of equals the largest": ("lenet", "logits[o] > logits[best]", "logits[o] >= logits[best]"),
     "second is first": ("lenet", "o != except && ", ""),
     "zero is never second": ("lenet", "except == 0 ? 1 : 0", "except == 0 ? 1 : 1"),
-    "accepted above only": ("lenet", "gap >= LENET", "gap > LENET"),
+    "accepted above only": ("lenet", "gap < LENET", "gap <= LENET"),
+    "rows to come not reset": ("lenet", "    ws->left = {{ rows }};\n", ""),
+    "rows to come not counted": ("lenet", "    ws->left--;\n", ""),
+    "rows too many not told": ("lenet", "        ws->left = 1;", "        (void)1;"),
+    "rows too few not told": ("lenet", "        ws->left = 2;", "        (void)2;"),
+    "rows given not compared": ("lenet", "ws->row == {{ rows }} && ", ""),
+    "rows to come not compared": ("lenet", " && ws->left == 0", ""),
+    "what the rows say forgotten": ("lenet", "verdict = rows;", "verdict = LENET_ACCEPTED;"),
     "CRC polynomial": ("lenet", "0xEDB88320", "0xEDB88321"),
     "CRC not inverted": ("lenet", "return crc ^ 0xFFFFFFFF", "return crc"),
     "CRC less the first": ("lenet", "constants %}\n    crc", "constants[1:] %}\n    crc"),
@@ -511,8 +525,10 @@ def is_found_in(model, dtype, target) -> bool:
         logits[:] = -plan.threshold
         logits[second] = plan.threshold
         logits[best] = plan.threshold + gap
-        reading = decide(network.numbers_of(logits))
+        reading = decide(network.numbers_of(logits), ACCEPTED)
         if (reading.digit, reading.accepted) != (best, int(gap > 0)) or reading.gap != gap:
+            return True
+        if decide(network.numbers_of(logits), MISCOUNTED).accepted:
             return True
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (2, *model.input_shape)).astype(np.uint8)
@@ -522,6 +538,13 @@ def is_found_in(model, dtype, target) -> bool:
     if network.workspace.row > model.input_shape[0] + plan.layers[0].padding[0][1]:
         return True
     too_few = rows_given(network, images[1, :9])
+    if any(
+        verdict_of(network, rows) == ACCEPTED
+        for rows in (images[1, :9], np.tile(images[0], (2, 1, 1)))
+    ):
+        return True
+    if verdict_of(network, images[0]) != ACCEPTED or faults_that_are_accepted(network, images[0]):
+        return True
     return bool((too_many != expected[0]).any() or (too_few != expected[1]).any())
 
 

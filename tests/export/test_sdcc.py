@@ -62,7 +62,7 @@ void main(void)
     results[1] = reading.gap;
     results[2] = reading.accepted;
     lenet_logits(&ws, image, results + 4);
-    lenet_decide(results + 4, &reading);
+    lenet_decide(results + 4, LENET_ACCEPTED, &reading);
     results[3] = reading.digit == results[0] ? (int32_t)lenet_self_test(&ws) : -1;
     port = 's'; /* stops the simulator */
     for (;;) {

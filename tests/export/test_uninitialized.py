@@ -28,8 +28,8 @@ int main(void)
         image[k] = (uint8_t)(k * k);
     }}
     for (int turn = 0; turn < 2; turn++) {{
-        lenet_logits(ws, image, logits);
-        if (lenet_decide(logits).digit >= LENET_CLASSES) {{
+        lenet_verdict rows = lenet_logits(ws, image, logits);
+        if (lenet_decide(logits, rows).digit >= LENET_CLASSES) {{
             return 1;
         }}
     }}

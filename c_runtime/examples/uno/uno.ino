@@ -31,6 +31,6 @@ void loop()
         Serial.readBytes(row, sizeof row);
         lenet_row(&ws, row);
     }
-    lenet_finish(&ws, logits);
-    Serial.println(lenet_decide(logits).digit);
+    lenet_verdict rows = lenet_finish(&ws, logits);
+    Serial.println(lenet_decide(logits, rows).digit);
 }

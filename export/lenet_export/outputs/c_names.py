@@ -57,7 +57,8 @@ def check_names(plan: Plan, prefix: str) -> None:
     taken: dict[str, str] = {
         "image": "the image",
         "image_place": "a function",
-        "row": "the row counter",
+        "row": "a row counter",
+        "left": "a row counter",
         "shared": "a union",
     }
     own_tables = [name for name, of in ACTIVATIONS.items() if of.has_table_of_layer]
