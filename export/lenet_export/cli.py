@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -166,6 +167,19 @@ def _share(text: str) -> float:
     return share
 
 
+def _model_file(name: str) -> Path:
+    """The file that ``--model`` names.
+
+    Raises:
+        UserError: it is neither a path nor the name of a bundled model.
+    """
+    path = Path(name)
+    if os.sep not in name and not path.suffix and not os.path.lexists(name):
+        remedy = f"bundled: {', '.join(_bundled())}; or {checkpoint.AGAIN}"
+        raise UserError(f"--model {name}", "is neither a bundled model nor a file", remedy)
+    return path
+
+
 def _export(options: argparse.Namespace) -> None:
     out: Path = options.out
     if out.exists() and not out.is_dir():
@@ -177,7 +191,7 @@ def _export(options: argparse.Namespace) -> None:
             model = checkpoint.load(path)
         name = f"the bundled {name}"
     else:
-        model = checkpoint.load(Path(name))
+        model = checkpoint.load(_model_file(name))
     plan = make_plan(model, options.dtype, options.max_error, name)
     plan = lay_out(plan, options.cpu, options.optimize)
     images, labels = None, None
@@ -204,7 +218,8 @@ def _summary(name: str, exported: Exported, output: Output) -> str:
     trained = info.get("test_accuracy")
     known = report is not None and report.float_accuracy is not None
     if isinstance(trained, float) and 0 <= trained <= 1 and not known:
-        of = f"{info.get('test_images')} test images"
+        images = info.get("test_images")
+        of = f"{images:,} test images" if isinstance(images, int) else "test images"
         lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
     if report is not None:
         lines += _report_lines(plan, report)

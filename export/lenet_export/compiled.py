@@ -89,7 +89,8 @@ def _run(command: Sequence[str | Path]) -> str:
         raise UserError(
             name,
             f"the compiler refuses the generated C:\n{done.stderr.strip()}",
-            "set CC to a C99 compiler (gcc or clang); if it is one, report this as a bug",
+            "set CC to a C99 compiler for this machine (gcc or clang, not a cross compiler), "
+            "or give --no-verify; if it is one, report this as a bug",
         )
     return done.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,6 +65,25 @@ class FlaxNetwork(nn.Module):
                 x = POOLS[stage.pool](x, window, window)
             outputs[stage.name] = x
         return outputs
+
+
+def check_device() -> None:
+    """Makes sure that JAX has a device to run on.
+
+    Raises:
+        UserError: it has not the one that the user asks for.
+    """
+    try:
+        jax.devices()
+    # Where the support for one is not installed, JAX tells it by an assertion without a text.
+    except (RuntimeError, AssertionError) as error:
+        asked, reason = os.environ.get("JAX_PLATFORMS"), str(error).partition("\n")[0]
+        raise UserError(
+            f"JAX_PLATFORMS={asked}" if asked else "JAX",
+            f"finds no such device{reason and ': '}{reason}",
+            "unset JAX_PLATFORMS, and JAX takes the best device that it finds; for a GPU, install "
+            "JAX with its support first: pip install 'jax[cuda13]'",
+        ) from None
 
 
 def run_floats(model: Model, images: Images) -> Outputs:

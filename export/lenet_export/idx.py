@@ -65,7 +65,10 @@ def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
                 raise _wrong_size(path, str(size), shape)
             data = stream.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(path, f"cannot be read: {error}", AGAIN) from None
+        reason = getattr(error, "strerror", None)
+        remedy = "check the path and its permissions" if reason else AGAIN
+        reason = (reason or str(error)).lower()
+        raise UserError(path, f"cannot be read: {reason}", remedy) from None
     if len(data) != expected:
         found = "more" if len(data) > expected else str(_header(dims) + len(data))
         raise _wrong_size(path, found, shape)
@@ -90,13 +93,15 @@ def _shape(path: Path, head: bytes, dims: int) -> tuple[int, ...]:
     Raises:
         UserError: it is no header of this kind, or one of an empty file.
     """
-    if len(head) < _header(dims) or head[:4] != bytes([0, 0, 8, dims]):
+    if head[:4] != bytes([0, 0, 8, dims]):
         raise UserError(
             path,
             f"starts with {head[:4].hex(' ') or 'nothing'}, expected 00 00 08 {dims:02x} "
             f"(IDX, unsigned bytes, {dims} dimensions)",
             _way_there(head[:4], dims),
         )
+    if len(head) < _header(dims):
+        raise UserError(path, f"ends in its header, after {len(head)} bytes", AGAIN)
     shape: tuple[int, ...] = struct.unpack(f">{dims}I", head[4:])
     if 0 in shape:
         raise UserError(path, f"is empty: the shape in its header is {shape}", AGAIN)
@@ -112,6 +117,12 @@ def _way_there(magic: bytes, dims: int) -> str:
             return "store each pixel or label as one byte: pixels 0 to 255, 0 is background"
         if (dims, magic[3]) == (3, 4):
             return "give grey images, one byte a pixel"
+        if (dims, magic[3]) in ((3, 1), (4, 1)):
+            return "it holds labels: give the images"
+        if (dims, magic[3]) in ((1, 3), (1, 4)):
+            return "it holds images: give the labels"
+    if magic:
+        return "give an IDX file; lenet_export.idx.pack makes its bytes of a NumPy array of bytes"
     return AGAIN
 
 

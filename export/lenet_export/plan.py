@@ -821,8 +821,8 @@ def _gap_row(model: Model, max_error: float, where: str) -> GapRow:
         least += 1e-4 * (least < smallest)  # 1e4 times it was rounded down
         raise UserError(
             option,
-            f"cannot be reached: the table was measured on {table.images} images, and no threshold "
-            "shows so small an error on them",
+            f"cannot be reached: the table was measured on {table.images:,} images, and no "
+            "threshold shows so small an error on them",
             f"ask for at least {least:g}, or train with more validation images",
         )
     return row

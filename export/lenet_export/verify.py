@@ -113,10 +113,12 @@ def verify(
 
     Raises:
         UserError: one logit differs (int8), or differs by more than 1e-4 (float32, relative to the
-            largest logit where that is above 1); or the self-test fails, or no compiler is there.
+            largest logit where that is above 1); or the self-test fails, or there is no compiler
+            or no device for JAX.
     """
     from lenet_export import flax_network
 
+    flax_network.check_device()
     real = 0 if images is None else len(images)
     stress = stress_images(plan)
     everything = stress if images is None else np.concatenate([images, stress])

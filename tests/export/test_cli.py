@@ -227,6 +227,13 @@ def test_a_missing_model_is_told(tmp_path, capsys):
     assert "is a folder" in fails(capsys, "--model", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["mnist-mo", ""])
+def test_a_name_that_no_bundled_model_has_is_told_those_that_are(name, capsys):
+    message = fails(capsys, "--model", name)
+    assert f"--model {name}: is neither a bundled model nor a file" in message
+    assert "bundled: mnist, mnist-modern, mnist-uno; or give" in message
+
+
 @pytest.mark.parametrize("data", [b"", b"hello", b"PK\x03\x04" * 50, bytes(4096)])
 def test_a_file_that_is_not_safetensors_is_told(data, tmp_path, capsys):
     path = tmp_path / "model.safetensors"
@@ -588,6 +595,14 @@ def test_wrong_images_are_told(tmp_path, model_file, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_missing_file_of_images_is_told_as_a_missing_model_is(tmp_path, capsys):
+    message = fails(capsys, "--images", tmp_path / "none", "--out", tmp_path / "out")
+    assert message == (
+        f"lenet-export: error: {tmp_path / 'none'}: cannot be read: no such file or directory\n"
+        "  check the path and its permissions\n"
+    )
+
+
 def test_a_path_that_the_system_refuses_is_told(tmp_path, capsys):
     long = tmp_path / ("x" * 300)
     assert "file name too long" in fails(capsys, "--model", long)
@@ -603,6 +618,26 @@ def test_a_path_that_the_system_refuses_is_told(tmp_path, capsys):
 def test_a_compiler_that_makes_no_library_is_told(compiler, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("CC", compiler)
     assert "set CC to a C" in fails(capsys, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cross_compiler_is_told_that_it_is_none_for_this_machine(tmp_path, capsys, monkeypatch):
+    compiler = tmp_path / "cross-gcc"
+    compiler.write_text("#!/bin/sh\necho cannot find crt0.o >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    message = fails(capsys, "--out", tmp_path / "out")
+    assert "cannot find crt0.o" in message
+    assert "for this machine" in message and "--no-verify" in message
+
+
+@pytest.mark.parametrize("platform", ["cuda", "nonesuch"])
+def test_a_device_that_jax_does_not_have_is_told_as_a_mistake(platform, tmp_path):
+    done = run("--out", tmp_path / "out", env=os.environ | {"JAX_PLATFORMS": platform})
+    assert done.returncode == 1
+    first, remedy = done.stderr.splitlines()
+    assert first.startswith(f"lenet-export: error: JAX_PLATFORMS={platform}: finds no such device")
+    assert remedy.startswith("  unset JAX_PLATFORMS")
     assert not (tmp_path / "out").exists()
 
 

@@ -43,7 +43,9 @@ def test_what_was_packed_is_read(written):
     ("data", "says"),
     [
         (b"", "starts with nothing"),
-        (claiming(5, 4, 3)[:15], "starts with 00 00 08 03, expected 00 00 08 03"),
+        (claiming(5, 4, 3)[:15], "ends in its header, after 15 bytes"),
+        (claiming(5), "starts with 00 00 08 01, expected 00 00 08 03.*\n.*give the images"),
+        (b"P5 28 28 255", "starts with 50 35 20 32.*\n  give an IDX file"),
         (claiming(5, 4), "starts with 00 00 08 02, expected 00 00 08 03"),
         (claiming(0, HUGE, HUGE), r"is empty: the shape in its header is \(0, 4294967295, "),
         (claiming(HUGE, HUGE, 0), "is empty"),

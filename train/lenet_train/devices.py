@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
@@ -36,25 +35,6 @@ def join_cluster() -> None:
             "--distributed",
             f"cannot join a cluster: {str(error).splitlines()[0]}",
             "start it by the cluster's own command (srun, mpirun, ...), or leave --distributed out",
-        ) from None
-
-
-def check() -> None:
-    """Makes sure that JAX has a device to train on.
-
-    Raises:
-        UserError: it has not the one that the user asks for.
-    """
-    try:
-        jax.devices()
-    # Where the support for one is not installed, JAX tells it by an assertion without a text.
-    except (RuntimeError, AssertionError) as error:
-        asked, reason = os.environ.get("JAX_PLATFORMS"), str(error).partition("\n")[0]
-        raise UserError(
-            f"JAX_PLATFORMS={asked}" if asked else "JAX",
-            f"finds no such device{reason and ': '}{reason}",
-            "unset JAX_PLATFORMS, and JAX takes the best device that it finds; for a GPU, install "
-            "JAX with its support first: pip install 'jax[cuda13]'",
         ) from None
 
 

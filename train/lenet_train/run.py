@@ -23,7 +23,7 @@ import numpy as np
 from lenet_export import __version__, checkpoint, files, idx
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
-from lenet_export.flax_network import activation_ranges
+from lenet_export.flax_network import activation_ranges, check_device
 from lenet_export.gap_table import GapTable
 from lenet_export.plan import make_plan
 from lenet_train import data, devices, distill, figures, loop, qat, report
@@ -103,7 +103,7 @@ def run(
         UserError: something of what was given cannot be used; nothing is written.
         Interrupted: by a signal, with a checkpoint.
     """
-    devices.check()
+    check_device()
     if tensorboard:
         report.check_tensorboard()
     stages = architecture.stages

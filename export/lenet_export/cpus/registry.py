@@ -300,9 +300,10 @@ def _check_program_memory(plan: Plan) -> None:
         UserError: a table is too large for avr-gcc, or all are for the program memory in reach, or
             the workspace is for the RAM.
     """
-    remedy = (
-        "train with fewer bits (lenet-train --bits) or a smaller network, or take another --cpu"
-    )
+    smaller = "train with fewer bits (lenet-train --bits)"
+    if plan.dtype == "float32":
+        smaller = "take --dtype int8"
+    remedy = f"{smaller} or a smaller network, or take another --cpu"
     cpu = CPUS[plan.cpu]
     for constant in plan.constants:
         if constant.values.nbytes > TABLE_MAX:
