@@ -436,7 +436,7 @@ def test_a_project_without_the_language_c_is_told_to_enable_it(tmp_path):
         ("DTYPE int4", "argument --dtype: invalid choice: 'int4'"),
         ("MAX_ERROR 5", "argument --max-error: '5' is not a share between 0 and 1"),
         ("MODEL CMakeLists.txt", "lenet-export: error: "),
-        ("MODEL mnist-un", "lenet-export: error: mnist-un: "),
+        ("MODEL mnist-un", "lenet-export: error: --model mnist-un: "),
     ],
 )
 def test_a_value_that_lenet_export_refuses_fails_the_build_in_its_words(

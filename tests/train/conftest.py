@@ -28,9 +28,9 @@ def lenet_train(*arguments: object, **environment: str) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def no_pictures() -> Iterator[None]:
-    """A run in this process writes empty ones: to draw takes longer than to train. Others draw."""
+    """The runs of a file write empty ones: to draw takes longer than to train. Others draw."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "of_run", lambda *_: dict.fromkeys(figures.NAMES, b""))
         yield
