@@ -9,13 +9,18 @@ integer weight 1 of each channel. Its kernel holds ``step * integer``, the integ
 The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 
 ``format``
-    2. Files of format 1 have no ``sha256``, and are read all the same.
+    3. Files of format 2 have neither ``none_output`` nor ``ink`` nor strangers in their gap table,
+    and those of format 1 have no ``sha256``. Both are read all the same.
 ``input``
     ``[rows, columns, channels]`` of the image; its bytes are divided by 255 before the first layer.
 ``stages``
     The chain, first to last; each an object with the fields of :class:`Stage`.
 ``activation_ranges``
     For each hidden layer the largest activation to represent, measured on training images.
+``none_output``
+    Whether the last output stands for "none of these": the classes are the outputs in front of it.
+``ink``
+    The fields of :class:`lenet_export.ink.Ink`, or null.
 ``gap_table``
     The fields of :class:`lenet_export.gap_table.GapTable`, or null.
 ``info``
@@ -35,7 +40,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,13 +51,12 @@ import numpy.typing as npt
 from lenet_export import files
 from lenet_export.errors import UserError, printable
 from lenet_export.gap_table import GapRow, GapTable
+from lenet_export.ink import BYTES_MAX, SHARES, Ink
 from lenet_export.pools import POOLS
 
-FORMAT = 2
-FIELDS = {
-    1: {"format", "input", "stages", "activation_ranges", "gap_table", "info"},
-    2: {"format", "input", "stages", "activation_ranges", "gap_table", "info", "sha256"},
-}
+FORMAT = 3
+_FIRST = frozenset({"format", "input", "stages", "activation_ranges", "gap_table", "info"})
+FIELDS = {1: _FIRST, 2: _FIRST | {"sha256"}, 3: _FIRST | {"sha256", "none_output", "ink"}}
 KEY = "lenet_export"
 AGAIN = "give the model.safetensors that lenet-train wrote"
 KINDS = ("conv", "dense")
@@ -177,6 +181,8 @@ class Model:
         activation_ranges: hidden layer to its largest activation to represent.
         gap_table: for the reject option; ``None`` if it was not measured.
         info: what a model card tells.
+        none_output: whether the last output stands for "none of these".
+        ink: the limits of an image's ink; ``None`` if they were not measured.
     """
 
     input_shape: tuple[int, int, int]
@@ -185,11 +191,18 @@ class Model:
     activation_ranges: dict[str, float] = field(default_factory=dict)
     gap_table: GapTable | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    none_output: bool = False
+    ink: Ink | None = None
 
     def __repr__(self) -> str:
         """One line, e.g. ``Model(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
         names = [stage.name for stage in self.stages]
         return f"Model({' -> '.join(['x'.join(map(str, self.input_shape)), *names])})"
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are: the outputs but that for none of them."""
+        return self.stages[-1].features - self.none_output
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -208,12 +221,14 @@ def save(model: Model, path: Path) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
-    table = model.gap_table
+    table, ink = model.gap_table, model.ink
     content = {
         "format": FORMAT,
         "input": model.input_shape,
         "stages": [dataclasses.asdict(stage) for stage in model.stages],
         "activation_ranges": model.activation_ranges,
+        "none_output": model.none_output,
+        "ink": None if ink is None else dataclasses.asdict(ink),
         "gap_table": None if table is None else dataclasses.asdict(table),
         "info": model.info,
     }
@@ -325,7 +340,7 @@ def _content(path: Path, text: str) -> dict[str, Any]:
     return content
 
 
-def _check_fields(what: str, item: dict[str, Any], fields: set[str]) -> None:
+def _check_fields(what: str, item: dict[str, Any], fields: Set[str]) -> None:
     """Checks that ``item`` has these fields and no other: what is left out means nothing.
 
     Raises:
@@ -339,32 +354,57 @@ def _check_fields(what: str, item: dict[str, Any], fields: set[str]) -> None:
 def _model(path: Path, content: dict[str, Any]) -> Model:
     """What the metadata tells of, without its tensors."""
     with _damage_told(path):
-        table = content["gap_table"]
+        table, ink = content["gap_table"], content.get("ink")
+        none_output = content.get("none_output", False)
+        if type(none_output) is not bool:
+            raise ValueError(f"{none_output} does not say whether there is an output for none")
+        shape = _size(content["input"], 3)
         return Model(
-            input_shape=_size(content["input"], 3),
+            input_shape=shape,
             stages=tuple(_stage(item) for item in content["stages"]),
             params={},
             activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
-            gap_table=None if table is None else _gap_table(table),
+            gap_table=None if table is None else _gap_table(table, content["format"], none_output),
             info=dict(content["info"]),
+            none_output=none_output,
+            ink=None if ink is None else _ink(ink, shape),
         )
 
 
-def _gap_table(table: dict[str, Any]) -> GapTable:
+def _gap_table(table: dict[str, Any], file_format: int, none_output: bool) -> GapTable:
+    """The table; with an output for none it need not accept all images at gap 0."""
+    if file_format < 3:  # which measured no strangers
+        table = table | {"strangers": 0, "rows": [[*row, 0] for row in table["rows"]]}
+    _check_fields("gap_table", table, {field.name for field in dataclasses.fields(GapTable)})
     rows = [
-        GapRow(float(gap), int(accepted), int(errors)) for gap, accepted, errors in table["rows"]
+        GapRow(float(gap), int(accepted), int(errors), int(strangers))
+        for gap, accepted, errors, strangers in table["rows"]
     ]
-    images = int(table["images"])
+    images, strangers = int(table["images"]), int(table["strangers"])
     for row in rows:
-        if not (0 <= row.gap <= FLOAT_MAX and 0 <= row.errors <= row.accepted <= images):
+        counts = 0 <= row.errors <= row.accepted <= images and 0 <= row.strangers <= strangers
+        if not (0 <= row.gap <= FLOAT_MAX and counts):
             raise ValueError(f"{row} of {images} images is no row of a score-gap table")
-    if not rows or rows[0].accepted != images or not 0 < images < 2**53:
+    begins = bool(rows) and (none_output or rows[0].accepted == images)
+    if not begins or not 0 < images < 2**53 or not strangers < 2**53:
         raise ValueError("the score-gap table does not begin with all images")
     for row, above in itertools.pairwise(rows):
-        falls = row.accepted >= above.accepted and row.errors >= above.errors
-        if row.gap >= above.gap or not falls:
+        if row.gap >= above.gap or any(a < b for a, b in zip(row[1:], above[1:], strict=True)):
             raise ValueError(f"{above} does not follow {row} in a score-gap table")
-    return GapTable(images, tuple(rows))
+    return GapTable(images, tuple(rows), strangers)
+
+
+def _ink(limits: dict[str, Any], shape: tuple[int, int, int]) -> Ink:
+    _check_fields("ink", limits, {field.name for field in dataclasses.fields(Ink)})
+    ink = Ink(**limits)
+    numbers = (ink.border, ink.share, ink.peak, ink.least, ink.most, ink.outside, ink.images)
+    largest = (min(shape[:2]) // 2, SHARES, 255, ink.most, 2**32 - 1, ink.images, 2**53)
+    if math.prod(shape) > BYTES_MAX or any(
+        type(number) is not int or not 0 <= number <= most
+        for number, most in zip(numbers, largest, strict=True)
+    ):
+        raise ValueError(f"{ink} are no limits of ink for images of {shape}")
+    return ink
 
 
 def _size(values: Any, count: int) -> Any:

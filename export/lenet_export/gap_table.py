@@ -18,36 +18,81 @@ class GapRow(NamedTuple):
     gap: float
     accepted: int
     errors: int
+    strangers: int = 0
+
+
+def classes_of(logits: npt.NDArray[Any], none_output: bool = False) -> npt.NDArray[np.intp]:
+    """The class of each image: of ``logits`` ``(images, outputs)`` the largest of a class."""
+    of_classes = logits[:, :-1] if none_output else logits
+    classes: npt.NDArray[np.intp] = of_classes.argmax(axis=1)
+    return classes
+
+
+def score_gaps(logits: npt.NDArray[Any], none_output: bool = False) -> npt.NDArray[np.float32]:
+    """How far the class of each image is ahead of all other outputs, float32 ``(images,)``.
+
+    Without an output for "none of these" that is the largest logit minus the second largest. With
+    one it is below 0 where that output is the largest.
+    """
+    logits = logits.astype(np.float32)
+    classes = classes_of(logits, none_output)[:, None]
+    best = np.take_along_axis(logits, classes, 1)[:, 0]
+    others = np.where(np.arange(logits.shape[1]) == classes, -np.float32(np.inf), logits)
+    gaps: npt.NDArray[np.float32] = best - others.max(axis=1)
+    return gaps
 
 
 @dataclass(frozen=True)
 class GapTable:
-    """What the score gap (top logit minus second) tells about errors, on a validation split.
+    """What the score gap (:func:`score_gaps`) tells about errors, on a validation split.
 
     Attributes:
         images: how many images the split has.
         rows: gap ascending: of the images whose score gap is at least ``gap``, how many there are
-            (accepted) and how many of them are wrong (errors). There is a row for gap 0, one just
-            above the gap of each wrong image, and some evenly between two of these.
+            (accepted) and how many of them are wrong (errors); and of the strangers, how many are
+            accepted too. There is a row for gap 0, one just above the gap of each wrong image, and
+            some evenly between two of these.
+        strangers: how many images of no class were measured; 0: none were.
     """
 
     images: int
     rows: tuple[GapRow, ...]
+    strangers: int = 0
 
     @classmethod
-    def measure(cls, logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> GapTable:
-        """The table of ``logits`` float32 ``(images, classes)`` and ``labels`` ``(images,)``."""
-        ordered = np.sort(logits.astype(np.float32), axis=1)
-        gap = ordered[:, -1] - ordered[:, -2]
-        wrong = logits.argmax(axis=1) != labels
-        above = np.nextafter(gap[wrong], np.float32(np.inf))
+    def measure(
+        cls,
+        logits: npt.NDArray[np.float32],
+        labels: npt.NDArray[Any],
+        strangers: npt.NDArray[np.float32] | None = None,
+        none_output: bool = False,
+    ) -> GapTable:
+        """The table of a validation split.
+
+        Args:
+            logits: of its images, float32 ``(images, outputs)``.
+            labels: their classes ``(images,)``.
+            strangers: the logits of images of no class, float32 ``(strangers, outputs)``, of which
+                none should be accepted; ``None`` where there are none.
+            none_output: whether the last output stands for "none of these".
+        """
+        gap = score_gaps(logits, none_output)
+        odd = np.zeros(0, np.float32) if strangers is None else score_gaps(strangers, none_output)
+        wrong = classes_of(logits, none_output) != labels
+        # Where the output for none wins, the gap is below 0, and no threshold accepts.
+        above = np.nextafter(gap[wrong & (gap >= 0)], np.float32(np.inf))
         ends = np.unique(np.append(above, np.float32(0)))
         between = np.linspace(ends[:-1], ends[1:], BETWEEN + 1, dtype=np.float32)
         rows = [
-            GapRow(float(t), int((gap >= t).sum()), int((wrong & (gap >= t)).sum()))
+            GapRow(
+                float(t),
+                int((gap >= t).sum()),
+                int((wrong & (gap >= t)).sum()),
+                int((odd >= t).sum()),
+            )
             for t in np.unique(np.append(between, ends))
         ]
-        return cls(len(labels), tuple(rows))
+        return cls(len(labels), tuple(rows), len(odd))
 
     def expected_errors(self) -> npt.NDArray[np.float64]:
         """How many errors to expect among as many other images, for each row.

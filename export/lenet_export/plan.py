@@ -788,6 +788,9 @@ def _check_ends(model: Model, where: str) -> None:
             f'norm "{model.stages[-1].norm}" is not supported in the last layer',
             "supported there: none",
         )
+    if model.none_output:
+        remedy = "take a version of lenet-export that does"
+        raise UserError(where, 'has an output for "none of these", which C has not yet', remedy)
     if model.stages[-1].kind != "dense" or model.stages[-1].features < 2:
         raise UserError(
             label(where, model.stages, len(model.stages) - 1),

@@ -21,6 +21,8 @@ import pytest
 from few_bits import on_grids
 from lenet_export import checkpoint, cli, idx
 from lenet_export.errors import UserError
+from lenet_export.gap_table import GapRow, GapTable
+from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
 
 from .networks import CHAINS, named_model
@@ -337,11 +339,18 @@ def with_gap_row(*row):
     return change
 
 
+def with_ink(**changes):
+    def change(content):
+        return content | {"ink": dataclasses.asdict(Ink(2, 10, 8000, 200, 128)) | changes}
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda _: None, "its architecture is unknown"),
-        (lambda c: c | {"format": 9}, "has format 9, expected 2"),
+        (lambda c: c | {"format": 9}, "has format 9, expected 3"),
         (lambda c: c | {"stages": []}, "has no layers"),
         (lambda c: c | {"stages": 5}, "metadata is damaged"),
         (lambda c: c | {"input": [28, 28]}, "metadata is damaged"),
@@ -349,11 +358,24 @@ def with_gap_row(*row):
         (lambda _: [1], "metadata is damaged"),
         (lambda c: c | {"gap_table": {"images": 0, "rows": []}}, "metadata is damaged"),
         (lambda c: c | {"gap_table": []}, "metadata is damaged"),
-        (with_gap_row(9.0, 5, -3), "metadata is damaged"),
-        (with_gap_row(float("nan"), 5, 3), "metadata is damaged"),
-        (with_gap_row(1.0, 9999, 3), "metadata is damaged"),
-        (with_gap_row(0.7, 5, 0), "metadata is damaged"),  # the gaps before it go up to 1
-        (with_gap_row(2.0, 950, 0), "metadata is damaged"),  # more than the 900 before it
+        (lambda c: c | {"gap_table": {"images": 9, "rows": [[0, 9, 0, 0]]}}, "lacks strangers"),
+        (lambda c: c | {"none_output": 1}, "metadata is damaged"),
+        (with_gap_row(9.0, 5, -3, 0), "metadata is damaged"),
+        (with_gap_row(float("nan"), 5, 3, 0), "metadata is damaged"),
+        (with_gap_row(1.0, 9999, 3, 0), "metadata is damaged"),
+        (with_gap_row(2.0, 5, 0), "metadata is damaged"),
+        (with_gap_row(2.0, 5, 0, 1), "metadata is damaged"),  # of no strangers
+        (with_gap_row(0.7, 5, 0, 0), "metadata is damaged"),  # the gaps before it go up to 1
+        (with_gap_row(2.0, 950, 0, 0), "metadata is damaged"),  # more than the 900 before it
+        (with_ink(border=9), "metadata is damaged"),  # of 17 columns
+        (with_ink(least=5.0), "metadata is damaged"),
+        (with_ink(least=9000), "metadata is damaged"),  # more than the most
+        (with_ink(most=2**32), "metadata is damaged"),
+        (with_ink(share=257), "metadata is damaged"),
+        (with_ink(peak=256), "metadata is damaged"),
+        (with_ink(outside=3), "metadata is damaged"),
+        (with_ink(colour="red"), "ink has colour"),
+        (lambda c: c | {"ink": []}, "metadata is damaged"),
         (lambda c: c | {"activation_ranges": {"stem": 10**400}}, "metadata is damaged"),
         (changed_stage(name=[]), "metadata is damaged"),
         (lambda c: {k: v for k, v in c.items() if k != "input"}, "metadata is damaged"),
@@ -385,7 +407,7 @@ def test_a_layer_that_lacks_a_field_is_told_and_not_guessed_at(field, model_file
     assert f"its metadata is damaged (ValueError: layer {name} lacks {field})" in message
 
 
-@pytest.mark.parametrize("field", sorted(checkpoint.FIELDS[2] - {"format"}))
+@pytest.mark.parametrize("field", sorted(checkpoint.FIELDS[3] - {"format"}))
 def test_metadata_that_lack_a_field_are_told(field, model_file, capsys):
     def without(content):
         return {name: value for name, value in content.items() if name != field}
@@ -404,13 +426,38 @@ def test_what_was_changed_without_the_hash_is_told(model_file, capsys):
     assert "copy it again" in message
 
 
-def test_a_file_of_format_1_is_read_without_a_hash_if_it_has_every_field(model_file, capsys):
-    def older(content):
-        return {k: v for k, v in content.items() if k != "sha256"} | {"format": 1}
+def of_format(number):
+    """What an older file of the same network holds."""
 
+    def older(content):
+        content["gap_table"]["rows"] = [row[:3] for row in content["gap_table"]["rows"]]
+        del content["gap_table"]["strangers"]
+        return {k: content[k] for k in checkpoint.FIELDS[number]} | {"format": number}
+
+    return older
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_of_an_older_format_is_read_as_it_was_meant(number, model_file):
     new = checkpoint.load(model_file)
-    old = checkpoint.load(with_metadata(model_file, older))
-    assert (old.stages, old.info) == (new.stages, new.info)
+    old = checkpoint.load(with_metadata(model_file, of_format(number)))
+    assert (old.stages, old.info, old.gap_table) == (new.stages, new.info, new.gap_table)
+    assert (old.none_output, old.ink, old.gap_table.strangers) == (False, None, 0)
+
+
+def test_what_only_format_3_has_is_written_and_read(tmp_path):
+    of = named_model("deep")
+    table = GapTable(50, (GapRow(0.0, 49, 2, 7), GapRow(0.5, 40, 0, 0)), 9)
+    ink = Ink(2, 10, 8000, 200, 128, 50, 3)
+    of = dataclasses.replace(of, none_output=True, ink=ink, gap_table=table)
+    checkpoint.save(of, tmp_path / "model.safetensors")
+    found = checkpoint.load(tmp_path / "model.safetensors")
+    assert (found.none_output, found.ink, found.gap_table) == (True, ink, table)
+    assert (found.classes, named_model("deep").classes) == (6, 7)
+
+
+def test_a_file_of_format_1_is_read_without_a_hash_if_it_has_every_field(model_file, capsys):
+    with_metadata(model_file, of_format(1))
     message = fails(capsys, "--model", with_metadata(model_file, lambda c: c | {"sha256": "0"}))
     assert "the metadata has sha256" in message
 

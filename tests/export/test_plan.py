@@ -307,13 +307,38 @@ def test_the_gap_table_counts_what_each_threshold_accepts():
     table = GapTable.measure(logits, np.array([0, 0, 1, 0]))  # gaps 2, 1 (wrong), 5, 0.5 (wrong)
     assert table.images == 4
     wrong_ones = table.rows[::BETWEEN]
-    assert [row[1:] for row in wrong_ones] == [(4, 2), (3, 1), (2, 0)]
+    assert [row[1:] for row in wrong_ones] == [(4, 2, 0), (3, 1, 0), (2, 0, 0)]
     assert [row[0] for row in wrong_ones] == pytest.approx([0, 0.5, 1])
     assert wrong_ones[1][0] > 0.5
     assert wrong_ones[2][0] > 1
-    for gap, accepted, errors in table.rows:
+    for gap, accepted, errors, _ in table.rows:
         assert accepted == sum(g >= gap for g in (2, 1, 5, 0.5))
         assert errors == sum(g >= gap for g in (1, 0.5))
+
+
+def test_the_gap_table_accepts_nothing_where_the_output_for_none_wins():
+    logits = [[3, 1, 0], [1, 2, 4], [0, 5, 5], [2, 2.5, 1], [2, 1, 1.5]]  # gaps 2, -2, 0, 0.5, 0.5
+    strangers = np.array([[0, 0, 9], [7, 1, 6.5], [4, 0, 1], [0, 1, 1]], np.float32)
+    labels = np.array([0, 1, 1, 0, 0])  # the fourth is wrong
+    table = GapTable.measure(np.array(logits, np.float32), labels, strangers, none_output=True)
+    assert (table.images, table.strangers) == (5, 4)
+    for gap, *counts in table.rows:
+        assert counts[0] == sum(g >= gap for g in (2, 0, 0.5, 0.5))
+        assert counts[1] == (gap <= 0.5)
+        assert counts[2] == sum(g >= gap for g in (0.5, 3, 0))
+    assert table.rows[0] == (0, 4, 1, 3)
+    assert table.rows[-1][1:] == (1, 0, 1)
+    # Of ten classes the last of these is the largest of all outputs: another class, not none.
+    plain = GapTable.measure(np.array(logits, np.float32), labels, strangers)
+    assert plain.rows[0] == (0, 5, 2, 4)
+
+
+def test_a_gap_table_in_which_none_always_wins_accepts_nothing():
+    logits = np.tile(np.array([0, 1, 9], np.float32), (6, 1))
+    table = GapTable.measure(logits, np.ones(6, np.uint8), logits, none_output=True)
+    assert table.rows == ((0, 0, 0, 0),)
+    assert table.row(0.5) is None
+    assert table.smallest_error() == 1
 
 
 def test_a_threshold_that_a_wrong_image_placed_counts_that_image():

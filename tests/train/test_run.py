@@ -20,6 +20,7 @@ from lenet_export import checkpoint, idx
 from lenet_export.cli import main as export
 from lenet_export.flax_network import run_logits
 from lenet_export.gap_table import GapTable
+from lenet_export.ink import Ink
 from lenet_train import architectures, cli, data, figures, loop, model, report, run
 from lenet_train.recipes import BEST
 from needs import wide
@@ -97,8 +98,21 @@ def test_the_gap_table_is_that_of_the_validation_split(trained):
     expected = GapTable.measure(forward(trained, validation.images), validation.labels)
     assert trained.gap_table.images == len(validation.labels)
     assert [row[1:] for row in trained.gap_table.rows] == [row[1:] for row in expected.rows]
-    _, accepted, errors = trained.gap_table.rows[0]
+    _, accepted, errors, _ = trained.gap_table.rows[0]
     assert 1 - errors / accepted == pytest.approx(trained.info["validation_accuracy"])
+
+
+def test_the_limits_of_ink_are_those_of_the_training_images(trained):
+    digits = data.load("digits")
+    ink = trained.ink
+    assert ink == Ink.measure(
+        digits.training.images[..., None], digits.validation.images[..., None]
+    )
+    assert (ink.border, ink.images) == (3, 215)
+    held = ink.holds(digits.training.images[..., None])
+    assert 0.995 < held.mean() <= 1
+    assert ink.outside <= 2
+    assert not ink.holds(255 - digits.test.images[..., None]).any()
 
 
 def test_metrics_have_a_line_an_epoch(digits_run, trained):

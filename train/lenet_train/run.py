@@ -25,6 +25,7 @@ from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import activation_ranges, check_device
 from lenet_export.gap_table import GapTable
+from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
 from lenet_train import data, devices, distill, figures, loop, qat, report
 from lenet_train.architectures import INPUT_SHAPE, Architecture
@@ -344,6 +345,7 @@ def _finish(
     model = dataclasses.replace(
         model,
         gap_table=GapTable.measure(validation_logits, images.validation.labels),
+        ink=_ink(images),
         info=model.info
         | phase.settings
         | {
@@ -365,6 +367,12 @@ def _finish(
     checkpoint.save(model, out / MODEL)
     shutil.rmtree(out / CHECKPOINTS)
     return model
+
+
+def _ink(images: data.Dataset) -> Ink:
+    """The limits of the training images' ink, and how many of validation's are outside."""
+    training, validation = images.training.images, images.validation.images
+    return Ink.measure(training[..., None], validation[..., None])
 
 
 def _gzip(content: bytes) -> bytes:
