@@ -113,7 +113,7 @@ def measure(name: str, arguments: str, dataset: str, epochs: int, runs: Path) ->
         built = firmware.build(
             CPU, Path(build), model=folder / run.MODEL, CMAKE_C_FLAGS_RELEASE="-O3"
         )
-        record = built.run(images[:COUNTED], plan.classes)
+        record = built.run(images[:COUNTED], plan.outputs)
         (compiled,) = Path(build).rglob("lenet.c.obj")
         size = subprocess.run(
             ["arm-none-eabi-size", compiled], capture_output=True, text=True, check=True

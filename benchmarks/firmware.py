@@ -24,7 +24,7 @@ class Record:
     """What a run on a board gave.
 
     Attributes:
-        logits: int32 ``(images, classes)``.
+        logits: int32 ``(images, outputs)``.
         counts: int64 ``(images,)``: what ``lenet_logits`` took for each image, instructions, or on
             the AVR cycles, less those of an empty function; 0 on the host.
         stack: the bytes of stack that ``lenet_logits`` needs, measured; 0 on the host.
@@ -75,7 +75,7 @@ class Firmware:
             timeout=900,
         )
 
-    def run(self, images: npt.NDArray[np.uint8], classes: int = 10, emulators: int = 1) -> Record:
+    def run(self, images: npt.NDArray[np.uint8], outputs: int = 10, emulators: int = 1) -> Record:
         """Runs uint8 images, the first axis counts them; several emulators share them out.
 
         Raises:
@@ -83,7 +83,7 @@ class Firmware:
         """
         with ThreadPoolExecutor(emulators) as pool:
             parts = pool.map(
-                lambda part: self._run(part, classes), np.array_split(images, emulators)
+                lambda part: self._run(part, outputs), np.array_split(images, emulators)
             )
         first, *others = list(parts)
         return replace(
@@ -92,13 +92,13 @@ class Firmware:
             counts=np.concatenate([part.counts for part in (first, *others)]),
         )
 
-    def _run(self, images: npt.NDArray[np.uint8], classes: int) -> Record:
+    def _run(self, images: npt.NDArray[np.uint8], outputs: int) -> Record:
         with tempfile.TemporaryDirectory() as folder:
             source, record = Path(folder, "images"), Path(folder, "record")
             source.write_bytes(images.tobytes())
             done = self.emulate(self.program, source, record)
             data = record.read_bytes() if record.exists() else b""
-        size = len(images) * (classes + 1)
+        size = len(images) * (outputs + 1)
         if done.returncode not in (0, 1) or len(data) != 4 * (size + 3):
             raise RuntimeError(
                 f"{self.program}: exit status {done.returncode}, a record of {len(data)} bytes, "

@@ -104,7 +104,7 @@ class GeneratedC:
         start = ffi.cast("uint8_t *", ffi.from_buffer(memory))
         self._workspace = start + -int(ffi.cast("uintptr_t", start)) % 64
         self.memory = memory
-        self.result = np.empty(plan.classes, plan.logit_dtype)
+        self.result = np.empty(plan.outputs, plan.logit_dtype)
         self._logits = ffi.from_buffer(f"{logit}[]", self.result, require_writable=True)
 
     def set_image(self, image: npt.NDArray[np.uint8]) -> None:

@@ -173,7 +173,7 @@ def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, cor
 def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
     path, plan = small
     images = verify.stress_images(plan)[:100]
-    record = built("avr", "generic", model=path).run(images, plan.classes, emulators=2)
+    record = built("avr", "generic", model=path).run(images, plan.outputs, emulators=2)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
     assert record.self_test == 0
@@ -218,7 +218,7 @@ def test_the_trace_of_an_avr_has_the_cycles_of_the_record(built, small, tmp_path
     assert board.emulate(board.program, source, record, start, trace).returncode == 0
     addresses, cycles = np.fromfile(trace, np.uint32).reshape(-1, 2).T
     assert (addresses[0], cycles[-1]) == (int(start, 16), 5)
-    assert cycles.sum() == board.run(image, plan.classes).counts[0] + 5 + 2
+    assert cycles.sum() == board.run(image, plan.outputs).counts[0] + 5 + 2
 
 
 # ---- Another byte order, another word -----------------------------------------------------------
@@ -298,7 +298,7 @@ def test_an_input_that_ends_within_an_image_is_told(built, small, tmp_path, core
         done = board.emulate(board.program, tmp_path / "images", tmp_path / "record")
         assert done.returncode == status, (length, done.stdout)
         record = (tmp_path / "record").read_bytes()
-        assert len(record) == 4 * (length // size * (plan.classes + 1) + 3)
+        assert len(record) == 4 * (length // size * (plan.outputs + 1) + 3)
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "host"])

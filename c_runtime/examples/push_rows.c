@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_reading(const int32_t logits[LENET_CLASSES], lenet_verdict rows)
+static void print_reading(const int32_t logits[LENET_LOGITS], lenet_verdict rows)
 {
     printf("digit %d, logits", lenet_decide(logits, rows).digit);
     for (int digit = 0; digit < LENET_CLASSES; digit++) {
@@ -37,7 +37,7 @@ static int read_digits(const char *path, FILE *file)
         lenet_row(&ws, row);
         rows++;
         if (rows == LENET_ROWS) {
-            int32_t logits[LENET_CLASSES];
+            int32_t logits[LENET_LOGITS];
             print_reading(logits, lenet_finish(&ws, logits));
             lenet_begin(&ws);
             rows = 0;

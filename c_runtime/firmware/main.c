@@ -4,7 +4,7 @@
  * Input: images of LENET_ROWS x LENET_COLUMNS x LENET_CHANNELS bytes, one after the other, and
  * nothing between them. Output, the record, all numbers lowest byte first:
  *
- *     for each image   s32[LENET_CLASSES]   logits
+ *     for each image   s32[LENET_LOGITS]    logits
  *                      u32                  counts that lenet_logits took (see board.h)
  *     at the end       u32                  bytes of stack below the caller's that it needed
  *                      u32                  the same of lenet_self_test
@@ -23,7 +23,7 @@ typedef lenet_verdict network(lenet_workspace *ws, const uint8_t *image, int32_t
 
 static lenet_workspace ws;
 static uint8_t image[LENET_ROWS * LENET_COLUMNS * LENET_CHANNELS];
-static int32_t logits[LENET_CLASSES];
+static int32_t logits[LENET_LOGITS];
 
 static lenet_verdict empty(lenet_workspace *unused_ws, const uint8_t *unused_image,
                            int32_t *unused_logits)
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     size_t size;
     while ((size = board_read(image, sizeof image)) == sizeof image) {
         uint32_t count = count_of(lenet_network) - overhead;
-        for (int c = 0; c < LENET_CLASSES; c++) {
+        for (int c = 0; c < LENET_LOGITS; c++) {
             write_number((uint32_t)logits[c]);
         }
         write_number(count);

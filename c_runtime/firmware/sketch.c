@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 static lenet_workspace ws;
-static int32_t logits[LENET_CLASSES];
+static int32_t logits[LENET_LOGITS];
 static lenet_self_test_result result;
 
 /* What the counter counts for a call. */
@@ -81,7 +81,7 @@ static void loop(void)
         count += COUNT_OF(lenet_row(&ws, row)) - overhead;
     }
     count += COUNT_OF(lenet_finish(&ws, logits)) - overhead;
-    for (int c = 0; c < LENET_CLASSES; c++) {
+    for (int c = 0; c < LENET_LOGITS; c++) {
         write_number((uint32_t)logits[c]);
     }
     write_number(count);

@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_04655362989562B4
+#ifndef LENET_EXPORT_6621364F00BA7FE5
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_04655362989562B4
+#define LENET_EXPORT_6621364F00BA7FE5
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,6 +37,7 @@ extern "C" {
 #define LENET_COLUMNS 28
 #define LENET_CHANNELS 1
 #define LENET_CLASSES 10
+#define LENET_LOGITS 10 /* one for each class */
 #define LENET_CONSTANT_BYTES 63378
 #define LENET_WORKSPACE_BYTES 1100
 
@@ -78,9 +79,10 @@ typedef struct {
 
 /* Whether a reading can be trusted, and if not, why. */
 typedef enum {
-    LENET_ACCEPTED = 0,  /* nothing is known against it */
-    LENET_UNSURE = 1,    /* the score gap is less than LENET_MIN_GAP */
-    LENET_MISCOUNTED = 2 /* not the rows of one image, each once, behind lenet_begin */
+    LENET_ACCEPTED = 0,   /* nothing is known against it */
+    LENET_UNSURE = 1,     /* the score gap is less than LENET_MIN_GAP */
+    LENET_MISCOUNTED = 2, /* not the rows of one image, each once, behind lenet_begin */
+    LENET_NO_CLASS = 3    /* an image of none of the classes: this network has no logit for that */
 } lenet_verdict;
 
 /* What was read, and how sure it is. */

@@ -55,6 +55,7 @@ def export(
     labels: npt.NDArray[Any] | None = None,
     dtype: str = "int8",
     max_error: float | None = None,
+    none_output: bool = False,
     cpu: str = "generic",
     optimize: str = "speed",
     prefix: str = "lenet",
@@ -79,6 +80,8 @@ def export(
             then the images should be none that the network was trained on.
         dtype: ``int8`` or ``float32``.
         max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
+        none_output: whether the last output stands for "none of these", so that the classes are
+            those in front of it.
         cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
@@ -120,14 +123,16 @@ def export(
         images = check_images(images, input_shape)
     if labels is not None:
         check_count(images, labels)
-    model = read(module, params, input_shape, images)
+    model = replace(read(module, params, input_shape, images), none_output=bool(none_output))
     if labels is not None:
-        labels = check_labels(labels, model.stages[-1].features)
+        labels = check_labels(labels, model.classes)
     if dtype == "int8":
         model = replace(model, activation_ranges=_ranges(model, images))
     if images is not None and labels is not None:
         logits = flax_network.run_logits(model, images)
-        model = replace(model, gap_table=GapTable.measure(logits, labels))
+        model = replace(
+            model, gap_table=GapTable.measure(logits, labels, none_output=model.none_output)
+        )
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
     options = Options(prefix, bool(single_file), target=target, tables=tables)
     exported = write(plan, Path(out), options, verify, images, labels)

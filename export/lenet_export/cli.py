@@ -215,6 +215,9 @@ def _summary(name: str, exported: Exported, output: Output) -> str:
         rejected, wrong = table.describe(plan.gap_row)
         of = f"{table.images:,} validation images"
         lines.append(("reject", f"{rejected} rejected, {wrong} of the rest wrong ({of})"))
+        if table.strangers:
+            accepted = table.describe_strangers(plan.gap_row)
+            lines.append(("", f"{accepted} of {table.strangers:,} strangers accepted"))
     trained = info.get("test_accuracy")
     known = report is not None and report.float_accuracy is not None
     if isinstance(trained, float) and 0 <= trained <= 1 and not known:

@@ -22,6 +22,7 @@ from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.plan import Array, Layer, Plan
 from lenet_export.reference import Images, Outputs
+from lenet_export.verdict import Readings
 
 FLAGS = ("-std=c99", "-O2")
 COMPILERS = ("cc", "gcc", "clang")
@@ -273,7 +274,7 @@ class CompiledNetwork:
 
     def new_logits(self) -> Array:
         """An array for the logits of one image."""
-        return np.empty(self.plan.classes, self.plan.logit_dtype)
+        return np.empty(self.plan.outputs, self.plan.logit_dtype)
 
     def logits(self, images: Images) -> Array:
         """The logits of each image, ``(images, classes)``, int32 or float32."""
@@ -282,6 +283,20 @@ class CompiledNetwork:
         for image, result in zip(images, results, strict=True):
             function(workspace, self.bytes_of(image), self.numbers_of(result))
         return results
+
+    def read(self, images: Images) -> tuple[Array, Readings]:
+        """The logits of each image, as :meth:`logits` gives them, and what it is read as."""
+        results = np.stack([self.new_logits()] * len(images))
+        found = Readings(
+            np.empty(len(images), np.intp), results[:, 0].copy(), np.empty(len(images), np.intp)
+        )
+        logits, decide = self.function("logits"), self.function("decide")
+        for at, (image, result) in enumerate(zip(images, results, strict=True)):
+            numbers = self.numbers_of(result)
+            reading = decide(numbers, logits(self.workspace, self.bytes_of(image), numbers))
+            found.digits[at], found.gaps[at] = reading.digit, reading.gap
+            found.verdicts[at] = reading.verdict
+        return results, found
 
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.

@@ -129,3 +129,7 @@ class GapTable:
     def describe(self, row: GapRow) -> tuple[str, str]:
         """How many a row rejects, and how many of the accepted are wrong, in percent."""
         return f"{1 - row.accepted / self.images:.2%}", f"{row.errors / row.accepted:.2%}"
+
+    def describe_strangers(self, row: GapRow) -> str:
+        """How many of the strangers a row accepts, in percent; empty where none were measured."""
+        return f"{row.strangers / self.strangers:.2%}" if self.strangers else ""

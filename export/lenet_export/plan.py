@@ -414,9 +414,19 @@ class Plan:
         return self.model.input_shape
 
     @property
-    def classes(self) -> int:
+    def outputs(self) -> int:
         """How many logits there are."""
         return self.layers[-1].outputs
+
+    @property
+    def none_output(self) -> bool:
+        """Whether the last logit stands for "none of these"."""
+        return self.model.none_output
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return self.model.classes
 
     @property
     def logit_dtype(self) -> DType:
@@ -534,7 +544,7 @@ class Plan:
 
         It is the same for every layout, as the outputs are.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"none_output" if self.none_output else b"")
         for layer in self.layers:
             requantize = layer.integers and layer.integers.requantize
             shift = requantize.shift if requantize else 0
@@ -788,13 +798,11 @@ def _check_ends(model: Model, where: str) -> None:
             f'norm "{model.stages[-1].norm}" is not supported in the last layer',
             "supported there: none",
         )
-    if model.none_output:
-        remedy = "take a version of lenet-export that does"
-        raise UserError(where, 'has an output for "none of these", which C has not yet', remedy)
-    if model.stages[-1].kind != "dense" or model.stages[-1].features < 2:
+    if model.stages[-1].kind != "dense" or model.classes < 2:
         raise UserError(
             label(where, model.stages, len(model.stages) - 1),
-            f"is {model.stages[-1].kind} with {model.stages[-1].features} outputs",
+            f"is {model.stages[-1].kind} with {model.stages[-1].features} outputs"
+            + (', the last for "none of these"' if model.none_output else ""),
             "the last layer must be dense with one output for each of 2 or more classes",
         )
 

@@ -11,11 +11,14 @@ import numpy.typing as npt
 
 from lenet_export import compiled, reference
 from lenet_export.errors import UserError
+from lenet_export.gap_table import classes_of
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
+from lenet_export.verdict import Readings, readings
 
 FLOAT_TOLERANCE = 1e-4
 OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from Flax
+BUG = "this is a bug of lenet-export: please report it with the model"
 MANY = 30  # images, from which on an accuracy at chance is told
 
 
@@ -123,7 +126,7 @@ def verify(
     stress = stress_images(plan)
     everything = stress if images is None else np.concatenate([images, stress])
     network = compiled.CompiledNetwork(plan, files, prefix)
-    ours = network.logits(everything)
+    ours, read = network.read(everything)
     floats = flax_network.run_logits(plan.model, everything)
     if plan.dtype == "int8":
         expected = reference.run_integers(plan, everything)[plan.layers[-1].name]
@@ -134,14 +137,15 @@ def verify(
     if wrong.any():
         first = int(np.argwhere(wrong.any(axis=1))[0, 0])
         raise _difference(network, everything[first], first, wrong, prefix)
+    _check_readings(read, readings(plan, ours), prefix)
     result = network.function("self_test")(network.workspace)
     if result != 0:
         raise UserError(
             f"{prefix}.c",
             f"all logits are right, but {prefix}_self_test returns {result}",
-            "this is a bug of lenet-export: please report it with the model",
+            BUG,
         )
-    classes, float_classes = ours.argmax(1), floats.argmax(1)
+    classes, float_classes = read.digits, classes_of(floats, plan.none_output)
     judged = real or len(everything)  # the stress images where there are no others
     told = [_class_warning(int((classes != float_classes)[:judged].sum()), judged)]
     classes, float_classes = classes[:real], float_classes[:real]
@@ -157,6 +161,23 @@ def verify(
         c_accuracy=None if labels is None else float((classes == labels).mean()),
         warnings=tuple(text for text in told if text),
     )
+
+
+def _check_readings(ours: Readings, expected: Readings, prefix: str) -> None:
+    """Checks what the C makes of its logits.
+
+    Raises:
+        UserError: it makes something else of those of an image.
+    """
+    for name, found, right in zip(ours._fields, ours, expected, strict=True):
+        if (found != right).any():
+            at = int(np.argmax(found != right))
+            raise UserError(
+                f"{prefix}.c",
+                f"all logits are right, but of image {at} the {name[:-1]} is {found[at]}, "
+                f"expected {right[at]}",
+                BUG,
+            )
 
 
 def _class_warning(others: int, images: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import subprocess
 from pathlib import Path
@@ -84,6 +85,10 @@ SHAPES = {
 }
 
 
+#: Chains whose last output stands for "none of these".
+NONE_OUTPUT = ("one", "strided")
+
+
 def random_model(stages, shape, seed=0, spread=2.0):
     """A model whose sums spread over the whole range of its activations."""
     rng = np.random.default_rng(seed)
@@ -108,7 +113,8 @@ def random_model(stages, shape, seed=0, spread=2.0):
 
 def named_model(name):
     """One of the chains above."""
-    return random_model(CHAINS[name], SHAPES[name])
+    model = random_model(CHAINS[name], SHAPES[name])
+    return dataclasses.replace(model, none_output=name in NONE_OUTPUT)
 
 
 def write_files(plan, folder: Path, options: Options | None = None):
@@ -128,7 +134,7 @@ def rows_given(network, rows):
 
 
 #: lenet_verdict.
-ACCEPTED, UNSURE, MISCOUNTED = range(3)
+ACCEPTED, UNSURE, MISCOUNTED, NO_CLASS = range(4)
 
 
 def verdict_of(network, rows, workspace=None, begun=True, fault=None):
@@ -169,7 +175,7 @@ int main(void)
     static lenet_workspace ws;
     static uint8_t image[LENET_ROWS * LENET_COLUMNS * LENET_CHANNELS];
     while (fread(image, sizeof image, 1, stdin) == 1) {
-        LOGIT logits[LENET_CLASSES];
+        LOGIT logits[LENET_LOGITS];
         lenet_logits(&ws, image, logits);
         fwrite(logits, sizeof logits, 1, stdout);
     }

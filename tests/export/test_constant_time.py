@@ -120,7 +120,7 @@ def record_of(board, core, command, plan, folder):
     lenet = [folder / "lenet.c", "-o", folder / "lenet.o"]
     subprocess.run([*command, "-std=c99", "-c", *lenet], check=True)
     images = verify.stress_images(plan)[:40]
-    record = board(core).run(folder, images, plan.classes)
+    record = board(core).run(folder, images, plan.outputs)
     assert (record.logits == reference.run_integers(plan, images)[plan.layers[-1].name]).all()
     return record
 
@@ -192,14 +192,14 @@ int main(void)
 {{
     static lenet_workspace ws;
     static uint8_t image[sizeof(uint8_t) * {bytes}];
-    int32_t logits[LENET_CLASSES], unknown[LENET_CLASSES];
+    int32_t logits[LENET_LOGITS], unknown[LENET_LOGITS];
     VALGRIND_MAKE_MEM_UNDEFINED(image, sizeof image);
     {tables}
     lenet_logits(&ws, image, logits);
     VALGRIND_GET_VBITS(logits, unknown, sizeof logits);
     VALGRIND_MAKE_MEM_DEFINED(unknown, sizeof unknown);
     int count = 0;
-    for (int o = 0; o < LENET_CLASSES; o++) {{
+    for (int o = 0; o < LENET_LOGITS; o++) {{
         count += unknown[o] != 0;
     }}
     printf("%d", count);
@@ -234,7 +234,7 @@ def errors_of(plan, command, folder, change=unchanged):
     done = subprocess.run(
         [require("valgrind"), *options, program], check=True, capture_output=True, text=True
     )
-    assert done.stdout == str(plan.classes), "not every logit depends on the image"
+    assert done.stdout == str(plan.outputs), "not every logit depends on the image"
     return Counter(re.findall(r"<kind>(\w+)</kind>", report.read_text()))
 
 

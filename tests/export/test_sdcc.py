@@ -50,7 +50,7 @@ DRIVER = """\
 #define AT(address) __at(address)
 #endif
 static volatile AT(PORT) uint8_t port;
-static AT(PORT + 16) int32_t results[4 + LENET_CLASSES];
+static AT(PORT + 16) int32_t results[4 + LENET_LOGITS];
 static lenet_workspace ws;
 static lenet_reading reading;
 static const uint8_t image[LENET_ROWS * LENET_COLUMNS] = { IMAGE };

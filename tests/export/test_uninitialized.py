@@ -22,7 +22,7 @@ PROGRAM = """
 int main(void)
 {{
     lenet_workspace *ws = malloc(sizeof *ws);
-    {logit} *logits = malloc(LENET_CLASSES * sizeof *logits);
+    {logit} *logits = malloc(LENET_LOGITS * sizeof *logits);
     uint8_t image[{bytes}];
     for (int k = 0; k < {bytes}; k++) {{
         image[k] = (uint8_t)(k * k);

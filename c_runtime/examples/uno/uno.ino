@@ -24,7 +24,7 @@ void setup()
 void loop()
 {
     uint8_t row[LENET_COLUMNS];
-    int32_t logits[LENET_CLASSES];
+    int32_t logits[LENET_LOGITS];
     lenet_begin(&ws);
     for (int y = 0; y < LENET_ROWS; y++) {
         Serial.write('>');

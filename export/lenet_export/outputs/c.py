@@ -451,6 +451,7 @@ def _reject(plan: Plan) -> dict[str, Any]:
             rejected, wrong = (f"{text[:-1]} %" for text in table.describe(row))
             threshold = _number(plan, plan.to_threshold(row.gap))
             choice = {"threshold": threshold, "rejected": rejected, "wrong": wrong}
+            choice["strangers"] = table.describe_strangers(row).replace("%", " %")
             # The strictest error stands for all that one threshold reaches.
             if choices and choices[-1].items() >= choice.items():
                 choices.pop()
@@ -459,6 +460,7 @@ def _reject(plan: Plan) -> dict[str, Any]:
         "max_error": repr(plan.max_error),
         "threshold": _number(plan, plan.threshold),
         "gap_images": table.images if table else 0,
+        "strangers": table.strangers if table else 0,
         "gap_choices": choices,
     }
 
@@ -481,6 +483,8 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "single_file": options.single_file,
         "max_error": plan.max_error,
         "min_gap": plan.threshold,
+        "classes": plan.classes,
+        "none_output": plan.none_output,
         "logit_scale": plan.logit_scale,
         "multiply_adds": plan.multiply_adds,
         "constant_bytes": plan.constant_bytes,

@@ -24,7 +24,10 @@ dtype            "int8" or "float32"
 layers           the layers' names, first to last
 input_shape      rows, columns, channels of the image; its bytes are 0 (background) to 255 (ink)
 logit_scale      the value of logit 1 in units of the float network's logits
-min_gap          a reading is accepted if (largest logit - second largest) >= min_gap
+classes          how many there are: the class that is read is that of the largest of so many logits
+none_output      whether one more logit, the last, stands for "none of these"
+min_gap          a reading is accepted if (logit of the class that is read - largest of all other
+                 logits) >= min_gap; below 0 the image is of none of the classes
 
 <layer>/kind     "conv" (cross-correlation) or "dense" (the input flattened in C order: row, column,
                  channel)
@@ -114,6 +117,8 @@ def render_npz(plan: Plan) -> bytes:
         "layers": [layer.name for layer in plan.layers],
         "input_shape": plan.input_shape,
         "logit_scale": plan.logit_scale,
+        "classes": plan.classes,
+        "none_output": plan.none_output,
         "min_gap": plan.threshold,
     }
     for layer in plan.layers:
