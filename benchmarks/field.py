@@ -1,4 +1,4 @@
-"""What a model does beside clean digits: corrupted ones, strangers, and one writer's amounts.
+"""What a model does beside clean digits: corrupted ones, strangers, and one writer's strings.
 
     python benchmarks/field.py                      the bundled models' tables
     python benchmarks/field.py runs/m.safetensors   another model's
@@ -33,7 +33,8 @@ FIGURES = ROOT / "benchmarks/field.json"
 SEED = 1
 CLASSES = 10  # digits; a further output of a network means that it is none
 REJECTED = 0.015  # of the clean digits, where strangers are counted
-ERRORS = (0.01, 0.001)  # of the amounts that are accepted
+ERRORS = (0.01, 0.001)  # of the strings that are accepted
+ERROR_OF_LINES = 0.01  # of all lines, as readers of cheques are judged
 
 #: uint8 ``(n, 28, 28)`` to integer logits ``(n, classes)``.
 Read = Callable[[UInt8], npt.NDArray[Any]]
@@ -101,15 +102,30 @@ def judged(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any]) -> Table:
     }
 
 
-def cut_amounts(read: Read, given: Digits, count: int, seed: int) -> Table:
-    """Of amounts whose digits are cut already; the score of one is that of its least sure digit."""
+def strings(read: Read, given: Digits, places: list[list[int]]) -> Table:
+    """Of strings whose digits are cut already; the score of one is that of its least sure digit.
+
+    Args:
+        read: of a model.
+        given: what ``places`` are in.
+        places: of the digits of each string.
+    """
     logits = read(given.images)
     is_right, score = logits.argmax(1) == given.labels, scores(logits)
-    places = amounts.cut(given, count, seed)
     return judged(
         np.array([is_right[own].all() for own in places]),
         np.array([score[own].min() for own in places]),
     )
+
+
+def writers(read: Read, given: Digits) -> Table:
+    """The share read right of the digits of each group, and the writers all of whose are."""
+    is_right = read(given.images).argmax(1) == given.labels
+    is_student = given.series == digits.STUDENTS
+    wrong = np.unique(given.writers[~is_right])
+    groups = {"employees": is_right[~is_student], "students": is_right[is_student]}
+    found = {name: float(group.mean()) for name, group in groups.items() if len(group)}
+    return found | {"without an error": 1 - len(wrong) / len(np.unique(given.writers))}
 
 
 def pictures(read: Read, prepare: Prepare, given: Digits, count: int, seed: int) -> Table:
@@ -129,14 +145,42 @@ def pictures(read: Read, prepare: Prepare, given: Digits, count: int, seed: int)
     }
 
 
-def line_amounts(read_amount: ReadAmount, given: Digits, count: int, seed: int) -> dict[str, Table]:
-    """Of amounts as lines, by how near the digits stand."""
+def least_score(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any], error: float) -> float:
+    """The smallest score from which on at most ``error`` of all are accepted and wrong."""
+    wrong = np.sort(score[~is_right])[::-1]
+    allowed = int(error * len(score))
+    return float(np.nextafter(wrong[allowed], np.inf)) if allowed < len(wrong) else -np.inf
+
+
+def line_amounts(
+    read_amount: ReadAmount, given: Digits, others: Digits, count: int, seed: int
+) -> dict[str, Table]:
+    """Of amounts as lines, by how near the digits stand: right; and as 1998's readers were judged.
+
+    Args:
+        read_amount: of a line.
+        given: what the lines are made of.
+        others: what other lines are made of, as many and of the same kind, of which
+            ``ERROR_OF_LINES`` are accepted and wrong at the least score that is accepted.
+        count: how many lines of each kind.
+        seed: of the lines.
+    """
+
+    def read(lines: list[amounts.Line]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]:
+        texts, score = zip(*(read_amount(line.picture) for line in lines), strict=True)
+        is_right = [text == line.text for text, line in zip(texts, lines, strict=True)]
+        return np.array(is_right), np.array(score)
+
     found = {}
     for spacing in amounts.SPACINGS:
-        made = amounts.lines(given, spacing, count, seed)
-        texts, score = zip(*(read_amount(line.picture) for line in made), strict=True)
-        is_right = np.array([text == line.text for text, line in zip(texts, made, strict=True)])
-        found[spacing] = judged(is_right, np.array(score))
+        least = least_score(*read(amounts.lines(others, spacing, count, seed + 1)), ERROR_OF_LINES)
+        is_right, score = read(amounts.lines(given, spacing, count, seed))
+        found[spacing] = {
+            "right": float(is_right.mean()),
+            "correct": float((is_right & (score >= least)).mean()),
+            "error": float((~is_right & (score >= least)).mean()),
+            "reject": float((score < least).mean()),
+        }
     return found
 
 
@@ -147,16 +191,19 @@ def measure(
     seed: int = SEED,
     prepare: Prepare | None = None,
     read_amount: ReadAmount | None = None,
+    others: Digits | None = None,
 ) -> dict[str, Any]:
     """Every table of a model, as shares of 1.
 
     Args:
         read: of its C.
         given: the digits that the material is made of.
-        count: of strangers of a kind, of scenes in a light, of lines; a tenth of the cut amounts.
+        count: of strangers of a kind, of scenes in a light, of lines; a tenth of the strings.
         seed: of the material.
         prepare: brings pictures to 28x28; without it there is no table ``pictures``.
         read_amount: reads lines; without it there is no table ``lines``.
+        others: lines of these tell from which score on a line is accepted; else the validation
+            split's.
     """
     logits = read(given.images)
     least = threshold(scores(logits), REJECTED)
@@ -167,12 +214,16 @@ def measure(
         },
         "mnist-c": corrupted(read, given, seed),
         "strangers accepted": accepted(read, given, least, count, seed),
-        "cut amounts": cut_amounts(read, given, 10 * count, seed),
+        "writers": writers(read, given),
+        "cut amounts": strings(read, given, amounts.cut(given, 10 * count, seed)),
+        "cut ZIP codes": strings(read, given, amounts.zip_codes(given, 10 * count, seed)),
     }
     if prepare is not None:
         tables["pictures"] = pictures(read, prepare, given, count, seed)
     if read_amount is not None:
-        tables["lines"] = line_amounts(read_amount, given, count, seed)
+        others = others or digits.load("validation")
+        lines = line_amounts(read_amount, given, others, count, seed)
+        tables |= {f"lines, {spacing}": table for spacing, table in lines.items()}
     return tables
 
 

@@ -104,5 +104,4 @@ def written(mnist):  # noqa: ARG001 - it says where MNIST is missing
 @pytest.fixture(scope="session")
 def by_five(written):
     """The digits of five writers of the test split."""
-    kept = np.flatnonzero(np.isin(written.writers, np.unique(written.writers)[:5]))
-    return digits.Digits(written.images[kept], written.labels[kept], written.writers[kept])
+    return written[np.isin(written.writers, np.unique(written.writers)[:5])]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import field
-from material import corruptions
+from material import amounts, corruptions
 from needs import ROOT
 
 FIGURES = json.loads(field.FIGURES.read_text())
@@ -35,6 +35,15 @@ def test_what_is_rejected_is_the_least_that_leaves_so_few_errors():
     assert field.rejected_for(np.zeros(5, bool), np.arange(5), 0.001) == 1
 
 
+def test_lines_are_accepted_from_the_least_score_that_leaves_so_few_errors_of_all():
+    is_right = np.array([False, True, False, True])
+    score = np.array([1, 2, 3, 4])
+    assert field.least_score(is_right, score, 0.25) == pytest.approx(1)
+    assert (score >= field.least_score(is_right, score, 0.25)).tolist() == [False, True, True, True]
+    assert (score >= field.least_score(is_right, score, 0.2)).sum() == 1
+    assert field.least_score(is_right, score, 0.5) == -np.inf
+
+
 def test_pictures_and_lines_are_measured_where_there_is_what_reads_them(by_five, monkeypatch):
     two = {name: corruptions.CORRUPTIONS[name] for name in ("stripe", "scale")}
     monkeypatch.setattr(corruptions, "CORRUPTIONS", two)
@@ -50,13 +59,15 @@ def test_pictures_and_lines_are_measured_where_there_is_what_reads_them(by_five,
     def prepare(picture):
         return picture if picture.shape == (28, 28) else np.zeros((28, 28), np.uint8)
 
-    found = field.measure(read, by_five, 10, 1, prepare, lambda _: ("7", 1.0))
+    found = field.measure(read, by_five, 10, 1, prepare, lambda _: ("7", 1.0), by_five)
     assert found["clean"] == {"right": 1, "taken for none": 0}
     assert found["mnist-c"].keys() == {"stripe", "scale", "mean"}
     assert found["cut amounts"]["wrong"] == 0
     assert found["pictures"]["clean"] == 1
     assert found["pictures"]["printed, unseen fonts"] == pytest.approx(0.1)
-    assert found["lines"]["mix"] == {"wrong": 1, "rejected for 1.0%": 1, "rejected for 0.1%": 1}
+    assert found["cut ZIP codes"]["wrong"] == 0
+    assert found["writers"] == {"employees": 1, "without an error": 1}
+    assert found["lines, mix"] == {"right": 0, "correct": 0, "error": 0, "reject": 1}
     assert "pictures" not in field.measure(read, by_five, 10, 1)
 
 
@@ -69,8 +80,9 @@ def test_the_committed_figures_are_those_of_a_run_of_now(written):
     for name in ("brightness", "stripe", "glass_blur"):
         changed = corruptions.corrupt(written.images, name, FIGURES["seed"])
         assert field.right(read(changed), written.labels) == known["mnist-c"][name]
-    found = field.cut_amounts(read, written, 10 * FIGURES["count"], FIGURES["seed"])
-    assert found == known["cut amounts"]
+    made = amounts.cut(written, 10 * FIGURES["count"], FIGURES["seed"])
+    assert field.strings(read, written, made) == known["cut amounts"]
+    assert field.writers(read, written) == known["writers"]
 
 
 def test_the_table_of_the_document_is_that_of_the_file():

@@ -150,6 +150,21 @@ def test_an_amount_is_by_one_writer_and_follows_benford(written):
     assert amounts.cut(written, 50, 1) == made[:50] != amounts.cut(written, 50, 2)
 
 
+def test_a_zip_code_is_by_one_writer_and_has_all_digits_as_often(written):
+    made = amounts.zip_codes(written, 1000, 1)
+    assert all(len(set(written.writers[places])) == 1 for places in made)
+    assert np.shape(made) == (1000, 5)
+    share = np.bincount(written.labels[np.array(made).ravel()], minlength=10) / 5000
+    assert share == pytest.approx(np.full(10, 0.1), abs=0.02)
+    assert amounts.zip_codes(written, 1000, 1) == made != amounts.zip_codes(written, 1000, 2)
+
+
+def test_students_and_employees_are_others_and_half_of_the_digits_each(written):
+    is_student = written.series == digits.STUDENTS
+    assert is_student.sum() == 5001
+    assert not set(written.writers[is_student]) & set(written.writers[~is_student])
+
+
 @pytest.mark.parametrize("spacing", amounts.SPACINGS)
 def test_a_line_is_its_amount_and_its_boxes_stand_from_left_to_right(by_five, spacing):
     made = amounts.lines(by_five, spacing, 20, 1)
@@ -233,7 +248,6 @@ def test_strangers_are_what_their_kind_says_and_are_those_of_their_seed(by_five)
 
 
 def test_an_amount_that_no_writer_can_write_is_told(by_five):
-    kept = by_five.labels == 0
-    zeros = digits.Digits(by_five.images[kept], by_five.labels[kept], by_five.writers[kept])
+    zeros = by_five[by_five.labels == 0]
     with pytest.raises(ValueError, match="no writer has all digits of"):
         amounts.cut(zeros, 1, 1)

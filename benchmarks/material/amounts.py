@@ -22,6 +22,7 @@ SPACINGS = {
     "mix": [(0.82, 3, 9), (0.12, 0, 3), (0.06, -3, 0)],
 }
 ROWS = 64  # of a line's picture
+ZIP_CODE = 5  # digits of one
 MARGIN = 16  # columns of paper at either end, for the slant too
 
 
@@ -92,6 +93,19 @@ def _written(text: str, by: Places, rng: Rng) -> list[int]:
         for i, place in zip(at, rng.choice(given, len(at), len(at) > len(given)), strict=True):
             places[i] = int(place)
     return places
+
+
+def zip_codes(digits: Digits, count: int, seed: int) -> list[list[int]]:
+    """Strings of 5 digits drawn evenly, each by one writer, as places in ``digits``.
+
+    Args:
+        digits: to draw from.
+        count: how many strings.
+        seed: equal seeds make equal strings.
+    """
+    rng, by = np.random.default_rng([seed, ZIP_CODE]), Places.of(digits)
+    texts = ["".join(map(str, rng.integers(0, 10, ZIP_CODE))) for _ in range(count)]
+    return [_written(text, by, rng) for text in texts]
 
 
 def cut(

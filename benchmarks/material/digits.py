@@ -18,7 +18,8 @@ from material.filters import UInt8
 
 HELD = 5000  # digits that lenet-train keeps from training
 WHERE = "set it to a folder with mnist/ and qmnist/"
-CLASS, WRITER = 0, 2  # columns of QMNIST's labels
+CLASS, SERIES, WRITER = 0, 1, 2  # columns of QMNIST's labels
+STUDENTS = 4  # NIST's series that pupils of a high school wrote; employees wrote the others
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,17 @@ class Digits:
         images: uint8 ``(n, 28, 28)``.
         labels: uint8 ``(n,)``.
         writers: int ``(n,)``, QMNIST's numbers.
+        series: int ``(n,)``, NIST's: ``STUDENTS``, or another one, of employees.
     """
 
     images: UInt8
     labels: UInt8
     writers: npt.NDArray[Any]
+    series: npt.NDArray[Any]
+
+    def __getitem__(self, kept: Any) -> Digits:
+        """Those that ``kept`` tells, a mask or places."""
+        return Digits(self.images[kept], self.labels[kept], self.writers[kept], self.series[kept])
 
 
 def load(split: str) -> Digits:
@@ -50,15 +57,15 @@ def load(split: str) -> Digits:
     if not (folder / "mnist").is_dir():
         raise UserError("LENET_DATA", f"names no folder with mnist/: {folder}", WHERE)
     part = {"test": "t10k", "validation": "train"}[split]
-    given = data.read_pair(folder / "mnist", part)
-    images, labels = given.images, given.labels
+    pair = data.read_pair(folder / "mnist", part)
+    images, labels = pair.images, pair.labels
     known = _labels(folder / "qmnist", "test" if split == "test" else "train")[: len(labels)]
     if (known[:, CLASS] != labels).any():
         raise UserError(folder / "qmnist", "is not of these images", "fetch QMNIST's labels again")
-    kept = slice(None)
+    given = Digits(images, labels, known[:, WRITER], known[:, SERIES])
     if split == "validation":
-        kept = np.random.RandomState(1998).permutation(len(labels))[-HELD:]
-    return Digits(images[kept], labels[kept], known[kept, WRITER])
+        return given[np.random.RandomState(1998).permutation(len(labels))[-HELD:]]
+    return given
 
 
 def _labels(folder: Path, part: str) -> npt.NDArray[Any]:
