@@ -8,6 +8,7 @@
 #         [CPU cortex-m4]                  # kernels of this CPU; default: generic
 #         [OPTIMIZE speed]                 # or ram, or flash
 #         [TABLES inside]                  # or apart: what training decides in lenet_tables.h
+#         [WITH picture]                   # functions too that read a digit in a picture
 #         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
@@ -38,7 +39,7 @@ function(lenet_find_export)
 endfunction()
 
 function(lenet_add_model)
-    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE TABLES MAX_ERROR)
+    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE TABLES WITH MAX_ERROR)
     cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY" "${values}" "")
     set(where "lenet_add_model(TARGET ${arg_TARGET})")
 
@@ -52,7 +53,7 @@ function(lenet_add_model)
         string(REPLACE ";" " " unknown "${arg_UNPARSED_ARGUMENTS}")
         message(FATAL_ERROR
             "${where}: unknown arguments: ${unknown}\n"
-            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, MAX_ERROR and VERIFY")
+            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR and VERIFY")
     endif()
     if(NOT DEFINED arg_TARGET)
         message(FATAL_ERROR
@@ -88,7 +89,7 @@ function(lenet_add_model)
                 "or the name of a bundled model, as mnist")
         endif()
     endif()
-    foreach(name DTYPE CPU OPTIMIZE TABLES MAX_ERROR)
+    foreach(name DTYPE CPU OPTIMIZE TABLES WITH MAX_ERROR)
         if(DEFINED arg_${name})
             string(TOLOWER "--${name}" option)
             string(REPLACE "_" "-" option "${option}")
@@ -126,7 +127,7 @@ function(lenet_add_model)
     # modules change without one, they count too.
     set(package "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../export/lenet_export")
     file(GLOB_RECURSE tool_files CONFIGURE_DEPENDS
-        "${package}/*.py" "${package}/*.j2" "${package}/*.safetensors")
+        "${package}/*.py" "${package}/*.j2" "${package}/*.[ch]" "${package}/*.safetensors")
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/lenet-export/${arg_TARGET}")
     set(exported "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h")

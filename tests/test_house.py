@@ -110,6 +110,7 @@ def test_both_packages_are_typed():
 def test_hand_written_c_is_formatted():
     folders = (ROOT / "c_runtime/examples", ROOT / "c_runtime/firmware")
     files = sorted(file for folder in folders for file in folder.rglob("*.[ch]"))
+    files += sorted((EXPORT / "templates/c").glob("*.[ch]"))
     assert len(files) >= 10
     run(BIN / "clang-format", "--dry-run", "--Werror", *files)
 

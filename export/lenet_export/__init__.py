@@ -7,17 +7,20 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lenet_export.api import Exported, export
     from lenet_export.errors import UserError
+    from lenet_export.preparation import Prepared, prepare
 
-__all__ = ["Exported", "UserError", "export"]
+__all__ = ["Exported", "Prepared", "UserError", "export", "prepare"]
 
 
 def __getattr__(name: str) -> Any:
     """What the package gives, imported when it is first asked for: not by the program's start."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lenet_export import api
+    from importlib import import_module
 
-    return getattr(api, name)
+    is_picture = name in ("Prepared", "prepare")
+    module = import_module("lenet_export.preparation" if is_picture else "lenet_export.api")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

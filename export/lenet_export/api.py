@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import TABLES, Options
+from lenet_export.outputs.options import PARTS, TABLES, Options
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
@@ -61,6 +62,7 @@ def export(
     prefix: str = "lenet",
     single_file: bool = False,
     tables: str = "inside",
+    with_: Iterable[str] = (),
     verify: bool = True,
 ) -> Exported:
     """Exports a network, as C compared with JAX before it is written.
@@ -87,6 +89,8 @@ def export(
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
         tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
+        with_: what the C has beside the network: ``picture``, functions that read a digit in a grey
+            picture of any size.
         verify: whether the C is compiled and every logit compared with JAX; other targets have
             nothing to run.
 
@@ -111,9 +115,11 @@ def export(
     cpu = _checked_cpu(cpu)
     beside = {"cpu": cpu != "generic", "optimize": optimize != "speed", "single_file": single_file}
     beside["tables"] = tables != "inside"
+    parts = _checked_parts(with_)
+    beside["parts"] = bool(parts)
     wrong = misplaced(target, [name for name, given in beside.items() if given])
     if wrong:
-        raise UserError(*wrong, "leave it out")
+        raise UserError("with_" if wrong[0] == "parts" else wrong[0], wrong[1], "leave it out")
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     max_error = _checked_share(max_error)
@@ -134,7 +140,7 @@ def export(
             model, gap_table=GapTable.measure(logits, labels, none_output=model.none_output)
         )
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
-    options = Options(prefix, bool(single_file), target=target, tables=tables)
+    options = Options(prefix, bool(single_file), target=target, tables=tables, parts=parts)
     exported = write(plan, Path(out), options, verify, images, labels)
     for text in exported.report.warnings if exported.report else ():
         warnings.warn(text, stacklevel=2)
@@ -189,6 +195,18 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
         )
     given = np.zeros((1, *model.input_shape), np.uint8) if images is None else images
     return flax_network.activation_ranges(model, given)
+
+
+def _checked_parts(with_: Any) -> tuple[str, ...]:
+    """The parts that ``with_`` names, in their order.
+
+    Raises:
+        UserError: it names none that is known.
+    """
+    given = list(with_) if isinstance(with_, Iterable) and not isinstance(with_, str) else [with_]
+    if any(part not in PARTS for part in given):
+        raise UserError("with_", f"is {with_!r}", f"give a list of {', '.join(PARTS)}")
+    return tuple(part for part in PARTS if part in given)
 
 
 def _checked_cpu(cpu: Any) -> str:

@@ -16,7 +16,7 @@ from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay
 from lenet_export.errors import UserError, printable
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import TABLES, Options, Output
+from lenet_export.outputs.options import PARTS, TABLES, Options, Output
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
@@ -115,6 +115,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "network trained again changes that file alone (default: inside)",
     )
     parser.add_argument(
+        "--with",
+        action="append",
+        choices=PARTS,
+        dest="parts",
+        help="picture: functions too that read one digit in a grey picture of any size, dark or "
+        "light, at any place (default: the network alone)",
+    )
+    parser.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -129,17 +137,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     given = [
         name
-        for name in ("verify", "images", "single_file", "tables", "cpu", "optimize")
+        for name in ("verify", "images", "single_file", "tables", "parts", "cpu", "optimize")
         if getattr(options, name)
     ]
     wrong = misplaced(options.target, given)
     if wrong:
-        parser.error(f"--{wrong[0].replace('_', '-')} {wrong[1]}")
+        option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
+        parser.error(f"--{option} {wrong[1]}")
     if options.images and options.verify is False:
         parser.error("--images goes with --verify only")
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
+    options.parts = tuple(part for part in PARTS if part in (options.parts or ()))
     if options.verify is None:
         options.verify = True
     return options
@@ -198,7 +208,9 @@ def _export(options: argparse.Namespace) -> None:
     if options.images:
         images, labels = read_images(options.images, plan.input_shape, plan.classes)
     named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
-    chosen = Options(options.prefix, options.single_file, named, options.target, options.tables)
+    chosen = Options(
+        options.prefix, options.single_file, named, options.target, options.tables, options.parts
+    )
     exported = write(plan, out, chosen, options.verify, images, labels)
     print(_summary(name, exported, OUTPUTS[options.target]))
     for text in exported.report.warnings if exported.report else ():

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.plan import Array, Layer, Plan
+from lenet_export.preparation import Prepared, check_picture
 from lenet_export.reference import Images, Outputs
 from lenet_export.verdict import Readings
 
@@ -297,6 +298,33 @@ class CompiledNetwork:
             found.digits[at], found.gaps[at] = reading.digit, reading.gap
             found.verdicts[at] = reading.verdict
         return results, found
+
+    def prepare(self, picture: npt.NDArray[np.uint8]) -> Prepared:
+        """What the C finds in a grey picture ``(rows, columns)``; for exports ``--with picture``.
+
+        Raises:
+            UserError: it is none that C can prepare.
+        """
+        rows, columns = check_picture(picture).shape
+        ws = self._ffi.new(f"{self._prefix}_preparation *")
+        found = self._ffi.new(f"{self._prefix}_prepared *")
+        image = np.empty(self.plan.input_shape[:2], np.uint8)
+        verdict = self.function("prepare")(
+            *(ws, self.bytes_of(picture), rows, columns, columns),
+            *(self._ffi.from_buffer("uint8_t[]", image, require_writable=True), found),
+        )
+        box = (found.top, found.left, found.bottom, found.right)
+        return Prepared(image, verdict == 0, bool(found.is_dark), box, found.contrast)
+
+    def read_picture(self, picture: npt.NDArray[np.uint8]) -> Any:
+        """C's reading of the digit in a grey picture; for exports ``--with picture``.
+
+        Raises:
+            UserError: it is none that C can prepare.
+        """
+        rows, columns = check_picture(picture).shape
+        ws = self._ffi.new(f"{self._prefix}_picture *")
+        return self.function("read_picture")(ws, self.bytes_of(picture), rows, columns, columns)
 
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.

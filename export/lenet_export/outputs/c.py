@@ -74,6 +74,8 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
             "--tables apart", "is a file more than --single-file allows", "leave one of them out"
         )
     check_names(plan, prefix)
+    if "picture" in options.parts:
+        _check_picture(plan)
     environment = _environment()
     context = _context(plan, options) | {"vocabulary": _vocabulary(plan, environment)}
 
@@ -121,6 +123,21 @@ def known_images(plan: Plan) -> reference.Images:
     n = np.arange(KNOWN_IMAGES)[:, None, None]
     images = ((y * y + x * x) * (n + 1)) & 255
     return images.astype(np.uint8).reshape(KNOWN_IMAGES, rows, columns, channels)
+
+
+def _check_picture(plan: Plan) -> None:
+    """Checks that pictures can be prepared for the network.
+
+    Raises:
+        UserError: its images are none of grey, or too small or large.
+    """
+    rows, columns, channels = plan.input_shape
+    if channels != 1 or not 7 <= min(rows, columns) <= max(rows, columns) <= 128:
+        raise UserError(
+            "--with picture",
+            f"prepares grey images of 7 to 128 rows and columns, not {rows}x{columns}x{channels}",
+            "leave it out, and prepare the network's images in your own program",
+        )
 
 
 def _rename(text: str, prefix: str) -> str:
@@ -492,7 +509,7 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "stages": [_manifest_of(layer) for layer in plan.layers],
         "training": plan.model.info,
         "files": {name: sha256(data).hexdigest() for name, data in files.items()},
-    }
+    } | ({"with": list(options.parts)} if options.parts else {})
 
 
 def _manifest_of(layer: Layer) -> dict[str, Any]:
@@ -522,7 +539,7 @@ def _verify(
 OUTPUT = Output(
     "lenet.c, lenet.h, lenet.json",
     render_c,
-    frozenset({"cpu", "optimize", "single_file", "tables", "verify", "images"}),
+    frozenset({"cpu", "optimize", "single_file", "tables", "parts", "verify", "images"}),
     _verify,
     costs,
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Files = dict[str, bytes]
 
 TABLES = ("inside", "apart")
+PARTS = ("picture",)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Options:
         single_file: one header with the implementation in it, in place of two files.
         model: the bundled model that the plan is of; ``None`` for the default one, or a user's own.
         tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
+        parts: what the C has beside the network, of ``PARTS``, in their order.
         target: the output, a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
     """
 
@@ -34,6 +36,7 @@ class Options:
     model: str | None = None
     target: str = "c"
     tables: str = "inside"
+    parts: tuple[str, ...] = ()
 
 
 def command(plan: Plan, options: Options) -> str:
@@ -48,6 +51,7 @@ def command(plan: Plan, options: Options) -> str:
         + ([f"--max-error {plan.max_error!r}"] if plan.max_error is not None else [])
         + (["--single-file"] if options.single_file else [])
         + (["--tables apart"] if options.tables != "inside" else [])
+        + [f"--with {part}" for part in options.parts]
     )
 
 

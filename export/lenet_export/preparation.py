@@ -1,0 +1,358 @@
+"""A picture with one digit to the image that a network reads: in integers, the specification.
+
+``templates/c/picture.c`` computes the same numbers, a row at a time; docs/preparation.md has the
+formulas. All divisions round down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export.errors import UserError
+
+Integers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+LEAST, MOST = 12, 1024  # rows and columns of a picture
+VIEW = 342  # rows and columns of the view, at most
+SMALL = 48  # rows and columns of a view whose strokes may be a pixel wide: less than these
+TILES = 8
+CELLS = 64
+LEAST_CONTRAST = 8
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was found in a picture.
+
+    Attributes:
+        image: uint8 ``(rows, columns)`` of the network, 0 is paper; all 0 without ink.
+        has_ink: whether anything stands out from the paper.
+        is_dark: whether the ink is darker than the paper.
+        box: ``(top, left, bottom, right)`` around the ink in the picture, the ends outside.
+        contrast: between ink and paper, 0 to 255.
+    """
+
+    image: npt.NDArray[np.uint8]
+    has_ink: bool
+    is_dark: bool = False
+    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    contrast: int = 0
+
+
+def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
+    """Brings a picture to MNIST's convention: the ink light, in a box, its mass in the middle.
+
+    Args:
+        picture: uint8 ``(rows, columns)``, each 12 to 1024; one digit, dark or light, whose longer
+            side is at least 1/16 of the picture's.
+        shape: rows and columns of the network's images, at least 7.
+
+    Raises:
+        UserError: the picture is not such an array.
+    """
+    view, shrink = _view(check_picture(picture))
+    nothing = Prepared(np.zeros(shape, np.uint8), has_ink=False)
+
+    # Ink reaches further from the local mean than paper does, and the border is paper.
+    means = _tiles(view, np.full(view.shape, 255))
+    differences = _without_specks(view) - _light(_smooth(means, least=False), view.shape)
+    lowest, _, highest = _ranks(differences)
+    border = np.concatenate([_counted(differences)[:, [0, -1]].ravel(), differences[0, 1:-1]])
+    is_dark = bool((highest + lowest) * border.size < border.sum())
+    if is_dark:
+        view, means = 255 - view, 255 - means
+
+    # Paper is what is not above a tile's mean, and darkest of the tiles around.
+    tiles = _tile_of(view.shape)
+    paper = _light(_smooth(_tiles(view, means[tiles]), least=True), view.shape)
+    differences = _without_specks(view) - paper
+    lowest, base, highest = _ranks(differences)
+    contrast, noise = highest - base, base - lowest
+    if contrast < LEAST_CONTRAST or 8 * contrast < 9 * noise:
+        return nothing
+
+    # Above the threshold is ink: more than the noise, but no more than three quarters.
+    above = max(contrast * (3 if _is_small(view) else 4) // 8, min(noise, contrast * 3 // 4))
+    ink = differences > base + above
+    cells = _digit_cells(ink)
+    cell = _cell_side(view.shape)
+    is_own = _pixels(cells, cell, view.shape)
+    if not (ink & is_own).any():
+        return nothing
+    top, left, bottom, right = _box(is_own & (differences > base + contrast // 4))
+    mean = int((differences - base)[ink & is_own].sum()) // int((ink & is_own).sum())
+
+    is_near = _pixels(_spread(cells), cell, view.shape)
+    levels = np.where(is_near, np.clip(view - paper - base, 0, 255), 0)
+    image = _image(levels, (top, left, bottom, right), mean, shape, _is_small(view))
+    if not image.any():
+        return nothing
+    box = (top * shrink, left * shrink, bottom * shrink, right * shrink)
+    return Prepared(image, True, is_dark, box, min(mean, 255))
+
+
+def check_picture(picture: Any) -> npt.NDArray[np.uint8]:
+    """``picture``, if it is one.
+
+    Raises:
+        UserError: it is not grey, or too small or large.
+    """
+    given = np.asarray(picture)
+    found = f"is {given.dtype} {given.shape}"
+    if given.dtype != np.uint8 or given.ndim != 2:
+        raise UserError("picture", found, "give grey as uint8 (rows, columns)")
+    if min(given.shape) < LEAST or max(given.shape) > MOST:
+        raise UserError("picture", found, f"give {LEAST} to {MOST} rows and columns: cut or shrink")
+    return given
+
+
+def _view(picture: npt.NDArray[np.uint8]) -> tuple[Integers, int]:
+    """The picture, a mean of 2x2 or 3x3 pixels each if it is large, and how many a side."""
+    shrink = -(-max(picture.shape) // VIEW)
+    rows, columns = (size // shrink for size in picture.shape)
+    parts = picture[: rows * shrink, : columns * shrink].astype(np.int64)
+    sums = parts.reshape(rows, shrink, columns, shrink).sum(3)
+    share = (65535 + shrink**2) // shrink**2  # of 65536
+    return (sums * share >> 16).sum(1), shrink
+
+
+def _is_small(view: Integers) -> bool:
+    return bool(max(view.shape) < SMALL)
+
+
+def _tile_edges(shape: tuple[int, ...]) -> tuple[int, Integers, Integers]:
+    """How many tiles a side, and where they begin and end along the rows and the columns."""
+    n = max(min(min(shape) // 4, TILES), 2)
+    rows, columns = (np.arange(n + 1) * size // n for size in shape)
+    return n, rows, columns
+
+
+def _tile_of(shape: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """The tile of each pixel, as an index of rows and one of columns."""
+    n, rows, columns = _tile_edges(shape)
+    places = (np.repeat(np.arange(n), np.diff(edges)) for edges in (rows, columns))
+    y, x = np.ix_(*places)
+    return y, x
+
+
+def _tiles(view: Integers, limits: Integers) -> Integers:
+    """The mean of each tile, of its values up to their limit."""
+    _, rows, columns = _tile_edges(view.shape)
+    within = view <= limits
+
+    def total(values: Integers) -> Integers:
+        sums = np.add.reduceat(np.add.reduceat(values, rows[:-1], 0), columns[:-1], 1)
+        return sums.astype(np.int64)
+
+    means: Integers = total(np.where(within, view, 0)) // total(within.astype(np.int64))
+    return means
+
+
+def _around(values: npt.NDArray[Any], mode: str) -> npt.NDArray[Any]:
+    """The 3x3 values around each: ``(9, rows, columns)``."""
+    padded = np.pad(values, 1, mode)  # type: ignore[call-overload]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    return windows.reshape(*values.shape, 9).transpose(2, 0, 1)
+
+
+def _smooth(means: Integers, least: bool) -> Integers:
+    """Each tile's mean of 3x3 tiles, or their least."""
+    count = _around(np.ones_like(means), "constant").sum(0)
+    smooth: Integers = _around(means, "constant").sum(0) // count
+    return np.asarray(_around(means, "edge").min(0)) if least else smooth
+
+
+def _light(tiles: Integers, shape: tuple[int, ...]) -> Integers:
+    """The level at each pixel: between the tiles' centres, as at the nearest beyond them."""
+    n = len(tiles)
+    lines = []
+    for size in shape:
+        step = n * 65536 // size
+        place = np.clip(np.arange(size) * step + step // 2 - 32768, 0, (n - 1) * 65536 - 1)
+        lines.append((place >> 16, place >> 8 & 255))
+    (i, down), (j, along) = lines
+    rows = tiles[i] * (256 - down)[:, None] + tiles[i + 1] * down[:, None]
+    level: Integers = (rows[:, j] * (256 - along) + rows[:, j + 1] * along) >> 16
+    return level
+
+
+def _without_specks(view: Integers) -> Integers:
+    """The median of 3x3 pixels; a small view as it is, where that would take strokes away."""
+    if _is_small(view):
+        return view
+    padded = np.pad(view.astype(np.uint8), 1, "edge")
+    low, middle, high = _sorted(padded[:-2], padded[1:-1], padded[2:])
+    low, middle, high = (_triples(values) for values in (low, middle, high))
+    last = _sorted(low.max(0), _sorted(*middle)[1], high.min(0))
+    return last[1].astype(np.int64)
+
+
+def _triples(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Three values beside each other: ``(3, rows, columns - 2)``."""
+    return np.stack([values[:, :-2], values[:, 1:-1], values[:, 2:]])
+
+
+def _sorted(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], c: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """The smallest, the middle and the largest of three."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    return np.minimum(low, c), np.maximum(low, np.minimum(high, c)), np.maximum(high, c)
+
+
+def _counted(differences: Integers) -> Integers:
+    """Every second row, which tells enough; all of a small view."""
+    return differences if _is_small(differences) else differences[::2]
+
+
+def _ranks(differences: Integers) -> tuple[int, int, int]:
+    """The difference that few pixels reach from below, the middle one, and the same from above.
+
+    Few are 1/1024, fewer than a digit has; at least 6, or 3 in every second row.
+    """
+    counted = _counted(differences)
+    size = counted.size
+    few = max(size // 1024, 6 if _is_small(differences) else 3)
+    ranks = [few - 1, size // 2 - 1, size - few]
+    lowest, middle, highest = np.partition(counted.ravel(), ranks)[ranks]
+    return int(lowest), int(middle), int(highest)
+
+
+def _cell_side(shape: tuple[int, ...]) -> int:
+    return -(-max(shape) // CELLS)
+
+
+def _pixels(cells: Mask, side: int, shape: tuple[int, ...]) -> Mask:
+    """For each pixel whether its cell is in the set."""
+    return cells.repeat(side, 0).repeat(side, 1)[: shape[0], : shape[1]]
+
+
+def _spread(cells: Mask) -> Mask:
+    """The cells of a set and those around."""
+    spread: Mask = _around(cells, "constant").max(0)
+    return spread
+
+
+def _box(mask: Mask) -> tuple[int, int, int, int]:
+    """``(top, left, bottom, right)`` around a set; the ends are outside."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def _digit_cells(ink: Mask) -> Mask:
+    """The cells that have the digit's ink.
+
+    A cell has ink where a quarter of its pixels do. The largest piece of such cells is the
+    digit's, with those that are a sixteenth of it and near; and cells around with a sixth.
+    """
+    side = _cell_side(ink.shape)
+    counts = np.zeros((CELLS * side, CELLS * side), np.int64)
+    counts[: ink.shape[0], : ink.shape[1]] = ink
+    counts = counts.reshape(CELLS, side, CELLS, side).sum((1, 3))
+    pieces = _pieces((counts > 0) & (4 * counts >= side**2))
+    kept = np.zeros((CELLS, CELLS), bool)
+    if pieces:
+        main = max(pieces, key=lambda piece: piece.sum())  # of equals, the first
+        top, left, bottom, right = _box(main)
+        reach = max(bottom - top, right - left) // 3 + 1
+        for piece in pieces:
+            above, before, below, behind = _box(piece)
+            is_near = below > top - reach and above < bottom + reach
+            is_near &= behind > left - reach and before < right + reach
+            if is_near and 16 * piece.sum() >= main.sum():
+                kept |= piece
+    digit: Mask = kept | (_spread(kept) & (counts > 0) & (6 * counts >= side**2))
+    return digit
+
+
+def _pieces(cells: Mask) -> list[Mask]:
+    """The connected sets of cells, corners included, in the order of their first cells."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(cells, np.ones((3, 3)))
+    pieces = [labels == label for label in range(1, count + 1)]
+    return sorted(pieces, key=lambda piece: int(piece.argmax()))
+
+
+def _image(
+    levels: Integers,
+    box: tuple[int, int, int, int],
+    contrast: int,
+    shape: tuple[int, int],
+    is_small: bool,
+) -> npt.NDArray[np.uint8]:
+    """The image of a box, from levels above the paper: its longer side 5/7 of the image's.
+
+    Args:
+        levels: of each pixel of the view.
+        box: around the digit.
+        contrast: what becomes 255; a fifth of it is paper.
+        shape: of the image.
+        is_small: whether the view is: what is larger than the image's box stays as sharp as it is.
+    """
+    top, left, bottom, right = box
+    high, wide = bottom - top, right - left
+    most_rows, most_columns = (size * 5 // 7 for size in shape)
+    if high * most_columns >= wide * most_rows:
+        side, goal = high, most_rows
+        rows, columns = goal, max((wide * goal + side // 2) // side, 1)
+    else:
+        side, goal = wide, most_columns
+        rows, columns = max((high * goal + side // 2) // side, 1), goal
+    # Each pixel is made parts x parts by interpolation.
+    parts = -(-2 * goal // side) if side < (goal if is_small else 2 * goal) else 1
+    padded: Integers = np.pad(levels, 1, "edge")[top : bottom + 2, left : right + 2]
+    (i, down), (j, along) = (_places(size, parts) for size in (high, wide))
+    above: Integers = padded[i][:, j] * (16 - along) + padded[i][:, j + 1] * along
+    below: Integers = padded[i + 1][:, j] * (16 - along) + padded[i + 1][:, j + 1] * along
+    level: Integers = (above * (16 - down)[:, None] + below * down[:, None] + 128) >> 8
+    least = contrast // 5
+    gain = 255 * 256 // (contrast - least)
+    ink = np.minimum(np.maximum(level - least, 0) * gain >> 8, 255)
+
+    sums = _shares(high * parts, rows) @ ink @ _shares(wide * parts, columns).T
+    area = high * parts * wide * parts
+    values = (sums + area // 2) // area
+    top_value = _strongest(values)
+    values = np.where(values < top_value, values * 255 // top_value, 255)
+
+    image = np.zeros(shape, np.uint8)
+    mass = int(values.sum())
+    if mass:
+        y = _begin(int((values.sum(1) * np.arange(rows)).sum()), mass, rows, shape[0])
+        x = _begin(int((values.sum(0) * np.arange(columns)).sum()), mass, columns, shape[1])
+        image[y : y + rows, x : x + columns] = values
+    return image
+
+
+def _places(size: int, parts: int) -> tuple[Integers, Integers]:
+    """For each part the pixel before its middle, in a box with one around; and 16ths beyond it."""
+    side = 256 // parts
+    place = side // 2 + 128 + np.arange(size * parts) * side
+    return place >> 8, place >> 4 & 15
+
+
+def _shares(count: int, places: int) -> Integers:
+    """How much of each of ``count`` equal parts of an axis lies in each of ``places``."""
+    begin = np.arange(count) * places
+    place = np.arange(places)[:, None] * count
+    share: Integers = np.minimum(begin + places, place + count) - np.maximum(begin, place)
+    return np.maximum(share, 0)
+
+
+def _strongest(values: Integers) -> int:
+    """What a twentieth of the values reach; at least half of the largest, and 1."""
+    largest = max(int(values.max()), 1)
+    rank = max(values.size // 20, 1)
+    reached = int(np.sort(values.ravel())[-rank])
+    return max(reached, largest // 2, 1)
+
+
+def _begin(moment: int, mass: int, size: int, side: int) -> int:
+    """Where a box begins, so that its centre of mass is in the middle of ``side``."""
+    return min(max(side * mass - 2 * moment, 0) // (2 * mass), side - size)

@@ -1,0 +1,860 @@
+/* ---- A picture's rows ------------------------------------------------------------------------ */
+
+/* How a picture becomes an image: seven passes over its rows, three in the strip at a time. They
+ * find the light, whether ink is dark, the paper, how far ink stands out, the cells that have ink,
+ * the box around the digit's, and the image.
+ *
+ * Bounds, for any picture: a difference is -255 to 255, a tile's sum at most 171 * 171 * 255, an
+ * interpolation 255 * 256 * 256, a sum of the image 342 * 342 * 255. So 32 bits hold all. */
+enum {
+    VIEW_SIDE = 342, /* of the view, at most: a third of a picture's */
+    SMALL_SIDE = 48, /* of a view whose strokes may be a pixel wide */
+    TILES = 8,
+    CELLS = 64,
+    BOX_ROWS = LENET_ROWS * 5 / 7, /* MNIST's 20 of 28 */
+    BOX_COLUMNS = LENET_COLUMNS * 5 / 7,
+    LEAST_CONTRAST = 8
+};
+
+static int lesser(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int greater(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int middle(int a, int b, int c)
+{
+    return greater(lesser(a, b), lesser(greater(a, b), c));
+}
+
+/* volatile keeps these loops: a compiler may otherwise make them calls of memset. */
+static void clear_words(volatile uint32_t *words, int count)
+{
+    for (int k = 0; k < count; k++) {
+        words[k] = 0;
+    }
+}
+
+static void fill_bytes(volatile uint8_t *bytes, int count, uint8_t value)
+{
+    for (int k = 0; k < count; k++) {
+        bytes[k] = value;
+    }
+}
+
+/* Row y of the picture, or a null pointer once one was none. */
+static const uint8_t *next_of(lenet_preparation *ws, int y)
+{
+    const uint8_t *row = ws->is_broken ? 0 : ws->row(ws->source, y);
+    ws->is_broken = !row;
+    return row;
+}
+
+/* Row y of the view goes to the strip, its ink light: means of shrink * shrink pixels. */
+static void look_at(lenet_preparation *ws, int y)
+{
+    uint8_t *to = ws->strip[y % 3];
+    int shrink = ws->shrink, columns = ws->columns;
+    uint32_t share = (uint32_t)(65535 + shrink * shrink) / (uint32_t)(shrink * shrink),
+             dark = ws->dark;
+    for (int i = 0; i < shrink; i++) {
+        const uint8_t *from = next_of(ws, y * shrink + i);
+        if (!from) {
+            return;
+        }
+        uint32_t flip = i == shrink - 1 ? dark : 0;
+        if (shrink == 1) {
+            for (int x = 0; x < columns; x++) {
+                to[x] = (uint8_t)(from[x] ^ flip);
+            }
+            return;
+        }
+        for (int x = 0; x < columns; x++) {
+            uint32_t sum = 0;
+            for (int j = 0; j < shrink; j++) {
+                sum += *from++;
+            }
+            to[x] = (uint8_t)(((sum * share >> 16) + (i ? to[x] : 0u)) ^ flip);
+        }
+    }
+}
+
+/* Begins a pass, or a part of one, at row y. */
+static void begin_at(lenet_preparation *ws, int y)
+{
+    ws->held = greater(y - 2, -1);
+}
+
+/* Rows y - 1 to y + 1 are in the strip: for the row that a pass began at, then for each next one. */
+static void hold(lenet_preparation *ws, int y)
+{
+    while (ws->held < lesser(y + 1, ws->rows - 1)) {
+        look_at(ws, ++ws->held);
+    }
+}
+
+/* Row y of the strip; beyond the view its border goes on. */
+static const uint8_t *held_at(const lenet_preparation *ws, int y)
+{
+    return ws->strip[lesser(greater(y, 0), ws->rows - 1) % 3];
+}
+
+/* ---- Its paper ------------------------------------------------------------------------------- */
+
+/* The mean of each tile, of its values up to `limit`. */
+static void measure_tiles(lenet_preparation *ws, const uint8_t *limit, uint8_t *mean)
+{
+    int n = ws->tiles;
+    clear_words(ws->shared.tile.sum, TILES * TILES);
+    clear_words(ws->shared.tile.count, TILES * TILES);
+    begin_at(ws, 0);
+    for (int y = 0, i = 0; y < ws->rows; y++) {
+        if (y == (int)((int32_t)(i + 1) * ws->rows / n)) {
+            i++;
+        }
+        hold(ws, y);
+        const uint8_t *row = held_at(ws, y);
+        for (int j = 0, x = 0; j < n; j++) {
+            int tile = i * n + j, end = (int)((int32_t)(j + 1) * ws->columns / n);
+            uint32_t sum = 0, count = 0;
+            for (; x < end; x++) {
+                if (row[x] <= limit[tile]) {
+                    sum += row[x];
+                    count++;
+                }
+            }
+            ws->shared.tile.sum[tile] += sum;
+            ws->shared.tile.count[tile] += count;
+        }
+    }
+    for (int k = 0; k < n * n; k++) {
+        mean[k] =
+            (uint8_t)(ws->shared.tile.sum[k] / (uint32_t)greater((int)ws->shared.tile.count[k], 1));
+    }
+}
+
+/* Each tile's paper from 3x3 tiles: their mean, or the least. */
+static void smooth_tiles(lenet_preparation *ws, const uint8_t *from, int is_least)
+{
+    int n = ws->tiles;
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j < n; j++) {
+            int sum = 0, count = 0, least = 255;
+            for (int a = greater(i - 1, 0); a <= lesser(i + 1, n - 1); a++) {
+                for (int b = greater(j - 1, 0); b <= lesser(j + 1, n - 1); b++) {
+                    sum += from[a * n + b];
+                    count++;
+                    least = lesser(least, from[a * n + b]);
+                }
+            }
+            ws->paper[i * n + j] = (uint8_t)(is_least ? least : sum / count);
+        }
+    }
+}
+
+/* Where the middle of pixel k of `count` lies from the centre of the first tile, in 1/65536 tile. */
+static int32_t from_first_tile(const lenet_preparation *ws, int k, int count)
+{
+    int32_t side = (int32_t)ws->tiles * 65536 / count;
+    return k * side + side / 2 - 32768;
+}
+
+/* The same between the centres of the first and the last tile, the nearest place. */
+static int32_t among_tiles(int32_t place, int tiles)
+{
+    int32_t last = (int32_t)(tiles - 1) * 65536 - 1;
+    return place < 0 ? 0 : place > last ? last : place;
+}
+
+/* The paper along row y: 256 times its level at each column of tiles. */
+static void find_paper(const lenet_preparation *ws, int y, int32_t paper[TILES])
+{
+    int n = ws->tiles;
+    int32_t place = among_tiles(from_first_tile(ws, y, ws->rows), n), part = place >> 8 & 255;
+    const uint8_t *above = ws->paper + (place >> 16) * n;
+    for (int j = 0; j < n; j++) {
+        paper[j] = above[j] * 256 + (above[n + j] - above[j]) * part;
+    }
+}
+
+/* The paper at a place of that row. */
+static int paper_at(const int32_t paper[TILES], int32_t place, int tiles)
+{
+    place = among_tiles(place, tiles);
+    const int32_t *left = paper + (place >> 16);
+    return (int)((left[0] * 256 + (left[1] - left[0]) * (place >> 8 & 255)) >> 16);
+}
+
+/* ---- Its ink --------------------------------------------------------------------------------- */
+
+/* Three values above each other, in order. */
+typedef struct {
+    int low, middle, high;
+} three_values;
+
+static void sort_at(const uint8_t *a, const uint8_t *b, const uint8_t *c, int x,
+                    three_values *sorted)
+{
+    int low = lesser(a[x], b[x]), high = greater(a[x], b[x]), rest = lesser(high, c[x]);
+    sorted->low = lesser(low, c[x]);
+    sorted->middle = greater(low, rest);
+    sorted->high = greater(high, c[x]);
+}
+
+/* The median of three such columns. */
+static int median_of(const three_values *a, const three_values *b, const three_values *c)
+{
+    return middle(greater(greater(a->low, b->low), c->low), middle(a->middle, b->middle, c->middle),
+                  lesser(lesser(a->high, b->high), c->high));
+}
+
+static int is_small(const lenet_preparation *ws)
+{
+    return ws->rows < SMALL_SIDE && ws->columns < SMALL_SIDE;
+}
+
+/* How far each pixel of row y is above the paper, without specks: the median of 3x3 pixels. In a
+ * small view the pixel itself, since a median would take away strokes as thin as a pixel. */
+static void find_differences(lenet_preparation *ws, int y)
+{
+    int columns = ws->columns, tiles = ws->tiles, has_median = !is_small(ws);
+    int32_t paper[TILES], side = (int32_t)tiles * 65536 / columns;
+    int32_t place = from_first_tile(ws, 0, columns);
+    hold(ws, y);
+    find_paper(ws, y, paper);
+    const uint8_t *above = held_at(ws, y - 1), *row = held_at(ws, y), *below = held_at(ws, y + 1);
+    three_values left, here, right;
+    sort_at(above, row, below, 0, &right);
+    here = left = right;
+    for (int x = 0; x < columns; x++) {
+        int level = row[x];
+        if (has_median) {
+            if (x + 1 < columns) {
+                sort_at(above, row, below, x + 1, &right);
+            }
+            level = median_of(&left, &here, &right);
+            left = here;
+            here = right;
+        }
+        ws->line.difference[x] = (int16_t)(level - paper_at(paper, place, tiles));
+        place += side;
+    }
+}
+
+/* In a view that is not small every second row tells enough. */
+static int rows_apart(const lenet_preparation *ws)
+{
+    return is_small(ws) ? 1 : 2;
+}
+
+/* Counts the differences of such rows; returns the sum of those at the border above and aside. */
+static int32_t count_differences(lenet_preparation *ws)
+{
+    int last = ws->columns - 1;
+    int32_t border = 0;
+    clear_words(ws->shared.histogram, 511);
+    begin_at(ws, 0);
+    for (int y = 0; y < ws->rows; y += rows_apart(ws)) {
+        find_differences(ws, y);
+        for (int x = 0; x <= last; x++) {
+            ws->shared.histogram[255 + ws->line.difference[x]]++;
+        }
+        border += (int32_t)ws->line.difference[0] + ws->line.difference[last];
+        for (int x = 1; y == 0 && x < last; x++) {
+            border += ws->line.difference[x];
+        }
+    }
+    return border;
+}
+
+/* The difference that `count` pixels reach from below. */
+static int count_up(const lenet_preparation *ws, uint32_t count)
+{
+    uint32_t seen = ws->shared.histogram[0];
+    int k = 0;
+    while (seen < count) {
+        seen += ws->shared.histogram[++k];
+    }
+    return k - 255;
+}
+
+/* The difference that `count` pixels reach from above. */
+static int count_down(const lenet_preparation *ws, uint32_t count)
+{
+    uint32_t seen = ws->shared.histogram[510];
+    int k = 510;
+    while (seen < count) {
+        seen += ws->shared.histogram[--k];
+    }
+    return k - 255;
+}
+
+/* ---- Its cells ------------------------------------------------------------------------------- */
+
+static int has_cell(const lenet_cells *cells, int x, int y)
+{
+    return (int)(cells->row[y][x / 32] >> (x % 32) & 1);
+}
+
+static void add_cell(lenet_cells *cells, int x, int y)
+{
+    cells->row[y][x / 32] |= (uint32_t)1 << (x % 32);
+}
+
+/* The cells of row y and those around all of `cells` in it, above it and below it. */
+static void spread(const lenet_cells *cells, int y, uint32_t row[2])
+{
+    uint32_t left = 0, right = 0;
+    for (int a = greater(y - 1, 0); a <= lesser(y + 1, CELLS - 1); a++) {
+        left |= cells->row[a][0];
+        right |= cells->row[a][1];
+    }
+    row[0] = left | left << 1 | left >> 1 | right << 31;
+    row[1] = right | right << 1 | right >> 1 | left >> 31;
+}
+
+/* Grows the piece within row y, from there and the rows beside it; returns whether it grew. */
+static int grow_within(lenet_preparation *ws, int y)
+{
+    uint32_t *piece = ws->shared.map.piece.row[y], *left = ws->shared.map.left.row[y], row[2];
+    for (int grew = 0;; grew = 1) {
+        spread(&ws->shared.map.piece, y, row);
+        row[0] = (row[0] & left[0]) | piece[0];
+        row[1] = (row[1] & left[1]) | piece[1];
+        if (row[0] == piece[0] && row[1] == piece[1]) {
+            return grew;
+        }
+        piece[0] = row[0];
+        piece[1] = row[1];
+    }
+}
+
+/* The piece of ink around a cell, which is the first of its rows from above: sweeps down and up
+ * until none grows. Each but the last adds a cell, so they end. */
+static void grow_from(lenet_preparation *ws, int x, int y)
+{
+    int bottom = y, grew = 1;
+    clear_words(ws->shared.map.piece.row[0], 2 * CELLS);
+    add_cell(&ws->shared.map.piece, x, y);
+    while (grew) {
+        grew = 0;
+        for (int a = y; a <= lesser(bottom + 1, CELLS - 1); a++) {
+            if (grow_within(ws, a)) {
+                grew = 1;
+                bottom = greater(bottom, a);
+            }
+        }
+        for (int a = bottom; a >= y; a--) {
+            grew |= grow_within(ws, a);
+        }
+    }
+}
+
+/* A box of cells or pixels; right and bottom are inside. */
+typedef struct {
+    int left, top, right, bottom;
+} box_around;
+
+static void make_empty(box_around *box)
+{
+    box->left = box->top = 32767;
+    box->right = box->bottom = -1;
+}
+
+static void include(box_around *box, int x, int y)
+{
+    box->left = lesser(box->left, x);
+    box->top = lesser(box->top, y);
+    box->right = greater(box->right, x);
+    box->bottom = greater(box->bottom, y);
+}
+
+/* Counts cells and finds the box around them. */
+static int count_cells(const lenet_cells *cells, box_around *box)
+{
+    uint32_t columns[2];
+    int count = 0;
+    columns[0] = columns[1] = 0;
+    make_empty(box);
+    for (int y = 0; y < CELLS; y++) {
+        for (int k = 0; k < 2; k++) {
+            columns[k] |= cells->row[y][k];
+            for (uint32_t left = cells->row[y][k]; left; left &= left - 1) {
+                count++;
+                box->top = lesser(box->top, y);
+                box->bottom = y;
+            }
+        }
+    }
+    for (int x = 0; x < CELLS; x++) {
+        if (columns[x / 32] >> (x % 32) & 1) {
+            box->left = lesser(box->left, x);
+            box->right = x;
+        }
+    }
+    return count;
+}
+
+/* Whether a piece belongs to the digit: large enough, and not far from the main one. */
+static int belongs(int count, const box_around *box, int main_count, const box_around *main_box)
+{
+    int side = greater(main_box->right - main_box->left, main_box->bottom - main_box->top) + 1;
+    int reach = side / 3 + 1;
+    return 16 * count >= main_count && box->left <= main_box->right + reach &&
+           box->right >= main_box->left - reach && box->top <= main_box->bottom + reach &&
+           box->bottom >= main_box->top - reach;
+}
+
+/* Takes away the pieces of ink that are not the digit's: the largest piece is. */
+static void keep_digit(lenet_preparation *ws)
+{
+    box_around box, main_box;
+    int main_count = 0;
+    make_empty(&main_box);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int y = 0; y < CELLS; y++) {
+            for (int k = 0; k < 2; k++) {
+                ws->shared.map.left.row[y][k] = ws->shared.map.ink.row[y][k];
+            }
+        }
+        for (int y = 0; y < CELLS; y++) {
+            for (int x = 0; ws->shared.map.left.row[y][0] | ws->shared.map.left.row[y][1]; x++) {
+                if (!has_cell(&ws->shared.map.left, x, y)) {
+                    continue;
+                }
+                grow_from(ws, x, y);
+                int count = count_cells(&ws->shared.map.piece, &box);
+                if (pass == 0 && count > main_count) {
+                    main_count = count;
+                    main_box = box;
+                }
+                int is_kept = pass == 0 || belongs(count, &box, main_count, &main_box);
+                for (int a = box.top; a <= box.bottom; a++) {
+                    for (int k = 0; k < 2; k++) {
+                        uint32_t others = ~ws->shared.map.piece.row[a][k];
+                        ws->shared.map.left.row[a][k] &= others;
+                        ws->shared.map.ink.row[a][k] &= is_kept ? ~(uint32_t)0 : others;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Finds the cells that have ink: a quarter of their pixels above the threshold; or a sixth, beside
+ * those of the digit. */
+static void find_cells(lenet_preparation *ws, int threshold)
+{
+    int cell = ws->cell;
+    uint8_t *count = ws->shared.map.count;
+    fill_bytes(count, CELLS, 0);
+    clear_words(ws->shared.map.ink.row[0], 2 * CELLS);
+    clear_words(ws->shared.map.faint.row[0], 2 * CELLS);
+    begin_at(ws, 0);
+    for (int y = 0; y < ws->rows; y++) {
+        find_differences(ws, y);
+        for (int x = 0, k = 0; x < ws->columns; k++) {
+            for (int end = lesser(x + cell, ws->columns); x < end; x++) {
+                count[k] = (uint8_t)(count[k] + (ws->line.difference[x] > threshold));
+            }
+        }
+        if ((y + 1) % cell == 0 || y == ws->rows - 1) {
+            for (int k = 0; k < CELLS; k++) {
+                if (count[k] && 6 * count[k] >= cell * cell) {
+                    add_cell(&ws->shared.map.faint, k, y / cell);
+                }
+                if (count[k] && 4 * count[k] >= cell * cell) {
+                    add_cell(&ws->shared.map.ink, k, y / cell);
+                }
+                count[k] = 0;
+            }
+        }
+    }
+    keep_digit(ws);
+    for (int y = 0; y < CELLS; y++) {
+        spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
+    }
+    for (int y = 0; y < CELLS; y++) {
+        for (int k = 0; k < 2; k++) {
+            ws->shared.map.ink.row[y][k] |=
+                ws->shared.map.piece.row[y][k] & ws->shared.map.faint.row[y][k];
+        }
+    }
+}
+
+/* ---- Its image ------------------------------------------------------------------------------- */
+
+/* Finds the box around the digit's ink, and its mean difference from `base`: of the pixels of its
+ * cells above the threshold; a pixel above `faint` widens the box. Returns 0 if there is none. */
+static int find_box(lenet_preparation *ws, int base, int threshold, int faint, box_around *box)
+{
+    int cell = ws->cell;
+    uint32_t sum = 0, count = 0;
+    box_around cells;
+    make_empty(box);
+    if (!count_cells(&ws->shared.map.ink, &cells)) {
+        return 0;
+    }
+    begin_at(ws, cells.top * cell);
+    for (int y = cells.top * cell; y < lesser((cells.bottom + 1) * cell, ws->rows); y++) {
+        find_differences(ws, y);
+        for (int k = cells.left; k <= cells.right; k++) {
+            int end = lesser((k + 1) * cell, ws->columns);
+            for (int x = k * cell; has_cell(&ws->shared.map.ink, k, y / cell) && x < end; x++) {
+                int difference = ws->line.difference[x];
+                if (difference > faint) {
+                    include(box, x, y);
+                }
+                if (difference > threshold) {
+                    sum += (uint32_t)(difference - base);
+                    count++;
+                }
+            }
+        }
+    }
+    return count ? (int)(sum / count) : 0;
+}
+
+/* Row y of the view from column box->left - 1 to box->right + 1: how far it is above `base` above
+ * the paper, 0 far from the digit's cells. Beyond the view its border goes on. */
+static void find_ink(lenet_preparation *ws, const box_around *box, int base, int y, uint8_t *ink)
+{
+    int32_t paper[TILES], side = (int32_t)ws->tiles * 65536 / ws->columns;
+    int32_t first = from_first_tile(ws, 0, ws->columns);
+    y = lesser(greater(y, 0), ws->rows - 1);
+    hold(ws, y);
+    find_paper(ws, y, paper);
+    const uint8_t *row = held_at(ws, y);
+    int cell_y = y / ws->cell, cell_x = -1, end = 0, is_near = 0;
+    for (int k = box->left - 1; k <= box->right + 1; k++) {
+        int x = lesser(greater(k, 0), ws->columns - 1);
+        while (x >= end) {
+            cell_x++;
+            end += ws->cell;
+            is_near = has_cell(&ws->shared.image.near, cell_x, cell_y);
+        }
+        int level = is_near ? row[x] - paper_at(paper, first + x * side, ws->tiles) - base : 0;
+        *ink++ = (uint8_t)lesser(greater(level, 0), 255);
+    }
+}
+
+/* Walks along an axis on which `from` equal parts become `to`: each part counts `to`, and a place of
+ * the image takes `from`. */
+typedef struct {
+    int place, room, from, to;
+} axis_walk;
+
+static void begin_walk(axis_walk *walk, int from, int to)
+{
+    walk->place = 0;
+    walk->room = walk->from = from;
+    walk->to = to;
+}
+
+/* What of the next part is for this place; the rest is for the next one. */
+static uint32_t here_of(const axis_walk *walk)
+{
+    return (uint32_t)lesser(walk->to, walk->room);
+}
+
+static void walk_on(axis_walk *walk)
+{
+    walk->room -= walk->to;
+    if (walk->room <= 0) {
+        walk->room += walk->from;
+        walk->place++;
+    }
+}
+
+/* Sums up the box in rows x columns places: its pixels, each enlarged to parts x parts by
+ * interpolation, as ink of 0 to 255, which a fifth of `contrast` and all of it are. */
+static void sum_up(lenet_preparation *ws, const box_around *box, int base, int contrast, int parts,
+                   int rows, int columns)
+{
+    int32_t side = 256 / parts, first = side / 2 + 128; /* of a part, in 1/256 pixel */
+    int least = contrast / 5;
+    uint32_t gain = (uint32_t)((int32_t)255 * 256 / (contrast - least));
+    uint32_t line[BOX_COLUMNS];
+    axis_walk down, along;
+    int last = 1; /* in ink[last % 2] is row box->top - 1 + last */
+    begin_walk(&down, (box->bottom - box->top + 1) * parts, rows);
+    clear_words(ws->shared.image.box, rows * columns);
+    begin_at(ws, greater(box->top - 1, 0));
+    find_ink(ws, box, base, box->top - 1, ws->line.ink[0]);
+    find_ink(ws, box, base, box->top, ws->line.ink[1]);
+    for (int i = 0; i < down.from; i++) {
+        int32_t y = first + i * side;
+        uint32_t below = (uint32_t)y >> 4 & 15;
+        while (last <= (int)(y >> 8)) {
+            last++;
+            find_ink(ws, box, base, box->top - 1 + last, ws->line.ink[last % 2]);
+        }
+        const uint8_t *upper = ws->line.ink[(last + 1) % 2], *lower = ws->line.ink[last % 2];
+        begin_walk(&along, (box->right - box->left + 1) * parts, columns);
+        clear_words(line, columns);
+        for (int j = 0; j < along.from; j++) {
+            int32_t x = first + j * side;
+            uint32_t right = (uint32_t)x >> 4 & 15;
+            const uint8_t *a = upper + (x >> 8), *b = lower + (x >> 8);
+            uint32_t above = a[0] * (16 - right) + a[1] * right;
+            uint32_t under = b[0] * (16 - right) + b[1] * right;
+            int level = (int)((above * (16 - below) + under * below + 128) >> 8) - least;
+            uint32_t ink = level > 0 ? (uint32_t)level * gain >> 8 : 0;
+            ink = ink < 255 ? ink : 255;
+            uint32_t here = here_of(&along), rest = (uint32_t)columns - here;
+            line[along.place] += ink * here;
+            if (rest) {
+                line[along.place + 1] += ink * rest;
+            }
+            walk_on(&along);
+        }
+        uint32_t here = here_of(&down), rest = (uint32_t)rows - here;
+        uint32_t *sums = ws->shared.image.box + down.place * columns;
+        for (int k = 0; k < columns; k++) {
+            sums[k] += line[k] * here;
+            if (rest) {
+                sums[columns + k] += line[k] * rest;
+            }
+        }
+        walk_on(&down);
+    }
+}
+
+/* The value that a twentieth of the `count` values reach, at least half of the largest, and 1. */
+static uint32_t strongest(const uint32_t *values, int count)
+{
+    uint32_t largest = 1;
+    for (int k = 0; k < count; k++) {
+        largest = values[k] > largest ? values[k] : largest;
+    }
+    uint32_t top = largest;
+    for (int seen = 0; top > 1 && top > largest / 2; top--) {
+        for (int k = 0; k < count; k++) {
+            seen += values[k] == top;
+        }
+        if (seen >= greater(count / 20, 1)) {
+            break;
+        }
+    }
+    return top;
+}
+
+/* Where a box of `size` begins, so that its centre of mass is in the middle of `side`. */
+static int begin_of(uint32_t moment, uint32_t mass, int size, int side)
+{
+    int32_t twice = (int32_t)((uint32_t)side * mass) - (int32_t)(2 * moment);
+    int begin = twice > 0 ? (int)(twice / (int32_t)(2 * mass)) : 0;
+    return lesser(begin, side - size);
+}
+
+/* The image of the box: its longer side as long as the image's box. Returns 0 if it is empty. */
+static int make_image(lenet_preparation *ws, const box_around *box, int base, int contrast,
+                      uint8_t *image)
+{
+    int high = box->bottom - box->top + 1, wide = box->right - box->left + 1;
+    int is_high = (int32_t)high * BOX_COLUMNS >= (int32_t)wide * BOX_ROWS;
+    int side = is_high ? high : wide, goal = is_high ? BOX_ROWS : BOX_COLUMNS;
+    int rows = is_high ? goal : greater((int)(((int32_t)high * goal + side / 2) / side), 1);
+    int columns = is_high ? greater((int)(((int32_t)wide * goal + side / 2) / side), 1) : goal;
+    int parts = side < (is_small(ws) ? goal : 2 * goal) ? (2 * goal + side - 1) / side : 1;
+    for (int y = 0; y < CELLS; y++) {
+        spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
+    }
+    for (int y = 0; y < CELLS; y++) {
+        for (int k = 0; k < 2; k++) {
+            ws->shared.image.near.row[y][k] = ws->shared.map.piece.row[y][k];
+        }
+    }
+    sum_up(ws, box, base, contrast, parts, rows, columns);
+    uint32_t *values = ws->shared.image.box,
+             area = (uint32_t)(high * parts) * (uint32_t)(wide * parts);
+    for (int k = 0; k < rows * columns; k++) {
+        values[k] = (values[k] + area / 2) / area;
+    }
+    uint32_t top = strongest(values, rows * columns), mass = 0, down = 0, along = 0;
+    for (int y = 0; y < rows; y++) {
+        for (int x = 0; x < columns; x++) {
+            uint32_t *value = values + y * columns + x;
+            *value = *value < top ? *value * 255 / top : 255;
+            mass += *value;
+            down += *value * (uint32_t)y;
+            along += *value * (uint32_t)x;
+        }
+    }
+    if (mass == 0) {
+        return 0;
+    }
+    image += begin_of(down, mass, rows, LENET_ROWS) * LENET_COLUMNS;
+    image += begin_of(along, mass, columns, LENET_COLUMNS);
+    for (int y = 0; y < rows; y++) {
+        for (int x = 0; x < columns; x++) {
+            image[y * LENET_COLUMNS + x] = (uint8_t)values[y * columns + x];
+        }
+    }
+    return 1;
+}
+
+/* ---- Pictures -------------------------------------------------------------------------------- */
+
+/* Prepares a picture; its sides and rows are as they must be. */
+static lenet_verdict prepare_view(lenet_preparation *ws, uint8_t *image, lenet_prepared *prepared)
+{
+    int counted_rows = (ws->rows + rows_apart(ws) - 1) / rows_apart(ws);
+    int32_t counted = (int32_t)counted_rows * ws->columns;
+    uint32_t few = (uint32_t)greater((int)(counted / 1024), 6 / rows_apart(ws));
+    fill_bytes(ws->paper, TILES * TILES, 255);
+    measure_tiles(ws, ws->paper, ws->mean);
+
+    /* Ink reaches further from the local mean than paper does, and the border is paper. */
+    smooth_tiles(ws, ws->mean, 0);
+    int32_t border = count_differences(ws), around = 2 * (int32_t)counted_rows + ws->columns - 2;
+    if ((count_down(ws, few) + count_up(ws, few)) * around < border) {
+        ws->dark = 255;
+        for (int k = 0; k < TILES * TILES; k++) {
+            ws->mean[k] = (uint8_t)(255 - ws->mean[k]);
+        }
+    }
+
+    /* Paper is what is not above a tile's mean, and darkest of the tiles around. */
+    measure_tiles(ws, ws->mean, ws->mean);
+    smooth_tiles(ws, ws->mean, 1);
+    count_differences(ws);
+    int base = count_up(ws, (uint32_t)(counted / 2)), contrast = count_down(ws, few) - base;
+    int noise = base - count_up(ws, few);
+    if (contrast < LEAST_CONTRAST || 8 * contrast < 9 * noise) {
+        return LENET_NO_INK;
+    }
+
+    /* Above the threshold is ink: half of the contrast, in a small view three eighths, more than the
+     * noise, and no more than three quarters. */
+    int above = greater(contrast * (is_small(ws) ? 3 : 4) / 8, lesser(noise, contrast * 3 / 4));
+    box_around box;
+    find_cells(ws, base + above);
+    int mean = find_box(ws, base, base + above, base + contrast / 4, &box);
+    if (mean == 0 || !make_image(ws, &box, base, mean, image)) {
+        return LENET_NO_INK;
+    }
+    prepared->is_dark = ws->dark != 0;
+    prepared->left = box.left * ws->shrink;
+    prepared->top = box.top * ws->shrink;
+    prepared->right = (box.right + 1) * ws->shrink;
+    prepared->bottom = (box.bottom + 1) * ws->shrink;
+    prepared->contrast = lesser(mean, 255);
+    return LENET_ACCEPTED;
+}
+
+/* An empty image, and nothing found. */
+static void clear_result(uint8_t *image, lenet_prepared *prepared)
+{
+    fill_bytes(image, LENET_ROWS * LENET_COLUMNS, 0);
+    prepared->is_dark = prepared->contrast = 0;
+    prepared->left = prepared->top = prepared->right = prepared->bottom = 0;
+}
+
+lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(void *source, int y),
+                                 void *source, int rows, int columns,
+                                 uint8_t image[LENET_ROWS * LENET_COLUMNS],
+                                 lenet_prepared *prepared)
+{
+    clear_result(image, prepared);
+    if (!row || lesser(rows, columns) < LENET_PICTURE_LEAST ||
+        greater(rows, columns) > LENET_PICTURE_MOST) {
+        return LENET_NO_PICTURE;
+    }
+    int longer = greater(rows, columns);
+    ws->row = row;
+    ws->source = source;
+    ws->shrink = (longer + VIEW_SIDE - 1) / VIEW_SIDE;
+    ws->rows = rows / ws->shrink;
+    ws->columns = columns / ws->shrink;
+    ws->tiles = greater(lesser(lesser(ws->rows, ws->columns) / 4, TILES), 2);
+    ws->cell = (greater(ws->rows, ws->columns) + CELLS - 1) / CELLS;
+    ws->dark = 0;
+    ws->is_broken = 0;
+    lenet_verdict verdict = prepare_view(ws, image, prepared);
+    if (ws->is_broken) {
+        clear_result(image, prepared);
+        return LENET_NO_PICTURE;
+    }
+    return verdict;
+}
+
+/* A picture in memory. */
+typedef struct {
+    const uint8_t *pixels;
+    int32_t stride;
+} picture_in_memory;
+
+static const uint8_t *picture_line(void *source, int y)
+{
+    const picture_in_memory *picture = (const picture_in_memory *)source;
+    return picture->pixels + picture->stride * y;
+}
+
+lenet_verdict lenet_prepare(lenet_preparation *ws, const uint8_t *pixels, int rows, int columns,
+                            int32_t stride, uint8_t image[LENET_ROWS * LENET_COLUMNS],
+                            lenet_prepared *prepared)
+{
+    picture_in_memory picture;
+    picture.pixels = pixels;
+    picture.stride = stride;
+    int is_one = pixels && stride >= columns;
+    return lenet_prepare_rows(ws, is_one ? picture_line : 0, &picture, rows, columns, image,
+                              prepared);
+}
+
+/* Without an image there is nothing to read. */
+static void read_nothing(lenet_verdict verdict, lenet_reading *reading)
+{
+    reading->digit = -1;
+    reading->gap = 0;
+    reading->accepted = 0;
+    reading->verdict = verdict;
+}
+
+#ifdef __SDCC
+void lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
+                             void *source, int rows, int columns, lenet_reading *reading)
+{
+    lenet_verdict verdict = lenet_prepare_rows(&ws->shared.preparation, row, source, rows, columns,
+                                               ws->image, &ws->prepared);
+    read_nothing(verdict, reading);
+    if (verdict == LENET_ACCEPTED) {
+        lenet_read(&ws->shared.network, ws->image, reading);
+    }
+}
+
+void lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int columns,
+                        int32_t stride, lenet_reading *reading)
+{
+    picture_in_memory picture;
+    picture.pixels = pixels;
+    picture.stride = stride;
+    lenet_read_picture_rows(ws, pixels && stride >= columns ? picture_line : 0, &picture, rows,
+                            columns, reading);
+}
+#else
+lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
+                                      void *source, int rows, int columns)
+{
+    lenet_reading reading;
+    lenet_verdict verdict = lenet_prepare_rows(&ws->shared.preparation, row, source, rows, columns,
+                                               ws->image, &ws->prepared);
+    read_nothing(verdict, &reading);
+    return verdict == LENET_ACCEPTED ? lenet_read(&ws->shared.network, ws->image) : reading;
+}
+
+lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int columns,
+                                 int32_t stride)
+{
+    picture_in_memory picture;
+    picture.pixels = pixels;
+    picture.stride = stride;
+    return lenet_read_picture_rows(ws, pixels && stride >= columns ? picture_line : 0, &picture,
+                                   rows, columns);
+}
+#endif

@@ -1,0 +1,97 @@
+/* ---- Pictures -------------------------------------------------------------------------------- */
+
+/* Rows and columns of a picture: at least the one, at most the other. */
+#define LENET_PICTURE_LEAST 12
+#define LENET_PICTURE_MOST 1024
+
+/* A set of 64x64 cells: cell x of row y is bit x % 32 of row[y][x / 32]. */
+typedef struct {
+    uint32_t row[64][2];
+} lenet_cells;
+
+/* Scratch memory of one preparation; it holds nothing between two pictures. */
+typedef struct {
+    const uint8_t *(*row)(void *source, int y); /* gives row y of the picture */
+    void *source;                               /* is handed to it */
+    int shrink;                                 /* this many pixels a side are one of the view */
+    int rows, columns;                          /* of the view */
+    int held;                                   /* the last row of the view in `strip` */
+    int tiles;                                  /* a side */
+    int cell;                                   /* pixels of the view, a side */
+    uint8_t dark;                               /* 255 where ink is darker than paper, else 0 */
+    uint8_t is_broken;                          /* a row of the picture was a null pointer */
+    uint8_t strip[3][342];                      /* the last three rows of the view; ink is light */
+    uint8_t mean[8 * 8];                        /* of each tile */
+    uint8_t paper[8 * 8];                       /* the level of the paper in each tile */
+    union {
+        int16_t difference[342]; /* of a row from the paper */
+        uint8_t ink[2][342 + 2]; /* of two rows of the box and around, above the paper */
+    } line;
+    /* Needed one after the other. */
+    union {
+        struct {
+            uint32_t sum[8 * 8], count[8 * 8];
+        } tile;
+        uint32_t histogram[511]; /* of differences, from -255 */
+        struct {
+            lenet_cells ink, faint, left, piece;
+            uint8_t count[64]; /* of pixels with ink, in a row of cells */
+        } map;
+        struct {
+            lenet_cells near;
+            uint32_t box[(LENET_ROWS * 5 / 7) * (LENET_COLUMNS * 5 / 7)];
+        } image;
+    } shared;
+} lenet_preparation;
+
+/* What was found in a picture. */
+typedef struct {
+    int is_dark; /* 1 if the ink is darker than the paper, else 0 */
+    int top, left, bottom,
+        right;    /* the box around the ink, in pixels; bottom and right are outside */
+    int contrast; /* between ink and paper, 0 to 255 */
+} lenet_prepared;
+
+/* Brings a picture to the convention of the training images: paper and light taken away, the ink
+ * in a box of 5/7 of the image, its strongest 255, its centre of mass in the middle.
+ *
+ * pixels  `rows` rows of `columns` bytes; a row begins `stride` bytes behind the one above
+ *
+ * Returns LENET_ACCEPTED; LENET_NO_INK if nothing stands out from the paper; LENET_NO_PICTURE if the
+ * pixels are null, a side is none of LENET_PICTURE_LEAST to _MOST, or the stride is less than a
+ * row. In these two cases the image is empty and the numbers are 0. Nothing but the rows' bytes is
+ * read. Works in constant memory; the digit's longer side must be at least 1/16 of the picture's. */
+lenet_verdict lenet_prepare(lenet_preparation *ws, const uint8_t *pixels, int rows, int columns,
+                            int32_t stride, uint8_t image[LENET_ROWS * LENET_COLUMNS],
+                            lenet_prepared *prepared);
+
+/* The same of a picture that is not in memory: row(source, y) gives `columns` bytes, which stay until
+ * the next call; a null pointer ends it with LENET_NO_PICTURE. The rows are asked for seven times. */
+lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(void *source, int y),
+                                 void *source, int rows, int columns,
+                                 uint8_t image[LENET_ROWS * LENET_COLUMNS],
+                                 lenet_prepared *prepared);
+
+/* Memory of one picture's reading: what the network saw, and scratch memory. */
+typedef struct {
+    lenet_prepared prepared;
+    uint8_t image[LENET_ROWS * LENET_COLUMNS];
+    union {
+        lenet_preparation preparation;
+        lenet_workspace network;
+    } shared;
+} lenet_picture;
+
+/* Reads the digit in a picture, as lenet_prepare and then lenet_read do; afterwards ws->image is what
+ * the network saw. Without a picture or ink the digit is -1, the gap 0, and the verdict says why. */
+#ifdef __SDCC
+void lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int columns,
+                        int32_t stride, lenet_reading *reading);
+void lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
+                             void *source, int rows, int columns, lenet_reading *reading);
+#else
+lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int columns,
+                                 int32_t stride);
+lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
+                                      void *source, int rows, int columns);
+#endif
