@@ -222,8 +222,10 @@ def test_the_wheel_exports_and_verifies(installed, tmp_path):
         assert (tmp_path / name).read_bytes() == committed
 
 
-def test_the_wheel_is_small_and_brings_both_programs(installed, tmp_path):
+def test_the_wheel_is_small_and_brings_the_programs(installed, tmp_path):
     programs, wheel = installed
     assert wheel.stat().st_size < 3_000_000
     assert "lenet-train" in run(programs / "lenet-train", "--help", cwd=tmp_path)
     assert "conv1" in run(programs / "lenet-train", "--summary", cwd=tmp_path)
+    page = ROOT / "c_runtime/examples/page.pgm"
+    assert ": 3, gap" in run(programs / "lenet-read", page, cwd=tmp_path)

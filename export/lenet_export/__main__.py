@@ -10,5 +10,10 @@ def main() -> int:
     return start("lenet-export", "lenet_export.cli")
 
 
+def read() -> int:
+    """Runs ``lenet-read``, which has the same statuses."""
+    return start("lenet-read", "lenet_export.read")
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenet_export import __version__, checkpoint
+from lenet_export import __version__, bundled
 from lenet_export.api import Exported, as_share, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, printable
@@ -24,10 +22,6 @@ from lenet_export.program import exit_status
 
 if TYPE_CHECKING:
     from lenet_export.verify import Report
-
-
-MODELS = files("lenet_export") / "models"
-DEFAULT_MODEL = "mnist"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,10 +54,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
+        default=bundled.DEFAULT,
         metavar="FILE",
         help="a model.safetensors of lenet-train, or a bundled model by its name: "
-        f"{', '.join(_bundled())} (default: %(default)s)",
+        f"{', '.join(bundled.names())} (default: %(default)s)",
     )
     parser.add_argument(
         "--dtype",
@@ -155,13 +149,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _bundled() -> list[str]:
-    """The names of the models in the package; a file of such a name is ``./name``."""
-    names = [file.name for file in MODELS.iterdir()]
-    suffix = ".safetensors"
-    return sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
-
-
 def _prefix(text: str) -> str:
     try:
         check_prefix(text)
@@ -177,37 +164,20 @@ def _share(text: str) -> float:
     return share
 
 
-def _model_file(name: str) -> Path:
-    """The file that ``--model`` names.
-
-    Raises:
-        UserError: it is neither a path nor the name of a bundled model.
-    """
-    path = Path(name)
-    if os.sep not in name and not path.suffix and not os.path.lexists(name):
-        remedy = f"bundled: {', '.join(_bundled())}; or {checkpoint.AGAIN}"
-        raise UserError(f"--model {name}", "is neither a bundled model nor a file", remedy)
-    return path
-
-
 def _export(options: argparse.Namespace) -> None:
     out: Path = options.out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
     name = options.model
-    is_bundled = name in _bundled()
-    if is_bundled:
-        with as_file(MODELS / f"{name}.safetensors") as path:
-            model = checkpoint.load(path)
-        name = f"the bundled {name}"
-    else:
-        model = checkpoint.load(_model_file(name))
+    is_bundled = name in bundled.names()
+    model = bundled.load(name)
+    name = f"the bundled {name}" if is_bundled else name
     plan = make_plan(model, options.dtype, options.max_error, name)
     plan = lay_out(plan, options.cpu, options.optimize)
     images, labels = None, None
     if options.images:
         images, labels = read_images(options.images, plan.input_shape, plan.classes)
-    named = options.model if is_bundled and options.model != DEFAULT_MODEL else None
+    named = options.model if is_bundled and options.model != bundled.DEFAULT else None
     chosen = Options(
         options.prefix, options.single_file, named, options.target, options.tables, options.parts
     )

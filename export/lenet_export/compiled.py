@@ -326,6 +326,11 @@ class CompiledNetwork:
         ws = self._ffi.new(f"{self._prefix}_picture *")
         return self.function("read_picture")(ws, self.bytes_of(picture), rows, columns, columns)
 
+    def verdict_name(self, verdict: int) -> str:
+        """A verdict of the C in small words: ``accepted``, ``unsure``, ``no ink``."""
+        name = self._ffi.string(self._ffi.cast(f"{self._prefix}_verdict", verdict))
+        return str(name).removeprefix(f"{self._prefix.upper()}_").lower().replace("_", " ")
+
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.
 

@@ -35,6 +35,8 @@ class Prepared:
         is_dark: whether the ink is darker than the paper.
         box: ``(top, left, bottom, right)`` around the ink in the picture, the ends outside.
         contrast: between ink and paper, 0 to 255.
+        ink: uint8, how far each pixel of the view is above the paper; 0 away from the digit. The C
+            does not give it.
     """
 
     image: npt.NDArray[np.uint8]
@@ -42,6 +44,7 @@ class Prepared:
     is_dark: bool = False
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     contrast: int = 0
+    ink: npt.NDArray[np.uint8] | None = None
 
 
 def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
@@ -93,7 +96,7 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
     if not image.any():
         return nothing
     box = (top * shrink, left * shrink, bottom * shrink, right * shrink)
-    return Prepared(image, True, is_dark, box, min(mean, 255))
+    return Prepared(image, True, is_dark, box, min(mean, 255), levels.astype(np.uint8))
 
 
 def check_picture(picture: Any) -> npt.NDArray[np.uint8]:

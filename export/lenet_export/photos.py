@@ -1,0 +1,88 @@
+"""Files of pictures as grey arrays: PGM by itself, all else by Pillow, if it is installed."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export.errors import UserError
+from lenet_export.preparation import LEAST, MOST
+
+PGM = re.compile(rb"P5(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
+AGAIN = "save it again, as PNG, JPEG or PGM"
+LARGEST = 2**28  # pixels
+
+
+def read(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture of 12 to 1,024 rows and columns: colours become grey, a larger one is shrunk.
+
+    Raises:
+        UserError: there is no such file, it is no picture, too small, or needs Pillow.
+    """
+    data = path.read_bytes()
+    grey = _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path)
+    rows, columns = grey.shape
+    shrink = -(-max(rows, columns) // MOST)
+    if min(rows, columns) < LEAST * shrink:
+        what = f"is {columns}x{rows} pixels: too small or too long"
+        raise UserError(path, what, f"give {LEAST} pixels at least, and cut the digit out")
+    rows, columns = rows // shrink, columns // shrink
+    parts = grey[: rows * shrink, : columns * shrink].reshape(rows, shrink, columns, shrink)
+    return np.asarray(parts.mean((1, 3)).round().astype(np.uint8))
+
+
+def _pgm(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
+    """A binary PGM, white as 255.
+
+    Raises:
+        UserError: its header or its pixels are not whole.
+    """
+    head = PGM.match(data)
+    if not head:
+        raise UserError(path, "has a broken header: not P5, width, height, maxval", AGAIN)
+    columns, rows, white = map(int, head.groups())
+    if not 1 <= white <= 65535 or not 0 < rows * columns <= LARGEST:
+        raise UserError(path, f"is {columns}x{rows} pixels with a maxval of {white}", AGAIN)
+    dtype = np.dtype("u1" if white < 256 else ">u2")
+    pixels = data[head.end() : head.end() + rows * columns * dtype.itemsize]
+    if len(pixels) < rows * columns * dtype.itemsize:
+        raise UserError(path, "ends before its last pixel", "save or copy it again")
+    values = np.frombuffer(pixels, dtype).reshape(rows, columns).astype(np.int64)
+    scaled: npt.NDArray[Any] = (values.clip(0, white) * 255 + white // 2) // white
+    return scaled.astype(np.uint8)
+
+
+def _by_pillow(path: Path) -> npt.NDArray[np.uint8]:
+    """Any other picture, upright, its transparent parts white.
+
+    Raises:
+        UserError: Pillow is not installed, or does not know it.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        remedy = "pip install 'lenet-export[read]', or save it as PGM (P5)"
+        raise UserError(path, "needs Pillow to be read", remedy) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                image = ImageOps.exif_transpose(file)
+                if image.mode.startswith(("I", "F")):
+                    values = np.asarray(image, np.float64)
+                    most = 65535 if image.mode.startswith("I") else 1
+                    return (values.clip(0, most) / most * 255).round().astype(np.uint8)
+                if image.has_transparency_data:
+                    image = image.convert("RGBA")
+                    paper = Image.new("RGBA", image.size, "white")
+                    image = Image.alpha_composite(paper, image)
+                return np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
+        raise UserError(path, "is no picture that can be read", AGAIN) from None

@@ -1,0 +1,102 @@
+"""``lenet-read``: the digits in photographs, by the C that ``--with picture`` exports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lenet_export import __version__, bundled, files, photos
+from lenet_export.api import as_share
+from lenet_export.errors import printable
+from lenet_export.parser import Parser
+from lenet_export.program import exit_status
+from lenet_export.reading import MAX_ERROR, Read, load, read
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
+    return exit_status("lenet-read", lambda: _run(_parse(arguments)), "no file is half written")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="lenet-read",
+        description="Read the digit in each picture: dark or light, at any place, of any size.",
+    )
+    parser.add_argument("--version", action="version", version=f"lenet-read {__version__}")
+    parser.add_argument(
+        "pictures", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG, PGM, one digit in each"
+    )
+    parser.add_argument(
+        "--model",
+        default=bundled.FOR_PICTURES,
+        metavar="FILE",
+        help="a model.safetensors of lenet-train, or a bundled model by its name: "
+        f"{', '.join(bundled.names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-error",
+        type=_share,
+        metavar="E",
+        help="accept what is so sure that of the accepted validation images at most this share was "
+        f"wrong (default: {MAX_ERROR})",
+    )
+    parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
+    parser.add_argument(
+        "--show",
+        type=Path,
+        metavar="FILE",
+        help="write a drawing, .png, .svg or .pdf, of each picture on its way to the digit",
+    )
+    options = parser.parse_args(arguments)
+    if options.show and options.show.suffix not in (".png", ".svg", ".pdf"):
+        parser.error(f"--show {options.show}: the file ends in none of .png, .svg, .pdf")
+    return options
+
+
+def _share(text: str) -> float:
+    share = as_share(text)
+    if share is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, e.g. 0.005")
+    return share
+
+
+def _run(options: argparse.Namespace) -> None:
+    pictures = [(path, photos.read(path)) for path in options.pictures]
+    network = load(options.model, options.max_error)
+    results = [read(network, path, picture) for path, picture in pictures]
+    if options.json:
+        print(json.dumps([_as_json(result) for result in results], indent=2))
+    else:
+        print("\n".join(_as_text(result) for result in results))
+    if options.show:
+        from lenet_export.steps import drawing  # takes matplotlib, which is slow to import
+
+        files.write({options.show: drawing(results, options.show.suffix[1:])})
+
+
+def _as_text(result: Read) -> str:
+    if result.digit < 0:
+        return f"{printable(result.path)}: {result.verdict}"
+    top, left, bottom, right = result.found.box
+    ink = "dark" if result.found.is_dark else "light"
+    where = f"{ink} ink, {right - left}x{bottom - top} pixels at column {left}, row {top}"
+    reading = f"{result.digit}, gap {result.gap:,}, {result.verdict}"
+    return f"{printable(result.path)}: {reading} ({where})"
+
+
+def _as_json(result: Read) -> dict[str, Any]:
+    box = dict(zip(("top", "left", "bottom", "right"), result.found.box, strict=True))
+    return {
+        "file": str(result.path),
+        "digit": result.digit if result.digit >= 0 else None,
+        "gap": result.gap,
+        "accepted": result.accepted,
+        "verdict": result.verdict,
+        "is_dark": result.found.is_dark,
+        "contrast": result.found.contrast,
+        "box": box if result.digit >= 0 else None,
+    }

@@ -1,0 +1,81 @@
+"""Pictures read by the C that ``--with picture`` exports, compiled here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet_export import bundled
+from lenet_export.compiled import CompiledNetwork
+from lenet_export.errors import UserError
+from lenet_export.outputs.c import render_c
+from lenet_export.outputs.options import Options
+from lenet_export.plan import make_plan
+from lenet_export.preparation import Prepared, prepare
+
+MAX_ERROR = 0.002  # of the accepted, where the model has a table of thresholds
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read in a picture.
+
+    Attributes:
+        path: of its file.
+        picture: grey, uint8.
+        found: what its preparation found.
+        digit: -1 if there is none.
+        gap: between the two largest logits.
+        verdict: of the C, in small words: ``accepted``, ``unsure``, ``no ink``.
+        logits: of the prepared image; none without ink.
+    """
+
+    path: Path
+    picture: npt.NDArray[np.uint8]
+    found: Prepared
+    digit: int
+    gap: int
+    verdict: str
+    logits: npt.NDArray[Any] | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing is known against it."""
+        return self.verdict == "accepted"
+
+
+def load(name: str, max_error: float | None = None) -> CompiledNetwork:
+    """A model as C that reads pictures, compiled.
+
+    Args:
+        name: of a bundled one, or a path.
+        max_error: see ``--max-error``; ``None`` for the default, where the model has a table.
+
+    Raises:
+        UserError: it cannot be used, or there is no compiler.
+    """
+    model = bundled.load(name)
+    if max_error is None and model.gap_table:
+        max_error = MAX_ERROR
+    plan = make_plan(model, "int8", max_error, name)
+    return CompiledNetwork(plan, render_c(plan, Options(parts=("picture",))))
+
+
+def read(network: CompiledNetwork, path: Path, picture: npt.NDArray[np.uint8]) -> Read:
+    """What the C reads in a picture.
+
+    Raises:
+        UserError: the C prepares it otherwise than the reference.
+    """
+    reading = network.read_picture(picture)
+    found = prepare(picture, network.plan.input_shape[:2])
+    seen = network.prepare(picture)
+    if not np.array_equal(found.image, seen.image) or found.box != seen.box:
+        raise UserError(path, "is prepared by C otherwise than by NumPy", "report this as a bug")
+    logits = network.logits(found.image[None, ..., None])[0] if found.has_ink else None
+    verdict = network.verdict_name(reading.verdict)
+    return Read(path, picture, found, reading.digit, int(reading.gap), verdict, logits)

@@ -1,0 +1,64 @@
+"""A drawing of pictures on their way: picture, ink, the network's image, its logits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lenet_export.reading import Read
+
+MARK = "#d95f02"
+HEADS = ("picture", "ink", "image", "logits")
+
+
+def drawing(results: Sequence[Read], kind: str) -> bytes:
+    """The drawing, a row for each picture, as a file of ``kind``: png, svg, pdf."""
+    figure = Figure((9, 2.3 * len(results) + 0.3), layout="constrained")
+    rows = figure.subplots(len(results), 4, squeeze=False)
+    for place, (axes, result) in enumerate(zip(rows, results, strict=True)):
+        _draw(axes, result)
+        for ax, head in zip(axes, HEADS, strict=True):
+            if place == 0:
+                ax.set_title(head, fontsize=10)
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, dpi=120)
+    return file.getvalue()
+
+
+def _draw(axes: Sequence[Axes], result: Read) -> None:
+    """One picture's row."""
+    picture, ink, image, logits = axes
+    for ax in (picture, ink, image):
+        ax.set_xticks([])
+        ax.set_yticks([])
+    picture.imshow(result.picture, cmap="gray", vmin=0, vmax=255)
+    picture.set_xlabel(f"{result.path.name}: {_said(result)}", fontsize=9)
+    found = result.found
+    if found.ink is None or result.logits is None:
+        for ax in (ink, image, logits):
+            ax.set_axis_off()
+        return
+    top, left, bottom, right = found.box
+    picture.add_patch(
+        Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=MARK)
+    )
+    ink.imshow(found.ink, cmap="gray", vmin=0, vmax=max(found.contrast, 1))
+    ink.set_xlabel(f"{'dark' if found.is_dark else 'light'}, contrast {found.contrast}", fontsize=9)
+    image.imshow(found.image, cmap="gray", vmin=0, vmax=255)
+    image.set_xlabel("{}x{}".format(*found.image.shape), fontsize=9)
+    places = np.arange(len(result.logits))
+    colours = [MARK if place == result.digit else "#bdbdbd" for place in places]
+    logits.barh(places, result.logits, color=colours)
+    logits.invert_yaxis()
+    logits.set_yticks(places, [str(place) for place in places], fontsize=7)
+    logits.set_xticks([])
+    logits.set_xlabel(f"gap {result.gap:,}", fontsize=9)
+
+
+def _said(result: Read) -> str:
+    return result.verdict if result.digit < 0 else f"{result.digit}, {result.verdict}"

@@ -1,0 +1,151 @@
+"""``lenet-read``: the digit in a photograph, as text, as JSON, and drawn."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lenet_export import bundled, photos, prepare, read, reading
+from lenet_export.errors import UserError
+from needs import ROOT
+
+PAGE = ROOT / "c_runtime/examples/page.pgm"
+GREY = photos.read(PAGE)
+
+
+def said(capsys, *arguments, status=0):
+    assert read.main(list(map(str, arguments))) == status
+    return capsys.readouterr()
+
+
+def test_it_prints_the_digit_its_gap_its_verdict_and_its_place(capsys, tmp_path):
+    Image.fromarray(np.full((40, 50), 99, np.uint8)).save(tmp_path / "grey.png")
+    out = said(capsys, PAGE, tmp_path / "grey.png").out.splitlines()
+    top, left, bottom, right = prepare(GREY).box
+    assert out[0].startswith(f"{PAGE}: 3, gap ")
+    assert out[0].endswith(
+        f", accepted (dark ink, {right - left}x{bottom - top} pixels at column {left}, row {top})"
+    )
+    assert out[1:] == [f"{tmp_path}/grey.png: no ink"]
+
+
+def test_json_tells_the_same(capsys, tmp_path):
+    Image.fromarray(np.full((40, 50), 99, np.uint8)).save(tmp_path / "grey.png")
+    page, grey = json.loads(said(capsys, "--json", PAGE, tmp_path / "grey.png").out)
+    assert page["file"] == str(PAGE) and page["digit"] == 3 and page["gap"] > 0
+    assert page["accepted"] is True and page["verdict"] == "accepted" and page["is_dark"] is True
+    assert tuple(page["box"].values()) == prepare(GREY).box
+    assert grey["digit"] is grey["box"] is None and grey["verdict"] == "no ink"
+    assert grey["accepted"] is False
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_show_draws_each_picture_on_its_way(capsys, tmp_path, kind):
+    Image.fromarray(np.full((40, 50), 99, np.uint8)).save(tmp_path / "grey.png")
+    drawn = tmp_path / f"steps.{kind}"
+    said(capsys, PAGE, tmp_path / "grey.png", "--show", drawn)
+    head = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind]
+    assert drawn.read_bytes().startswith(head) and drawn.stat().st_size > 5_000
+
+
+def test_another_model_and_another_error_are_taken(capsys):
+    out = said(capsys, PAGE, "--model", "mnist-uno", "--max-error", "0.001").out
+    assert ": 3, gap " in out
+    strict = reading.load("mnist", 0.001).plan.threshold
+    assert strict > reading.load("mnist").plan.threshold > 0
+
+
+def test_the_default_model_is_one_of_the_package():
+    assert bundled.FOR_PICTURES in bundled.names() and bundled.DEFAULT in bundled.names()
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "tolerance"),
+    [
+        ("lossless.png", Image.fromarray(GREY), 0),
+        ("lossy.jpg", Image.fromarray(GREY), 30),
+        ("colour.png", Image.fromarray(np.stack([GREY] * 3, -1)), 0),
+        ("deep.png", Image.fromarray(GREY.astype(np.uint16) * 257), 0),
+        ("palette.gif", Image.fromarray(GREY).quantize(256), 4),
+    ],
+)
+def test_every_kind_of_file_gives_the_same_grey(tmp_path, name, image, tolerance):
+    image.save(tmp_path / name)
+    assert np.abs(photos.read(tmp_path / name).astype(int) - GREY).max() <= tolerance
+
+
+def test_what_is_transparent_is_paper(tmp_path):
+    ink = 255 - GREY
+    layers = np.stack([np.zeros_like(GREY)] * 3 + [ink], -1)
+    Image.fromarray(layers).save(tmp_path / "a.png")
+    assert np.abs(photos.read(tmp_path / "a.png").astype(int) - GREY).max() <= 1
+
+
+def test_a_picture_is_turned_as_its_camera_was(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the top is at the right
+    Image.fromarray(np.rot90(GREY)).save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(photos.read(tmp_path / "turned.png"), GREY)
+
+
+def test_a_large_photograph_is_shrunk(tmp_path):
+    Image.fromarray(GREY).resize((2560, 1920)).save(tmp_path / "large.png")
+    found = photos.read(tmp_path / "large.png")
+    assert found.shape == (640, 853)
+    assert prepare(found).has_ink
+
+
+@pytest.mark.parametrize("white", [255, 85, 65535])
+def test_a_pgm_of_any_maxval_needs_no_pillow(tmp_path, monkeypatch, white):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    values = np.round(GREY / 255 * white).astype(">u2" if white > 255 else "u1")
+    head = f"P5\n# a page\n128 96\n{white}\n".encode()
+    (tmp_path / "page.pgm").write_bytes(head + values.tobytes())
+    assert np.abs(photos.read(tmp_path / "page.pgm").astype(int) - GREY).max() <= 2
+    with pytest.raises(UserError, match=r"needs Pillow to be read\n  pip install"):
+        photos.read(ROOT / "docs/steps.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"no picture", "is no picture that can be read"),
+        (b"", "is no picture that can be read"),
+        (b"P5\n128 x", "has a broken header"),
+        (b"P5\n128 96\n255\nshort", "ends before its last pixel"),
+        (b"P5\n128 96\n70000\nshort", "with a maxval of 70000"),
+        (b"P5\n99999 99999\n255\nshort", "is 99999x99999 pixels"),
+        (b"P5\n5 5\n255\n" + bytes(25), "is 5x5 pixels: too small or too long"),
+        (b"P5\n12 20000\n255\n" + bytes(240000), "is 12x20000 pixels: too small or too long"),
+        ((ROOT / "docs/steps.png").read_bytes()[:3000], "is no picture that can be read"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_told_with_a_remedy(capsys, tmp_path, content, what):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    error = said(capsys, path, status=1).err
+    assert error.startswith(f"lenet-read: error: {path}: ") and what in error
+    assert error.count("\n  ") == 1
+
+
+def test_other_mistakes_are_told(capsys, tmp_path):
+    assert "no such file" in said(capsys, tmp_path / "none.png", status=1).err
+    assert "neither a bundled model" in said(capsys, PAGE, "--model", "mnits", status=1).err
+    for wrong in (["--show", "steps.gif"], ["--max-error", "2"], ["--model"]):
+        with pytest.raises(SystemExit, match="2"):
+            read.main([str(PAGE), *wrong])
+    with pytest.raises(SystemExit, match="2"):
+        read.main([])
+
+
+def test_it_starts_as_the_other_programs_do():
+    code = "import sys; from lenet_export.__main__ import read; sys.exit(read())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("lenet-read ")
