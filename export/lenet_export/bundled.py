@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -24,17 +26,33 @@ def names() -> list[str]:
     return sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
 
 
-def load(name: str) -> Model:
-    """The bundled model of that name, or the model in a file.
+@contextlib.contextmanager
+def located(name: str, option: str = "--model") -> Iterator[Path]:
+    """The file that is meant: the bundled model's of that name, or the one at that path.
+
+    Args:
+        name: of a bundled model, or a path.
+        option: that gives it, for messages.
 
     Raises:
-        UserError: it is neither, or the file cannot be used.
+        UserError: it is neither.
     """
     if name in names():
         with as_file(FOLDER / f"{name}{SUFFIX}") as path:
-            return checkpoint.load(path)
+            yield path
+        return
     path = Path(name)
     if os.sep not in name and not path.suffix and not os.path.lexists(name):
         remedy = f"bundled: {', '.join(names())}; or {checkpoint.AGAIN}"
-        raise UserError(f"--model {name}", "is neither a bundled model nor a file", remedy)
-    return checkpoint.load(path)
+        raise UserError(f"{option} {name}", "is neither a bundled model nor a file", remedy)
+    yield path
+
+
+def load(name: str, option: str = "--model") -> Model:
+    """The model in the file that is meant: see :func:`located`.
+
+    Raises:
+        UserError: there is none, or the file cannot be used.
+    """
+    with located(name, option) as path:
+        return checkpoint.load(path)

@@ -93,6 +93,12 @@ class Architecture:
         is_normed = self.norm != "none" and stage != self.stages[-1]
         return kernel + stage.features * (3 if is_normed else 1)
 
+    def with_none_output(self) -> Architecture:
+        """The same with one more output, which stands for images of no class."""
+        *hidden, last = self.stages
+        stages = (*hidden, replace(last, features=last.features + 1))
+        return replace(self, title=f"{self.title} none", stages=stages)
+
 
 MLP = Architecture("mlp", MLP_STAGES)
 LENET5 = Architecture(

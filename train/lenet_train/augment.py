@@ -1,4 +1,4 @@
-"""Random changes of training images, affine and elastic, inside the compiled training loop.
+"""Random changes of training images, inside the compiled training loop: affine, elastic, dirt.
 
 The elastic ones are those of Simard, Steinkraus, Platt, "Best Practices for Convolutional Neural
 Networks Applied to Visual Document Analysis", ICDAR 2003, on a coarse grid.
@@ -6,17 +6,23 @@ Networks Applied to Visual Document Analysis", ICDAR 2003, on a coarse grid.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
+from lenet_train.data import UInt8
+from lenet_train.dirt import dirty
 from lenet_train.recipes import Augmentation
 
+BATCH = 1000  # images that are changed at once
 ELASTIC_GRID = 6  # nodes a side whose displacements are drawn; between them it is smooth
 
 
 def augment(key: jax.Array, images: jax.Array, most: Augmentation) -> jax.Array:
-    """Rotates, scales, shears, shifts and bends each image, by its own random amounts.
+    """Rotates, scales, shears, shifts and bends each image, and makes it dirty, at random.
 
     Args:
         key: of the random numbers.
@@ -53,7 +59,30 @@ def augment(key: jax.Array, images: jax.Array, most: Augmentation) -> jax.Array:
         moved: jax.Array = map_coordinates(image, list(source), order=1, mode="constant")
         return moved
 
-    return jax.vmap(one)(images[..., 0], amounts * limits, bends)[..., None]
+    moved = jax.vmap(one)(images[..., 0], amounts * limits, bends)[..., None]
+    return dirty(jax.random.fold_in(key, 2), moved, most.dirt) if most.dirt else moved
+
+
+def copy(key: jax.Array, images: UInt8, most: Augmentation | None) -> UInt8:
+    """A changed copy of each image, in bytes as a camera would give them.
+
+    Args:
+        key: of the random numbers.
+        images: uint8 ``(n, rows, columns)``.
+        most: the largest amounts; ``None`` leaves the images alone.
+    """
+    if most is None:
+        return images
+    starts = range(0, len(images), BATCH)
+    return np.concatenate(
+        [_changed(jax.random.fold_in(key, at), images[at : at + BATCH], most) for at in starts]
+    )
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _changed(key: jax.Array, images: jax.Array, most: Augmentation) -> jax.Array:
+    x = augment(key, images[..., None].astype(jnp.float32) / 255, most)
+    return jnp.round(x[..., 0] * 255).astype(jnp.uint8)
 
 
 def _smoothing(side: int) -> jax.Array:

@@ -103,11 +103,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--teacher",
-        type=Path,
         nargs="+",
         default=[],
-        metavar="FILE",
-        help="model.safetensors of networks to learn from, beside the labels",
+        metavar="MODEL",
+        help="networks to learn from, beside the labels: model.safetensors or names of bundled "
+        "models",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="MODEL",
+        help="begin with the weights of this network, of the same layers: a model.safetensors or "
+        "the name of a bundled model",
     )
     parser.add_argument(
         "--seed",
@@ -170,6 +177,7 @@ def _folder(options: argparse.Namespace, architecture: Architecture, recipe: Rec
     names = architecture.title.split(), recipe.title.split()
     parts = [Path(options.dataset).resolve().name, *names[0], *names[1]]
     parts += [] if options.bits == "8" else [f"bits={options.bits}"]
+    parts += [f"from={Path(options.start).stem}"] if options.start else []
     parts += ["taught"] if options.teacher else []
     parts += [f"seed{options.seed}"] if options.seed else []
     return Path("runs") / "-".join(parts)
@@ -191,6 +199,8 @@ def _train(options: argparse.Namespace) -> None:
     recipe = RECIPES[options.recipe].changed(options.set)
     others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
     architecture = others.get(options.arch) or architectures.lenet(**options.swapped)
+    if recipe.strangers:
+        architecture = architecture.with_none_output()
     out = options.out or _folder(options, architecture, recipe)
     if options.summary:
         _summarize(architecture, out)
@@ -201,5 +211,6 @@ def _train(options: argparse.Namespace) -> None:
         devices.join_cluster()
     run.run(
         architecture, recipe, options.seed, options.dataset, out, bits=options.bits,
-        teachers=options.teacher, anew=options.anew, tensorboard=options.tensorboard,
+        teachers=options.teacher, start=options.start, anew=options.anew,
+        tensorboard=options.tensorboard,
     )  # fmt: skip

@@ -9,7 +9,6 @@ Refinery: Improving ImageNet Classification through Label Progression", 2018).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -18,9 +17,8 @@ import numpy as np
 
 from lenet_export.checkpoint import Float32, Model
 from lenet_export.flax_network import run_logits
-from lenet_train.augment import augment
+from lenet_train.augment import copy
 from lenet_train.data import Examples, UInt8
-from lenet_train.loop import EVALUATION_BATCH, to_input
 from lenet_train.recipes import Augmentation, Distillation
 
 
@@ -42,9 +40,9 @@ def refined_labels(
     """
     key = jax.random.fold_in(jax.random.key(seed), 1)
     said = [
-        probabilities(teacher, copy, how.temperature)
+        probabilities(teacher, changed, how.temperature)
         for number in range(how.copies)
-        for copy in [_copy(jax.random.fold_in(key, number), training.images, augmentation)]
+        for changed in [copy(jax.random.fold_in(key, number), training.images, augmentation)]
         for teacher in teachers
     ]
     soft = np.mean(said, axis=0)
@@ -53,25 +51,6 @@ def refined_labels(
 
 
 def probabilities(model: Model, images: UInt8, temperature: float) -> Float32:
-    """What ``model`` says of images uint8 ``(n, 28, 28)``, float32 ``(n, classes)``."""
-    logits = run_logits(model, images[..., None])
+    """What ``model`` says of images uint8 ``(n, 28, 28)``, of its classes: ``(n, classes)``."""
+    logits = run_logits(model, images[..., None])[:, : model.classes]
     return np.asarray(jax.nn.softmax(jnp.asarray(logits) / temperature))
-
-
-def _copy(key: jax.Array, images: UInt8, augmentation: Augmentation | None) -> UInt8:
-    """The images, each changed by its own random amounts, in bytes as a camera would give them."""
-    if augmentation is None:
-        return images
-    starts = range(0, len(images), EVALUATION_BATCH)
-    return np.concatenate(
-        [
-            _changed(jax.random.fold_in(key, at), images[at : at + EVALUATION_BATCH], augmentation)
-            for at in starts
-        ]
-    )
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _changed(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
-    x = augment(key, to_input(images), augmentation)
-    return jnp.round(x[..., 0] * 255).astype(jnp.uint8)

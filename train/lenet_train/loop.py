@@ -107,7 +107,7 @@ class Training:
         seed: of all random numbers.
         training: what to learn from.
         validation: what each epoch is measured on.
-        params: what to begin with; ``None``: what the network begins with.
+        begun: variables to begin with; those that are missing are what the network begins with.
     """
 
     network: nn.Module
@@ -116,7 +116,7 @@ class Training:
     seed: int
     training: Examples
     validation: Examples
-    params: Params | None = None
+    begun: Variables | None = None
 
     @property
     def batch(self) -> int:
@@ -137,8 +137,7 @@ class Training:
     def _begin(self) -> State:
         start_key, _ = jax.random.split(jax.random.key(self.seed))
         variables = initial_variables(self.network, self.stages, self.recipe, start_key)
-        if self.params is not None:
-            variables = {**variables, "params": self.params}
+        variables |= self.begun or {}
         return State(
             variables=variables,
             mean=variables,

@@ -20,15 +20,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lenet_export import __version__, checkpoint, files, idx
+from lenet_export import __version__, bundled, checkpoint, files, idx
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.flax_network import activation_ranges, check_device
 from lenet_export.gap_table import GapTable
 from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
-from lenet_train import data, devices, distill, figures, loop, qat, report
-from lenet_train.architectures import INPUT_SHAPE, Architecture
+from lenet_train import (
+    augment,
+    data,
+    devices,
+    distill,
+    figures,
+    finetune,
+    loop,
+    qat,
+    report,
+    strangers,
+)
+from lenet_train.architectures import CLASSES, INPUT_SHAPE, Architecture
 from lenet_train.interrupt import Interrupted, Signals
 from lenet_train.model import Network, deployed, recompute_batch_stats
 from lenet_train.recipes import Distillation, Recipe
@@ -52,6 +63,12 @@ CHECKPOINTS = "checkpoints"
 # statistics of batch normalization.
 SAMPLE = 4000
 
+#: Of the validation images, how many the output for none may take.
+CALLED_NONE = 0.0005
+
+#: Of no class, for the gap table.
+STRANGERS = 5000
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -64,7 +81,8 @@ class Phase:
         settings: all that its model depends on, JSON values.
         out: its folder.
         training: makes what is trained.
-        deployed: makes, of its network's variables, the model that is exported, unmeasured.
+        deployed: makes, of its network's variables and a sample of the images that it learned, the
+            model that is exported, unmeasured.
         followed: whether another training begins where this one ends.
     """
 
@@ -74,13 +92,13 @@ class Phase:
     settings: Settings
     out: Path
     training: Callable[[], loop.Training]
-    deployed: Callable[[loop.Variables], Model]
+    deployed: Callable[[loop.Variables, data.UInt8], Model]
     followed: bool = False
 
 
 def run(
     architecture: Architecture, recipe: Recipe, seed: int, dataset: str, out: Path,
-    *, bits: str = "8", teachers: Sequence[Path] = (),
+    *, bits: str = "8", teachers: Sequence[str] = (), start: str | None = None,
     anew: bool = False, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     """Trains a network, or goes on with it, until the folder ``out`` holds :data:`FILES`.
@@ -96,7 +114,8 @@ def run(
         dataset: a name or a folder, as :func:`lenet_train.data.load` takes it.
         out: the run's folder.
         bits: of the weights, as :func:`lenet_train.qat.with_bits` takes it.
-        teachers: files of models to learn from.
+        teachers: models to learn from: files, or names of bundled models.
+        start: the model to begin with, likewise; its layers are the network's.
         anew: removes what an earlier run left there, and begins at the beginning.
         tensorboard: writes a log for TensorBoard, too.
 
@@ -111,7 +130,12 @@ def run(
     few = qat.with_bits(stages, bits)
     checkpoint.check_chain(f"--bits {bits}", INPUT_SHAPE, few)
     images = data.load(dataset)
-    judges = [_teacher(path, stages) for path in teachers]
+    judges = [_read_model("--teacher", name) for name in teachers]
+    for name, judge in zip(teachers, judges, strict=True):
+        _check_teacher(name, judge)
+    first = _read_model("--from", start) if start else None
+    if first:
+        finetune.check(f"--from {start}", first, architecture)
     if judges:
         recipe = dataclasses.replace(recipe, distillation=recipe.distillation or Distillation())
     # The float network is the same however few bits are trained from it.
@@ -125,7 +149,9 @@ def run(
         "tool": f"lenet-train {__version__}",
     }
     if teachers:
-        settings["teachers"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
+        settings["teachers"] = [_sha256("--teacher", name) for name in teachers]
+    if start:
+        settings["from"] = _sha256("--from", start)
     is_few = any(stage.grid for stage in few)
     few_settings = settings | {"recipe": dataclasses.asdict(recipe), "bits": bits}
     if is_few and not anew:  # before the float network, which takes longer
@@ -135,14 +161,17 @@ def run(
         return f"{architecture.title} on {images.name}, recipe {recipe.title}, seed {seed}"
 
     def floats() -> loop.Training:
+        network = Network(architecture)
+        sample = images.training.images[:SAMPLE]
         return _taught(judges, loop.Training(
-            Network(architecture), stages, plain, seed, images.training, images.validation
+            network, stages, plain, seed, images.training, images.validation,
+            finetune.variables(network, first, sample) if first else None,
         ))  # fmt: skip
 
-    def folded(variables: loop.Variables) -> Model:
+    def folded(variables: loop.Variables, sample: data.UInt8) -> Model:
         params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
         model = Model(INPUT_SHAPE, stages, params, info=info)
-        ranges = activation_ranges(model, images.training.images[:SAMPLE, ..., None])
+        ranges = activation_ranges(model, sample[..., None])
         return dataclasses.replace(model, activation_ranges=ranges)
 
     where = out / FLOAT if is_few else out
@@ -150,19 +179,19 @@ def run(
     _run_phase(phase, images, anew, tensorboard)
     if not is_few:
         return
-    start = checkpoint.load(where / MODEL)
+    trained = checkpoint.load(where / MODEL)
     few_bits = recipe.for_few_bits()
 
     def of_few_bits() -> loop.Training:
-        ranges = tuple(start.activation_ranges[stage.name] for stage in few[:-1])
-        return _taught(judges or [start], loop.Training(
+        ranges = tuple(trained.activation_ranges[stage.name] for stage in few[:-1])
+        return _taught(judges or [trained], loop.Training(
             qat.QuantizedNetwork(few, ranges), few, few_bits, seed,
-            images.training, images.validation, qat.begin(few, start.params),
+            images.training, images.validation, {"params": qat.begin(few, trained.params)},
         ))  # fmt: skip
 
-    def on_grid(variables: loop.Variables) -> Model:
+    def on_grid(variables: loop.Variables, _: data.UInt8) -> Model:
         params = qat.finish(few, variables["params"])
-        return dataclasses.replace(start, stages=few, params=params)
+        return dataclasses.replace(trained, stages=few, params=params)
 
     phase = Phase(
         f"{title(recipe)}, bits {bits}", few_bits, few, few_settings, out, of_few_bits, on_grid
@@ -170,35 +199,51 @@ def run(
     _run_phase(phase, images, anew, tensorboard)
 
 
-def _teacher(path: Path, stages: tuple[Stage, ...]) -> Model:
-    """The model in a file, if it can teach a network of these stages.
+def _read_model(option: str, name: str) -> Model:
+    """The model in a file, or the bundled one of that name.
 
     Raises:
-        UserError: it cannot be read or computed, or is of other images or classes.
+        UserError: there is none, or it cannot be read or computed.
     """
-    model = checkpoint.load(path)
-    make_plan(model, "float32", where=str(path))
-    here = (*INPUT_SHAPE, stages[-1].features)
-    there = (*model.input_shape, model.stages[-1].features)
-    if here != there:
-        raise UserError(
-            f"--teacher {path}",
-            f"takes {there[:3]} and gives {there[3]} classes, expected {here[:3]} and {here[3]}",
-            "give a model that was trained on such images",
-        )
+    model = bundled.load(name, option)
+    make_plan(model, "float32", where=name)
     return model
 
 
+def _sha256(option: str, name: str) -> str:
+    with bundled.located(name, option) as path:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_teacher(name: str, model: Model) -> None:
+    """Makes sure that the model can teach a network.
+
+    Raises:
+        UserError: it is of other images or classes.
+    """
+    # Images of no class, which have an output of their own, are not what it teaches.
+    here, there = (*INPUT_SHAPE, CLASSES), (*model.input_shape, model.classes)
+    if here != there:
+        raise UserError(
+            f"--teacher {name}",
+            f"takes {there[:3]} and gives {there[3]} classes, expected {here[:3]} and {here[3]}",
+            "give a model that was trained on such images",
+        )
+
+
 def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training:
-    """The training by what the teachers say; as it is without teachers."""
-    recipe = training.recipe
-    if not teachers:
-        return training
-    assert recipe.distillation
-    labelled = distill.refined_labels(
-        teachers, training.training, recipe.distillation, recipe.augmentation, training.seed
-    )
-    return dataclasses.replace(training, training=labelled)
+    """The training by what the teachers say of its images, and with strangers beside them."""
+    recipe, examples = training.recipe, training.training
+    if teachers:
+        assert recipe.distillation
+        # Teachers need not know dirt.
+        augmentation = recipe.augmentation and dataclasses.replace(recipe.augmentation, dirt=None)
+        examples = distill.refined_labels(
+            teachers, examples, recipe.distillation, augmentation, training.seed
+        )
+    if recipe.strangers:
+        examples = strangers.beside(examples, recipe.strangers, training.seed)
+    return dataclasses.replace(training, training=examples)
 
 
 def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool) -> None:
@@ -335,17 +380,29 @@ def _finish(
 ) -> Model:
     """Measures the network, writes all files, the model last, and removes the checkpoints."""
     network, out = training.network, phase.out
-    sample = loop.to_input(jnp.asarray(images.training.images[:SAMPLE]))
-    variables = jax.device_get(recompute_batch_stats(network, progress.state.mean, sample))
+    sample = _sample(training)
+    variables = jax.device_get(
+        recompute_batch_stats(network, progress.state.mean, loop.to_input(jnp.asarray(sample)))
+    )
+    none_output = phase.recipe.strangers > 0
+    if none_output:
+        variables = _with_none_bias(training, variables)
     test_logits = loop.logits(network, variables, images.test.images)
     validation_logits = loop.logits(network, variables, images.validation.images)
     valid = validation_logits.argmax(axis=1) == images.validation.labels
     right = test_logits.argmax(axis=1) == images.test.labels
-    model = phase.deployed(variables)
+    odd = None
+    if none_output:
+        others = strangers.make(
+            np.random.RandomState([training.seed, 12]), STRANGERS, images.validation
+        )
+        odd = loop.logits(network, variables, others)
+    model = phase.deployed(variables, sample)
     model = dataclasses.replace(
         model,
-        gap_table=GapTable.measure(validation_logits, images.validation.labels),
-        ink=_ink(images),
+        gap_table=GapTable.measure(validation_logits, images.validation.labels, odd, none_output),
+        none_output=none_output,
+        ink=_ink(training, images),
         info=model.info
         | phase.settings
         | {
@@ -369,10 +426,39 @@ def _finish(
     return model
 
 
-def _ink(images: data.Dataset) -> Ink:
-    """The limits of the training images' ink, and how many of validation's are outside."""
-    training, validation = images.training.images, images.validation.images
-    return Ink.measure(training[..., None], validation[..., None])
+def _with_none_bias(training: loop.Training, variables: loop.Variables) -> loop.Variables:
+    """The variables with the bias at which so many validation images as wanted are called none.
+
+    How often strangers come in training says nothing about how often they come to a reader.
+    """
+    logits = loop.logits(training.network, variables, training.validation.images)
+    lead = logits[:, -1] - logits[:, :-1].max(axis=1)
+    params = dict(variables["params"])
+    last = training.stages[-1].name
+    bias = np.array(params[last]["bias"])
+    bias[-1] -= np.quantile(lead, 1 - CALLED_NONE)
+    params[last] = {**params[last], "bias": bias}
+    return {**variables, "params": params}
+
+
+def _sample(training: loop.Training) -> data.UInt8:
+    """Some of the images that are learned: dirty ones and strangers too, where those are."""
+    images, recipe = training.training.images, training.recipe
+    augmentation = recipe.augmentation
+    if not recipe.strangers and not (augmentation and augmentation.dirt):
+        return images[:SAMPLE]
+    drawn = np.random.RandomState(training.seed).permutation(len(images))[:SAMPLE]
+    return augment.copy(jax.random.key(training.seed), images[drawn], augmentation)
+
+
+def _ink(training: loop.Training, images: data.Dataset) -> Ink:
+    """The limits of the ink of what was trained on, and how many of validation's are outside."""
+    seen = images.training.images
+    augmentation = training.recipe.augmentation
+    if augmentation and augmentation.dirt:
+        dirty = augment.copy(jax.random.key(training.seed), seen, augmentation)
+        seen = np.concatenate([seen, dirty])
+    return Ink.measure(seen[..., None], images.validation.images[..., None])
 
 
 def _gzip(content: bytes) -> bytes:
