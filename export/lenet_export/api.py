@@ -19,7 +19,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import PARTS, TABLES, Options
+from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
@@ -90,7 +90,7 @@ def export(
         single_file: one header, with the implementation in it.
         tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
         with_: what the C has beside the network: ``picture``, functions that read a digit in a grey
-            picture of any size.
+            picture of any size; ``amount``, these and one that reads a line of digits.
         verify: whether the C is compiled and every logit compared with JAX; other targets have
             nothing to run.
 
@@ -206,7 +206,7 @@ def _checked_parts(with_: Any) -> tuple[str, ...]:
     given = list(with_) if isinstance(with_, Iterable) and not isinstance(with_, str) else [with_]
     if any(part not in PARTS for part in given):
         raise UserError("with_", f"is {with_!r}", f"give a list of {', '.join(PARTS)}")
-    return tuple(part for part in PARTS if part in given)
+    return parts_of(given)
 
 
 def _checked_cpu(cpu: Any) -> str:

@@ -14,7 +14,7 @@ from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay
 from lenet_export.errors import UserError, printable
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import PARTS, TABLES, Options, Output
+from lenet_export.outputs.options import PARTS, TABLES, Options, Output, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
@@ -114,7 +114,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=PARTS,
         dest="parts",
         help="picture: functions too that read one digit in a grey picture of any size, dark or "
-        "light, at any place (default: the network alone)",
+        "light, at any place; amount: these, and one that reads a line of 1 to 12 digits, touching "
+        "ones too (default: the network alone)",
     )
     parser.add_argument(
         "--verify",
@@ -143,7 +144,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
-    options.parts = tuple(part for part in PARTS if part in (options.parts or ()))
+    options.parts = parts_of(options.parts or ())
     if options.verify is None:
         options.verify = True
     return options

@@ -331,6 +331,16 @@ class CompiledNetwork:
         name = self._ffi.string(self._ffi.cast(f"{self._prefix}_verdict", verdict))
         return str(name).removeprefix(f"{self._prefix.upper()}_").lower().replace("_", " ")
 
+    def read_amount(self, picture: npt.NDArray[np.uint8]) -> Any:
+        """C's reading of a line of digits, a ``lenet_amount``; for exports ``--with amount``.
+
+        Args:
+            picture: uint8 ``(rows, columns)``.
+        """
+        rows, columns = picture.shape
+        ws = self._ffi.new(f"{self._prefix}_line *")
+        return self.function("read_amount")(ws, self.bytes_of(picture), rows, columns, columns)
+
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.
 

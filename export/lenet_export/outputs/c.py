@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, layer_norm, reference
+from lenet_export import __version__, amount, layer_norm, reference
 from lenet_export.activations import ACTIVATIONS, Activation
 from lenet_export.c_text import (
     c_type,
@@ -74,6 +74,8 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
             "--tables apart", "is a file more than --single-file allows", "leave one of them out"
         )
     check_names(plan, prefix)
+    if "amount" in options.parts:
+        _check_amount(plan)
     if "picture" in options.parts:
         _check_picture(plan)
     environment = _environment()
@@ -137,6 +139,21 @@ def _check_picture(plan: Plan) -> None:
             "--with picture",
             f"prepares grey images of 7 to 128 rows and columns, not {rows}x{columns}x{channels}",
             "leave it out, and prepare the network's images in your own program",
+        )
+
+
+def _check_amount(plan: Plan) -> None:
+    """Checks that the network can read the digits of an amount.
+
+    Raises:
+        UserError: it has not 10 classes of 28x28 grey pixels, or its logits are no integers.
+    """
+    is_digits = plan.input_shape == (28, 28, 1) and plan.classes == amount.CLASSES
+    if not is_digits or plan.dtype != "int8":
+        raise UserError(
+            "--with amount",
+            "reads amounts by an int8 network of 28x28 grey pixels and the classes 0 to 9",
+            "leave it out, or export a model that is trained on MNIST, in int8",
         )
 
 
@@ -300,6 +317,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "command": STAMP,
         "pair": PAIR,
         "index": INDEX,
+        "cost_unit": amount.unit_of(plan.logit_scale),
         "bounds": bounds,
         "bound_width": max((len(bound.number) for bound in bounds), default=0),
         "title": _title(info),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 Files = dict[str, bytes]
 
 TABLES = ("inside", "apart")
-PARTS = ("picture",)
+PARTS = ("picture", "amount")
+
+
+def parts_of(given: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``PARTS`` that are given, and what they need, in their order."""
+    wanted = set(given)
+    return tuple(part for part in PARTS if part in wanted or "amount" in wanted)
 
 
 @dataclass(frozen=True)

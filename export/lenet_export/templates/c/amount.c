@@ -1,0 +1,1107 @@
+/* ---- Amounts: light -------------------------------------------------------------------------- */
+
+/* How a line becomes a text: its light and its ink; cells, sheared so that digits stand upright;
+ * paths of least ink from top to bottom; what the network reads between two of them; and the text
+ * that costs least. lenet_export/amount.py says the same in NumPy.
+ *
+ * Bounds, for any picture: a difference from the paper is -255 to 255; sums of a tile's pixels and
+ * of all differences above the middle are at most 512 * 128 * 255 and 4096 * 1024 * 510, a place of
+ * an image 255 * (48 * 48)^2, a path 48 * (12 + 1) + 28, a text 12 * (4000 + 11 + 96 + 240). */
+/* Costs were chosen on lines of MNIST's training digits; sizes in 64ths are of the line's height. */
+enum {
+    LINE_TILES = 8,
+    LINE_CELLS = 48,  /* rows of them */
+    LINE_WIDTH = 448, /* columns of them */
+    LINE_WORDS = LINE_WIDTH / 32,
+    LINE_PAD = 12,     /* columns of paper at either side */
+    LINE_CONTRAST = 8, /* at least */
+    CELL_INK = 100,    /* of 255: a cell of more has ink */
+    INK_COST = 12,     /* of a cell of ink on a path; a step aside costs 1 */
+    REACH = 19,        /* how far a path goes aside, in 64ths of the rows */
+    CUT_REACH = 12,    /* and a cut */
+    SPECK = 4,         /* cells of ink between two paths that part nothing */
+    BLOCKS = 32,       /* between free paths */
+    SMALL = 8,         /* a block with this part of the middle block's ink is no digit */
+    COMMA = 29,        /* what is lower, in 64ths of the line's height, and low, is a comma */
+    CUT_WIDTH = 25,    /* a wider block may be cut, in 64ths, as all sizes below */
+    CUTS = 13,         /* through a block */
+    WIDTH_OF_CUT = 10, /* a block has a cut for each of it */
+    APART = 28,        /* cells of ink between two cuts */
+    CROSSED = 4,       /* a cut costs this for each cell of ink, beside half of its steps aside */
+    MOST_COST = 4000,  /* in 16ths of a nat, as all that follow */
+    UNLIKELY = 96,     /* a digit of this cost is none */
+    WAYS = 4,          /* texts that are kept at each path */
+    SURE = 4,          /* a block of less is not cut */
+    SURE_HEIGHT = 38,  /* if it is as high */
+    SURE_WIDTH = 76,   /* and no wider */
+    WIDEST = 90,       /* block that is one digit */
+    PART_HEIGHT = 40,  /* of a digit that is cut out, at least */
+    PART_WIDTH = 68,   /* and at most */
+    PAIR_WIDTH = 83,   /* in a wider block are three digits */
+    LOW = 48,          /* a lower digit costs */
+    LOW_COST = 5,      /* for each 64th */
+    JOIN_COST = 16,    /* to take two blocks for one digit */
+    SKIP = 192,        /* to take a block for no digit, which is */
+    SKIP_HEIGHT = 32,  /* lower than this, or at either end of the line */
+    BOUND = 50,        /* what a way may cost more than the block as one digit */
+    FRAME = 20,        /* the box of an image's digit */
+    LAST_EDGE = CUTS + 1,
+    NEXT_EDGE = CUTS + 2 /* where the block behind ends */
+};
+
+/* 16 * log(1 + exp(-gap / 16)): what is likelier by both of the two largest logits. */
+static const uint8_t soft_cost[64] = {
+    11, 11, 10, 10, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 6, 5, 5, 5, 4, 4, 4, 4,
+    4,  3,  3,  3,  3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1,
+    1,  1,  1,  1,  1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* volatile keeps this a loop: a compiler may otherwise make it a call of memcpy. */
+static void copy_bytes(void *to, const void *from, int count)
+{
+    for (int k = 0; k < count; k++) {
+        ((volatile uint8_t *)to)[k] = ((const uint8_t *)from)[k];
+    }
+}
+
+static uint32_t lit_at(const lenet_line *ws, int y, int x)
+{
+    return (uint32_t)(ws->pixels[ws->stride * y + x] ^ ws->dark);
+}
+
+/* Where tile k of `tiles` along `size` pixels begins. */
+static int tile_begin(int k, int tiles, int size)
+{
+    return (int)((int32_t)k * size / tiles);
+}
+
+/* The mean of each tile, of its values up to `limit`. */
+static void measure_line(lenet_line *ws, const uint8_t *limit, uint8_t *mean)
+{
+    for (int i = 0; i < ws->tiles; i++) {
+        for (int j = 0; j < ws->tiles; j++) {
+            int tile = i * ws->tiles + j;
+            int right = tile_begin(j + 1, ws->tiles, ws->columns);
+            int bottom = tile_begin(i + 1, ws->tiles, ws->rows);
+            uint32_t sum = 0, count = 0;
+            for (int y = tile_begin(i, ws->tiles, ws->rows); y < bottom; y++) {
+                for (int x = tile_begin(j, ws->tiles, ws->columns); x < right; x++) {
+                    uint32_t level = lit_at(ws, y, x);
+                    if (level <= limit[tile]) {
+                        sum += level;
+                        count++;
+                    }
+                }
+            }
+            mean[tile] = (uint8_t)(sum / (count ? count : 1));
+        }
+    }
+}
+
+/* Each tile's paper from 3x3 tiles: their mean, or the least. */
+static void smooth_line(lenet_line *ws, int is_least)
+{
+    for (int i = 0; i < ws->tiles; i++) {
+        for (int j = 0; j < ws->tiles; j++) {
+            int sum = 0, count = 0, least = 255;
+            for (int a = i - 1; a <= i + 1; a++) {
+                for (int b = j - 1; b <= j + 1; b++) {
+                    if (a >= 0 && b >= 0 && a < ws->tiles && b < ws->tiles) {
+                        int level = ws->mean[a * ws->tiles + b];
+                        sum += level;
+                        count++;
+                        least = level < least ? level : least;
+                    }
+                }
+            }
+            ws->paper[i * ws->tiles + j] = (uint8_t)(is_least ? least : sum / count);
+        }
+    }
+}
+
+/* Where pixel k lies between the centres of `tiles` along `size` pixels, in 1/65536 of a tile. */
+static int32_t place_among(int k, int tiles, int size)
+{
+    int32_t step = (int32_t)tiles * 65536 / size, last = (int32_t)(tiles - 1) * 65536 - 1;
+    int32_t place = k * step + step / 2 - 32768;
+    return place < 0 ? 0 : place > last ? last : place;
+}
+
+/* The paper along row y: 256 times its level at each column of tiles. */
+static void paper_along(const lenet_line *ws, int y, uint32_t paper[LINE_TILES])
+{
+    int32_t place = place_among(y, ws->tiles, ws->rows);
+    const uint8_t *above = ws->paper + (place >> 16) * ws->tiles;
+    uint32_t part = (uint32_t)place >> 8 & 255;
+    for (int j = 0; j < ws->tiles; j++) {
+        paper[j] = above[j] * (256 - part) + above[ws->tiles + j] * part;
+    }
+}
+
+/* The paper at column x of that row. */
+static int paper_under(const lenet_line *ws, const uint32_t paper[LINE_TILES], int x)
+{
+    int32_t place = place_among(x, ws->tiles, ws->columns);
+    const uint32_t *left = paper + (place >> 16);
+    uint32_t part = (uint32_t)place >> 8 & 255;
+    return (int)((left[0] * (256 - part) + left[1] * part) >> 16);
+}
+
+/* Counts how far the pixels are above their paper; returns the sum of those at the border. */
+static int32_t count_levels(lenet_line *ws)
+{
+    uint32_t paper[LINE_TILES];
+    int32_t border = 0;
+    clear_words(ws->shared.histogram, 511);
+    for (int y = 0; y < ws->rows; y++) {
+        int is_border = y == 0 || y == ws->rows - 1;
+        paper_along(ws, y, paper);
+        for (int x = 0; x < ws->columns; x++) {
+            int level = (int)lit_at(ws, y, x) - paper_under(ws, paper, x);
+            ws->shared.histogram[255 + level]++;
+            if (is_border || x == 0 || x == ws->columns - 1) {
+                border += level;
+            }
+        }
+    }
+    return border;
+}
+
+/* The level that `count` pixels reach, from -255 upwards or from 255 downwards. */
+static int level_of(const lenet_line *ws, uint32_t count, int is_down)
+{
+    int k = is_down ? 510 : 0;
+    uint32_t seen = ws->shared.histogram[k];
+    while (seen < count) {
+        k += is_down ? -1 : 1;
+        seen += ws->shared.histogram[k];
+    }
+    return k - 255;
+}
+
+/* Finds how the line is lit; returns 0 if nothing stands out from the paper. */
+static int find_light(lenet_line *ws)
+{
+    int32_t area = (int32_t)ws->rows * ws->columns,
+            around = 2 * ((int32_t)ws->rows + ws->columns) - 4;
+    uint32_t few = area / 1024 > 6 ? (uint32_t)(area / 1024) : 6, sum = 0, count = 0;
+    ws->tiles = lesser(lesser(ws->rows, ws->columns) / 4, LINE_TILES);
+    ws->dark = 0;
+    for (int k = 0; k < LINE_TILES * LINE_TILES; k++) {
+        *(volatile uint8_t *)(ws->paper + k) = 255;
+    }
+    measure_line(ws, ws->paper, ws->mean);
+
+    /* Ink reaches further from the local mean than paper does, and the border is paper. */
+    smooth_line(ws, 0);
+    int32_t border = count_levels(ws);
+    if ((level_of(ws, few, 0) + level_of(ws, few, 1)) * around < border) {
+        ws->dark = 255;
+        for (int k = 0; k < ws->tiles * ws->tiles; k++) {
+            ws->mean[k] = (uint8_t)(255 - ws->mean[k]);
+        }
+    }
+
+    /* Paper is what is not above a tile's mean, and darkest of the tiles around. */
+    measure_line(ws, ws->mean, ws->mean);
+    smooth_line(ws, 1);
+    count_levels(ws);
+    ws->base = level_of(ws, (uint32_t)(area / 2) + 1, 0);
+    int top = level_of(ws, few, 1);
+    if (top - ws->base < LINE_CONTRAST) {
+        return 0;
+    }
+    ws->threshold = ws->base + (top - ws->base) / 2;
+    for (int k = ws->threshold + 1; k <= 255; k++) {
+        sum += ws->shared.histogram[255 + k] * (uint32_t)(k - ws->base);
+        count += ws->shared.histogram[255 + k];
+    }
+    ws->contrast = (int)(sum / count);
+    return 1;
+}
+
+/* ---- Amounts: cells -------------------------------------------------------------------------- */
+
+static int inside(int k, int end)
+{
+    return k < 0 ? 0 : k < end ? k : end - 1;
+}
+
+/* The ink of cells `from` to `to` of row y, as they stand: 0 to 255. Beyond the picture its border goes
+ * on. */
+static void find_cells_ink(const lenet_line *ws, int y, int from, int to, uint8_t *ink)
+{
+    uint32_t paper[LINE_TILES];
+    int side = ws->side, least = ws->contrast / 5;
+    paper_along(ws, inside(ws->top + y * side + side / 2, ws->rows), paper);
+    for (int x = from; x < to; x++) {
+        int left = ws->left + x * side;
+        uint32_t sum = 0;
+        for (int i = 0; i < side; i++) {
+            for (int j = 0; j < side; j++) {
+                sum += lit_at(ws, inside(ws->top + y * side + i, ws->rows),
+                              inside(left + j, ws->columns));
+            }
+        }
+        int32_t level = (int32_t)(sum / ((uint32_t)side * (uint32_t)side));
+        level -= paper_under(ws, paper, inside(left + side / 2, ws->columns)) + ws->base + least;
+        level = level > 0 ? level * 255 / (ws->contrast - least) : 0;
+        *ink++ = (uint8_t)(level < 255 ? level : 255);
+    }
+}
+
+static int has_ink(const lenet_line *ws, int y, int x)
+{
+    return (int)(ws->ink[y][x / 32] >> (x % 32) & 1);
+}
+
+/* Whether a row of pixels is of a ruled line. */
+static int is_ruled(const lenet_line *ws, int y)
+{
+    return y >= 0 && y < ws->rows && (ws->ruled[y / 32] >> (y % 32) & 1);
+}
+
+/* Whether a row of cells has one of them. */
+static int is_ruled_cell(const lenet_line *ws, int y)
+{
+    int found = 0;
+    for (int i = 0; y >= 0 && y < ws->high && i < ws->side; i++) {
+        found |= is_ruled(ws, inside(ws->top + y * ws->side + i, ws->rows));
+    }
+    return found;
+}
+
+/* The first and behind the last pixel with ink in row y; returns how many there are. */
+static int find_row_ink(const lenet_line *ws, int y, int *left, int *right)
+{
+    uint32_t paper[LINE_TILES];
+    int count = 0;
+    paper_along(ws, y, paper);
+    for (int x = 0; x < ws->columns; x++) {
+        if ((int)lit_at(ws, y, x) - paper_under(ws, paper, x) > ws->threshold) {
+            *left = count ? *left : x;
+            *right = x + 1;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* Finds the rows of ruled lines: those with ink in three quarters of their columns, where they are at
+ * most a 16th of all. */
+static void find_ruled(lenet_line *ws)
+{
+    int left, right, start = 0;
+    clear_words(ws->ruled, LENET_LINE_ROWS / 32);
+    for (int y = 0; y <= ws->rows; y++) {
+        int32_t count = y < ws->rows ? find_row_ink(ws, y, &left, &right) : 0;
+        if (4 * count < (int32_t)3 * ws->columns) {
+            for (int k = start; y - start <= ws->rows / 16 && k < y; k++) {
+                ws->ruled[k / 32] |= (uint32_t)1 << (k % 32);
+            }
+            start = y + 1;
+        }
+    }
+}
+
+/* Finds the pixels with ink, and as many cells of equal sides over them as there is memory for.
+ * Returns 0 if there are none. */
+static int place_cells(lenet_line *ws)
+{
+    int top = ws->rows, bottom = 0, left = ws->columns, right = 0;
+    find_ruled(ws);
+    for (int y = 0; y < ws->rows; y++) {
+        int first, end;
+        if (!is_ruled(ws, y) && find_row_ink(ws, y, &first, &end)) {
+            top = y < top ? y : top;
+            bottom = y + 1;
+            left = first < left ? first : left;
+            right = end > right ? end : right;
+        }
+    }
+    int across = LINE_WIDTH - 2 * LINE_PAD;
+    int down = (bottom - top + LINE_CELLS - 1) / LINE_CELLS;
+    int side = (right - left + across - 1) / across;
+    if (bottom == 0) {
+        return 0;
+    }
+    side = down > side ? down : side;
+    ws->side = side;
+    ws->high = (bottom - top + side - 1) / side;
+    ws->wide = (right - left + side - 1) / side + 2 * LINE_PAD;
+    ws->top = top;
+    ws->left = left - LINE_PAD * side;
+    return 1;
+}
+
+/* How far row y is sheared to the right by `slant` columns in 16 rows; rounded down. */
+static int sheared(const lenet_line *ws, int y, int slant)
+{
+    return ((y - ws->high / 2) * slant + 256) / 16 - 16;
+}
+
+/* The sum of the squares of the columns' ink, sheared so. */
+static uint32_t sharpness(lenet_line *ws, int slant)
+{
+    uint32_t sum = 0;
+    for (int x = 0; x < ws->wide; x++) {
+        *(volatile uint8_t *)(ws->shared.column + x) = 0;
+    }
+    for (int y = 0; y < ws->high; y++) {
+        int shift = sheared(ws, y, slant);
+        for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
+            ws->shared.column[x + shift] =
+                (uint8_t)(ws->shared.column[x + shift] + has_ink(ws, y, x));
+        }
+    }
+    for (int x = 0; x < ws->wide; x++) {
+        sum += (uint32_t)ws->shared.column[x] * ws->shared.column[x];
+    }
+    return sum;
+}
+
+/* Finds the cells with ink as they stand; of a ruled line, those in which a stroke ends. */
+static void fill_cells(lenet_line *ws)
+{
+    for (int y = 0; y < ws->high; y++) {
+        int is_own = !is_ruled_cell(ws, y);
+        clear_words(ws->ink[y], LINE_WORDS);
+        for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
+            uint8_t ink;
+            find_cells_ink(ws, y, x, x + 1, &ink);
+            if (ink > CELL_INK &&
+                (is_own || (y && (has_ink(ws, y - 1, x - 1) || has_ink(ws, y - 1, x) ||
+                                  has_ink(ws, y - 1, x + 1))))) {
+                ws->ink[y][x / 32] |= (uint32_t)1 << (x % 32);
+            }
+        }
+    }
+}
+
+/* Shears the cells by what makes their columns sharpest. */
+static void shear_cells(lenet_line *ws)
+{
+    int best = 0;
+    uint32_t sharpest = 0;
+    for (int k = 0; k < 11; k++) {
+        int slant = k % 2 ? (k + 1) / 2 : -k / 2; /* 0, 1, -1, 2, ... */
+        uint32_t sharp = sharpness(ws, slant);
+        if (sharp > sharpest) {
+            sharpest = sharp;
+            best = slant;
+        }
+    }
+    for (int y = 0; y < ws->high; y++) {
+        uint32_t row[LINE_WORDS];
+        int shift = sheared(ws, y, best);
+        copy_bytes(row, ws->ink[y], sizeof row);
+        clear_words(ws->ink[y], LINE_WORDS);
+        for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
+            int to = x + shift;
+            ws->ink[y][to / 32] |= (row[x / 32] >> (x % 32) & 1) << (to % 32);
+        }
+        ws->shift[y] = (int8_t)shift;
+    }
+}
+
+/* Word k of row y, of the cells from column `from` to before `to`. */
+static uint32_t cells_from(const lenet_line *ws, int y, int k, int from, int to)
+{
+    uint32_t word = ws->ink[y][k];
+    if (from > 32 * k) {
+        word = from < 32 * k + 32 ? word & (uint32_t)-1 << (from % 32) : 0;
+    }
+    if (to < 32 * k + 32) {
+        word = to > 32 * k ? word & ~((uint32_t)-1 << (to % 32)) : 0;
+    }
+    return word;
+}
+
+/* How many cells with ink lie between two paths. */
+static int count_between(const lenet_line *ws, const uint16_t *left, const uint16_t *right)
+{
+    int count = 0;
+    for (int y = 0; y < ws->high; y++) {
+        for (int k = left[y] / 32; 32 * k < right[y]; k++) {
+            for (uint32_t word = cells_from(ws, y, k, left[y], right[y]); word; word &= word - 1) {
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+/* Of cells: the rows and columns that hold them; bottom and right are outside. */
+typedef struct {
+    int top, left, bottom, right;
+} line_box;
+
+/* The box of the cells with ink between two paths, sheared or as they stand; 0 if there are none. */
+static int find_cell_box(const lenet_line *ws, const uint16_t *left, const uint16_t *right,
+                         int is_sheared, line_box *box)
+{
+    box->top = LINE_CELLS;
+    box->left = LINE_WIDTH;
+    box->bottom = box->right = 0;
+    for (int y = 0; y < ws->high; y++) {
+        int back = is_sheared ? 0 : ws->shift[y];
+        for (int x = left[y]; x < right[y]; x++) {
+            if (has_ink(ws, y, x)) {
+                box->top = y < box->top ? y : box->top;
+                box->bottom = y + 1;
+                box->left = x - back < box->left ? x - back : box->left;
+                box->right = x - back + 1 > box->right ? x - back + 1 : box->right;
+            }
+        }
+    }
+    return box->bottom > 0;
+}
+
+/* ---- Amounts: paths -------------------------------------------------------------------------- */
+
+/* The path of least ink from top to bottom that begins and ends about column `middle`, where it costs
+ * each column aside. Returns what it costs; *crossed becomes its cells of ink. */
+static int find_path(lenet_line *ws, int middle, int reach, lenet_path path, int *crossed)
+{
+    reach = ws->high * reach / 64 > 2 ? ws->high * reach / 64 : 2;
+    int left = middle - reach, from = left < 0 ? -left : 0;
+    int to = left + 2 * reach + 1 < ws->wide ? 2 * reach + 1 : ws->wide - left;
+    for (int y = 0; y < ws->high; y++) {
+        const uint16_t *above = ws->shared.search.best[(y + 1) % 2];
+        uint16_t *best = ws->shared.search.best[y % 2];
+        for (int k = from; k < to; k++) {
+            int cost = k < reach ? reach - k : k - reach, step = 0;
+            if (y) {
+                cost = above[k];
+                if (k > from && above[k - 1] + 1 < cost) {
+                    cost = above[k - 1] + 1;
+                    step = -1;
+                }
+                if (k + 1 < to && above[k + 1] + 1 < cost) {
+                    cost = above[k + 1] + 1;
+                    step = 1;
+                }
+            }
+            best[k] = (uint16_t)(cost + (has_ink(ws, y, left + k) ? INK_COST : 0));
+            ws->shared.search.step[y][k] = (int8_t)step;
+        }
+    }
+    const uint16_t *last = ws->shared.search.best[(ws->high + 1) % 2];
+    int cost = INT16_MAX, at = from;
+    for (int k = from; k < to; k++) {
+        int aside = k < reach ? reach - k : k - reach;
+        if (last[k] + aside < cost) {
+            cost = last[k] + aside;
+            at = k;
+        }
+    }
+    *crossed = 0;
+    for (int y = ws->high - 1; y >= 0; y--) {
+        path[y] = (uint16_t)(left + at);
+        *crossed += has_ink(ws, y, left + at);
+        at += ws->shared.search.step[y][at];
+    }
+    return cost;
+}
+
+static void copy_path(const uint16_t *from, uint16_t *to)
+{
+    copy_bytes(to, from, LINE_CELLS * 2);
+}
+
+/* No path is left of the one before it. */
+static void keep_order(const lenet_line *ws, const uint16_t *before, uint16_t *path)
+{
+    for (int y = 0; y < ws->high; y++) {
+        path[y] = before[y] > path[y] ? before[y] : path[y];
+    }
+}
+
+/* Paths that cross no ink and have none between them: the first and the last of the cheapest. */
+typedef struct {
+    int count, cost, first, last;
+} path_group;
+
+/* The middle one of the group's cheapest, where that is as cheap, else the first, parts two blocks. */
+static void add_free_path(lenet_line *ws, const path_group *group)
+{
+    lenet_path path;
+    int crossed, middle = (group->first + group->last) / 2;
+    if (group->count && ws->paths <= BLOCKS) {
+        int is_cheapest = find_path(ws, middle, REACH, path, &crossed) == group->cost;
+        ws->path[ws->paths++] = (uint16_t)(is_cheapest ? middle : group->first);
+    }
+}
+
+/* Finds the paths that part the blocks. */
+static void find_free_paths(lenet_line *ws)
+{
+    lenet_path first, path;
+    path_group group;
+    group.count = group.cost = group.first = group.last = 0;
+    ws->paths = 0;
+    for (int x = 0; x < ws->wide; x++) {
+        int crossed, cost = find_path(ws, x, REACH, path, &crossed);
+        if (crossed) {
+            continue;
+        }
+        if (group.count && count_between(ws, first, path) > SPECK) {
+            add_free_path(ws, &group);
+            group.count = 0;
+        }
+        if (group.count == 0) {
+            copy_path(path, first);
+        }
+        if (group.count == 0 || cost < group.cost) {
+            group.cost = cost;
+            group.first = x;
+        }
+        if (cost == group.cost) {
+            group.last = x;
+        }
+        group.count++;
+    }
+    add_free_path(ws, &group);
+}
+
+/* ---- Amounts: blocks ------------------------------------------------------------------------- */
+
+/* The middle one, the lower of two, of the sizes that are more than a `part`th of the largest. */
+static int middle_size(const uint16_t *sizes, int count, int part)
+{
+    int most = 0, kept = 0;
+    for (int k = 0; k < count; k++) {
+        most = sizes[k] > most ? sizes[k] : most;
+    }
+    for (int k = 0; k < count; k++) {
+        kept += (int32_t)part * sizes[k] > most;
+    }
+    /* As many of them are larger as kept / 2, or fewer, where some are equal. */
+    for (int k = 0; k < count; k++) {
+        int larger = 0, equal = 0;
+        for (int j = 0; j < count; j++) {
+            larger += sizes[j] > sizes[k];
+            equal += sizes[j] == sizes[k];
+        }
+        if ((int32_t)part * sizes[k] > most && larger <= kept / 2 && kept / 2 < larger + equal) {
+            return sizes[k];
+        }
+    }
+    return 0;
+}
+
+/* Free path k, behind `before`, which is the one before it. */
+static void free_path(lenet_line *ws, int k, const uint16_t *before, uint16_t *path)
+{
+    int crossed;
+    find_path(ws, ws->path[k], REACH, path, &crossed);
+    if (k) {
+        keep_order(ws, before, path);
+    }
+}
+
+/* Finds the height of the line, and the ink of its middle block. */
+static void measure_blocks(lenet_line *ws)
+{
+    uint16_t height[BLOCKS], mass[BLOCKS];
+    lenet_path left, right;
+    line_box box;
+    for (int k = 0; k < ws->paths; k++) {
+        free_path(ws, k, left, right);
+        if (k) {
+            int is_block = find_cell_box(ws, left, right, 1, &box);
+            height[k - 1] = (uint16_t)(is_block ? box.bottom - box.top : 0);
+            mass[k - 1] = (uint16_t)count_between(ws, left, right);
+        }
+        copy_path(right, left);
+    }
+    ws->height = middle_size(height, ws->paths - 1, 2);
+    ws->mass = middle_size(mass, ws->paths - 1, SMALL);
+}
+
+/* A size in cells in 64ths of the line's height. */
+static int share_of_height(const lenet_line *ws, int size)
+{
+    return (int)((int32_t)64 * size / ws->height);
+}
+
+/* The next block that may be a digit goes to ws->next; ws->next[1] is free path k. Returns the number of
+ * the path at its right edge, or 0 if there is none. */
+static int find_block(lenet_line *ws, int k)
+{
+    line_box box;
+    while (++k < ws->paths) {
+        copy_path(ws->next[1], ws->next[0]);
+        free_path(ws, k, ws->next[0], ws->next[1]);
+        if (find_cell_box(ws, ws->next[0], ws->next[1], 1, &box)) {
+            int32_t mass = count_between(ws, ws->next[0], ws->next[1]);
+            int is_comma =
+                share_of_height(ws, box.bottom - box.top) < COMMA && 2 * box.top > ws->high;
+            if (SMALL * mass >= ws->mass && !is_comma) {
+                return k;
+            }
+        }
+    }
+    return 0;
+}
+
+/* A path through a block, about column `middle`. */
+typedef struct {
+    int middle, cost, before, crossed; /* what it costs, the ink left of it, the ink on it */
+} cut_path;
+
+/* Keeps a cut, unless a better one is near; in place of those near, and of the worst if there are too
+ * many. Returns how many there are. */
+static int keep_cut(cut_path *cuts, int count, int most, int apart, const cut_path *cut)
+{
+    int kept = 0, worst = 0;
+    for (int k = 0; k < count; k++) {
+        int away = cut->before - cuts[k].before;
+        if (away < apart && -away < apart && cut->cost >= cuts[k].cost) {
+            return count;
+        }
+    }
+    for (int k = 0; k < count; k++) {
+        int away = cut->before - cuts[k].before;
+        if (away >= apart || -away >= apart) {
+            copy_bytes(cuts + kept++, cuts + k, sizeof(cut_path));
+        }
+    }
+    copy_bytes(cuts + kept++, cut, sizeof(cut_path));
+    if (kept > most) {
+        for (int k = 1; k < kept; k++) {
+            worst = cuts[k].cost > cuts[worst].cost ? k : worst;
+        }
+        copy_bytes(cuts + worst, cuts + worst + 1, (int)sizeof(cut_path) * (--kept - worst));
+    }
+    return kept;
+}
+
+/* Path `middle`, as far as it lies in the block that begins at ws->edge[0], and its cut. */
+static void find_cut(lenet_line *ws, int middle, const uint16_t *right, lenet_path path,
+                     cut_path *cut)
+{
+    int crossed;
+    cut->middle = middle;
+    cut->cost = (find_path(ws, middle, CUT_REACH, path, &crossed) - INK_COST * crossed) / 2;
+    cut->crossed = 0;
+    for (int y = 0; y < ws->high; y++) {
+        path[y] = path[y] < right[y] ? path[y] : right[y];
+        path[y] = path[y] > ws->edge[0][y] ? path[y] : ws->edge[0][y];
+        cut->crossed += path[y] < right[y] && has_ink(ws, y, path[y]);
+    }
+    cut->cost += CROSSED * cut->crossed;
+    cut->before = count_between(ws, ws->edge[0], path);
+}
+
+/* Cuts the block from ws->edge[0] to `right`: its best cuts are the next edges, `right` the last. */
+static void cut_block(lenet_line *ws, const uint16_t *right, const line_box *box)
+{
+    cut_path cuts[CUTS + 1], cut;
+    lenet_path path;
+    int width = share_of_height(ws, box->right - box->left), most = width / WIDTH_OF_CUT;
+    int apart = APART * ws->height / 64, mass = count_between(ws, ws->edge[0], right), count = 0;
+    most = most < CUTS ? most : CUTS;
+    for (int x = box->left; width > CUT_WIDTH && x < box->right; x++) {
+        find_cut(ws, x, right, path, &cut);
+        if (cut.before >= apart && mass - cut.before >= apart) {
+            count = keep_cut(cuts, count, most, apart, &cut);
+        }
+    }
+    ws->cuts = count;
+    ws->crossed[0] = ws->crossed[count + 1] = 0;
+    for (int k = 1; k <= count; k++) { /* in order of the ink before them */
+        int next = -1;
+        for (int j = 0; j < count; j++) {
+            if (cuts[j].before >= 0 && (next < 0 || cuts[j].before < cuts[next].before)) {
+                next = j;
+            }
+        }
+        find_cut(ws, cuts[next].middle, right, ws->edge[k], &cut);
+        keep_order(ws, ws->edge[k - 1], ws->edge[k]);
+        ws->crossed[k] = (uint8_t)cut.crossed;
+        cuts[next].before = -1;
+    }
+    copy_path(right, ws->edge[count + 1]);
+    keep_order(ws, ws->edge[count], ws->edge[count + 1]);
+}
+
+/* ---- Amounts: images ------------------------------------------------------------------------- */
+
+/* Row y of cells from column box->left - 1 to box->right; empty is what is not between the paths, and
+ * beside a ruled line what is in no cell with ink. */
+static void find_row(const lenet_line *ws, const uint16_t *left, const uint16_t *right, int y,
+                     const line_box *box, uint8_t *ink)
+{
+    int is_row = y >= 0 && y < ws->high;
+    int is_beside = is_ruled_cell(ws, y - 1) || is_ruled_cell(ws, y) || is_ruled_cell(ws, y + 1);
+    if (is_row) {
+        find_cells_ink(ws, y, box->left - 1, box->right + 1, ink);
+    }
+    for (int x = box->left - 1; x <= box->right; x++, ink++) {
+        int column = is_row ? x + ws->shift[y] : 0;
+        if (!is_row || column < left[y] || column >= right[y] ||
+            (is_beside && !has_ink(ws, y, column))) {
+            *(volatile uint8_t *)ink = 0;
+        }
+    }
+}
+
+/* Sums up the box in rows x columns places: each cell enlarged to parts x parts by interpolation. */
+static void sum_row(lenet_line *ws, const uint16_t *left, const uint16_t *right,
+                    const line_box *box, int parts, int rows, int columns)
+{
+    int high = (box->bottom - box->top) * parts, wide = (box->right - box->left) * parts;
+    int held = -2; /* rows box->top + held and the next one are at hand */
+    uint32_t area = (uint32_t)(4 * parts * parts);
+    clear_words(ws->shared.image.use.framing.box, rows * columns);
+    for (int i = 0; i < high; i++) {
+        int y = (2 * i + 1 + parts) / (2 * parts) - 1;
+        uint32_t below = (uint32_t)((2 * i + 1 + parts) % (2 * parts)),
+                 above = (uint32_t)(2 * parts) - below;
+        for (; held < y; held++) {
+            if (held == -2) {
+                find_row(ws, left, right, box->top - 1, box, ws->shared.image.use.framing.ink[1]);
+            }
+            int next = held + 2;
+            find_row(ws, left, right, box->top + next, box,
+                     ws->shared.image.use.framing.ink[next % 2]);
+        }
+        const uint8_t *upper = ws->shared.image.use.framing.ink[(y + 2) % 2];
+        const uint8_t *lower = ws->shared.image.use.framing.ink[(y + 1) % 2];
+        for (int j = 0; j < wide; j++) {
+            int x = (2 * j + 1 + parts) / (2 * parts);
+            uint32_t behind = (uint32_t)((2 * j + 1 + parts) % (2 * parts));
+            uint32_t before = (uint32_t)(2 * parts) - behind;
+            uint32_t ink = ((upper[x] * before + upper[x + 1] * behind) * above +
+                            (lower[x] * before + lower[x + 1] * behind) * below) /
+                           area;
+            /* A part counts rows x columns, a place high x wide: it may be for up to four. */
+            for (int row = i * rows / high; row * high < (i + 1) * rows; row++) {
+                int end = (row + 1) * high < (i + 1) * rows ? (row + 1) * high : (i + 1) * rows;
+                int begin = row * high > i * rows ? row * high : i * rows;
+                for (int column = j * columns / wide; column * wide < (j + 1) * columns; column++) {
+                    int to = (column + 1) * wide < (j + 1) * columns ? (column + 1) * wide
+                                                                     : (j + 1) * columns;
+                    int from = column * wide > j * columns ? column * wide : j * columns;
+                    ws->shared.image.use.framing.box[row * columns + column] +=
+                        ink * (uint32_t)(end - begin) * (uint32_t)(to - from);
+                }
+            }
+        }
+    }
+}
+
+/* Brings what lies between two paths to an image, as the digits of the training images are. */
+static void make_part(lenet_line *ws, const uint16_t *left, const uint16_t *right)
+{
+    line_box box;
+    find_cell_box(ws, left, right, 0, &box);
+    int high = box.bottom - box.top, wide = box.right - box.left, side = high > wide ? high : wide;
+    int parts = side < 2 * FRAME ? (2 * FRAME + side - 1) / side : 1;
+    int rows = (high * FRAME + side / 2) / side, columns = (wide * FRAME + side / 2) / side;
+    rows = rows ? rows : 1;
+    columns = columns ? columns : 1;
+    sum_row(ws, left, right, &box, parts, rows, columns);
+    uint32_t *values = ws->shared.image.use.framing.box, mass = 0, down = 0, along = 0;
+    uint32_t area = (uint32_t)(high * parts) * (uint32_t)(wide * parts);
+    for (int k = 0; k < rows * columns; k++) {
+        values[k] = (values[k] + area / 2) / area;
+    }
+    uint32_t top = strongest(values, rows * columns);
+    for (int y = 0; y < rows; y++) {
+        for (int x = 0; x < columns; x++) {
+            uint32_t *value = values + y * columns + x;
+            *value = *value < top ? *value * 255 / top : 255;
+            mass += *value;
+            down += *value * (uint32_t)y;
+            along += *value * (uint32_t)x;
+        }
+    }
+    uint8_t *image = ws->shared.image.image;
+    for (int k = 0; k < 28 * 28; k++) {
+        *(volatile uint8_t *)(image + k) = 0;
+    }
+    mass = mass ? mass : 1;
+    image += begin_of(down, mass, rows, 28) * 28 + begin_of(along, mass, columns, 28);
+    for (int y = 0; y < rows; y++) {
+        for (int x = 0; x < columns; x++) {
+            image[y * 28 + x] = (uint8_t)values[y * columns + x];
+        }
+    }
+}
+
+/* ---- Amounts: texts -------------------------------------------------------------------------- */
+
+/* What lies between two paths, read: what each output costs. */
+typedef struct {
+    int is_read;
+    int width, height; /* in 64ths of the line's height */
+    uint32_t cost[LENET_LOGITS];
+} arc;
+
+/* Reads what lies between two paths, if it is as high and no wider. */
+static void read_arc(lenet_line *ws, lenet_amount *amount, const uint16_t *left,
+                     const uint16_t *right, int least, int widest, arc *read)
+{
+    line_box box;
+    int32_t logits[LENET_LOGITS];
+    read->is_read = 0;
+    if (!find_cell_box(ws, left, right, 1, &box)) {
+        return;
+    }
+    read->height = share_of_height(ws, box.bottom - box.top);
+    read->width = share_of_height(ws, box.right - box.left);
+    if (read->height < least || read->width > widest) {
+        return;
+    }
+    make_part(ws, left, right);
+    lenet_logits(&ws->shared.image.use.network, ws->shared.image.image, logits);
+    amount->readings++;
+    read->is_read = 1;
+    int top = 0, second = 1;
+    for (int o = 1; o < LENET_LOGITS; o++) {
+        if (logits[o] > logits[top]) {
+            second = top;
+            top = o;
+        } else if (o != top && (second == top || logits[o] > logits[second])) {
+            second = o;
+        }
+    }
+    uint32_t gap = ((uint32_t)logits[top] - (uint32_t)logits[second]) / LENET_COST_UNIT;
+    for (int o = 0; o < LENET_LOGITS; o++) {
+        uint32_t cost = ((uint32_t)logits[top] - (uint32_t)logits[o]) / LENET_COST_UNIT;
+        read->cost[o] =
+            (cost < MOST_COST ? cost : (uint32_t)MOST_COST) + soft_cost[gap < 63 ? gap : 63];
+    }
+}
+
+/* The digit that costs least of those that cost more than `than`, or as much behind it. */
+static int next_digit(const arc *read, int than)
+{
+    int best = -1;
+    for (int d = 0; d < LENET_CLASSES; d++) {
+        int is_behind = than < 0 || read->cost[d] > read->cost[than] ||
+                        (read->cost[d] == read->cost[than] && d > than);
+        if (is_behind && (best < 0 || read->cost[d] < read->cost[best])) {
+            best = d;
+        }
+    }
+    return best;
+}
+
+static int arc_is_sure(const arc *read)
+{
+    return read->is_read && read->cost[next_digit(read, -1)] < SURE &&
+           read->height >= SURE_HEIGHT && read->width <= SURE_WIDTH;
+}
+
+static int digit_at(const uint8_t *text, int k)
+{
+    return text[k / 2] >> (4 * (k % 2)) & 15;
+}
+
+/* Whether two ways have the same text. */
+static int is_same(const lenet_ways *a, int i, const lenet_ways *b, int j)
+{
+    int same = a->way[i].digits == b->way[j].digits;
+    for (int k = 0; same && k < a->way[i].digits; k++) {
+        same = digit_at(a->way[i].text, k) == digit_at(b->way[j].text, k);
+    }
+    return same;
+}
+
+/* Adds the way added->way[0] to the cheapest; of each text the cheapest, of equals the first stays. */
+static void put_way(lenet_ways *ways, const lenet_ways *added)
+{
+    int place = 0, end = ways->count, size = sizeof(ways->way[0]);
+    for (int k = 0; k < ways->count; k++) {
+        if (is_same(ways, k, added, 0)) {
+            if (ways->way[k].cost <= added->way[0].cost) {
+                return;
+            }
+            end = k;
+        }
+        place += ways->way[k].cost <= added->way[0].cost;
+    }
+    if (place == WAYS) {
+        return;
+    }
+    if (end == ways->count && end < WAYS) {
+        ways->count++;
+    }
+    end = end < WAYS ? end : WAYS - 1;
+    for (int k = end; k > place; k--) {
+        copy_bytes(ways->way + k, ways->way + k - 1, size);
+    }
+    copy_bytes(ways->way + place, added->way, size);
+}
+
+/* All ways of `start` go on to `end` by a digit, or by none if it is -1. */
+static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, int digit)
+{
+    lenet_ways step;
+    for (int k = 0; k < start->count; k++) {
+        copy_bytes(step.way, start->way + k, sizeof(step.way[0]));
+        step.way[0].cost += cost;
+        if (digit >= 0) {
+            int at = step.way[0].digits;
+            uint8_t *pair = step.way[0].text + at / 2;
+            if (at <= LENET_AMOUNT_DIGITS) { /* one too many is kept, to tell it */
+                *pair = (uint8_t)(at % 2 ? (*pair & 15) | digit << 4 : digit);
+                step.way[0].digits++;
+            }
+        }
+        put_way(end, &step);
+    }
+}
+
+/* Takes what was read for its three likeliest digits, or for none. */
+static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, uint32_t extra,
+                     int may_skip)
+{
+    if (!read->is_read) {
+        return;
+    }
+    extra += read->height < LOW ? (uint32_t)(LOW_COST * (LOW - read->height)) : 0;
+    for (int k = 0, digit = -1; k < 3; k++) {
+        digit = next_digit(read, digit);
+        if (read->cost[digit] < UNLIKELY) {
+            take_step(start, end, read->cost[digit] + extra, digit);
+        }
+    }
+    if (may_skip) {
+        uint32_t none = LENET_LOGITS > LENET_CLASSES ? read->cost[LENET_LOGITS - 1] : 0;
+        take_step(start, end, SKIP + none, -1);
+    }
+}
+
+/* The ways through the block at hand by its cuts. */
+static void take_cuts(lenet_line *ws, lenet_amount *amount, int width)
+{
+    arc part;
+    int last = ws->cuts + 1;
+    lenet_ways *end = ws->ways + LAST_EDGE;
+    for (int k = 1; k < last; k++) {
+        ws->ways[k].count = 0;
+    }
+    for (int i = 0; i < last; i++) {
+        const lenet_ways *start = ws->ways + i;
+        for (int j = i + 1; j <= last; j++) {
+            int is_inner = i > 0 && j < last;
+            if (j - i == last || (is_inner && width < PAIR_WIDTH) || start->count == 0 ||
+                (end->count && start->way[0].cost > end->way[0].cost + BOUND)) {
+                continue;
+            }
+            read_arc(ws, amount, ws->edge[i], ws->edge[j], PART_HEIGHT, PART_WIDTH, &part);
+            take_arc(start, j < last ? ws->ways + j : end, &part,
+                     (uint32_t)(ws->crossed[i] + ws->crossed[j]), 0);
+        }
+    }
+}
+
+/* Reads the blocks from left to right, and finds the texts that cost least: ws->ways[0]. */
+static void read_blocks(lenet_line *ws, lenet_amount *amount)
+{
+    arc read[2], both;
+    line_box box;
+    lenet_ways *start = ws->ways, *end = ws->ways + LAST_EDGE, *behind = ws->ways + NEXT_EDGE;
+    start->count = end->count = behind->count = 0;
+    free_path(ws, 0, ws->next[1], ws->next[1]);
+    int block = find_block(ws, 0);
+    if (block) {
+        start->count = 1;
+        start->way[0].cost = 0;
+        start->way[0].digits = 0;
+        read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, read);
+    }
+    for (int k = 0; block; k++) {
+        const arc *whole = read + k % 2;
+        arc *next = read + (k + 1) % 2;
+        copy_path(ws->next[0], ws->edge[0]);
+        find_cell_box(ws, ws->next[0], ws->next[1], 1, &box);
+        cut_block(ws, ws->next[1], &box);
+        block = find_block(ws, block);
+        int height = share_of_height(ws, box.bottom - box.top);
+        take_arc(start, end, whole, 0, (k == 0) != (block == 0) || height < SKIP_HEIGHT);
+        if (!arc_is_sure(whole)) {
+            take_cuts(ws, amount, share_of_height(ws, box.right - box.left));
+        }
+        if (block) {
+            read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, next);
+            if (start->count && !(arc_is_sure(whole) && arc_is_sure(next))) {
+                read_arc(ws, amount, ws->edge[0], ws->next[1], 0, WIDEST, &both);
+                take_arc(start, behind, &both, JOIN_COST, 0);
+            }
+        }
+        copy_bytes(start, end, sizeof(lenet_ways));
+        copy_bytes(end, behind, sizeof(lenet_ways));
+        behind->count = 0;
+    }
+}
+
+/* ---- Amounts: the whole ---------------------------------------------------------------------- */
+
+/* The cheapest text, and how sure it is. */
+static void tell_amount(const lenet_ways *ways, lenet_amount *amount)
+{
+    if (ways->count == 0 || ways->way[0].digits == 0 || ways->way[0].digits > LENET_AMOUNT_DIGITS) {
+        amount->verdict = LENET_NO_CLASS;
+        return;
+    }
+    int32_t best = (int32_t)ways->way[0].cost;
+    int32_t second = ways->count > 1 ? (int32_t)ways->way[1].cost : best + MOST_COST;
+    amount->digits = ways->way[0].digits;
+    for (int k = 0; k < amount->digits; k++) {
+        amount->text[k] = (char)('0' + digit_at(ways->way[0].text, k));
+    }
+    int32_t score = second - best - best / 2;
+    amount->score = score > 0 ? score : 0;
+    amount->verdict = amount->score < LENET_MIN_SCORE ? LENET_UNSURE : LENET_ACCEPTED;
+}
+
+static void read_line(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
+                      lenet_amount *amount)
+{
+    for (int k = 0; k <= LENET_AMOUNT_DIGITS; k++) {
+        *(volatile char *)(amount->text + k) = 0;
+    }
+    amount->digits = amount->readings = 0;
+    amount->score = 0;
+    amount->verdict = LENET_NO_PICTURE;
+    if (line && rows >= LENET_LINE_LEAST && rows <= LENET_LINE_ROWS &&
+        columns >= LENET_LINE_LEAST && columns <= LENET_LINE_COLUMNS && stride >= columns) {
+        ws->pixels = line;
+        ws->stride = stride;
+        ws->rows = rows;
+        ws->columns = columns;
+        amount->verdict = LENET_NO_INK;
+        if (find_light(ws) && place_cells(ws)) {
+            fill_cells(ws);
+            shear_cells(ws);
+            find_free_paths(ws);
+            measure_blocks(ws);
+            if (ws->height) {
+                read_blocks(ws, amount);
+                tell_amount(ws->ways, amount);
+            }
+        }
+    }
+    amount->accepted = amount->verdict == LENET_ACCEPTED;
+}
+
+#ifdef __SDCC
+void lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
+                       lenet_amount *amount)
+{
+    read_line(ws, line, rows, columns, stride, amount);
+}
+#else
+lenet_amount lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns,
+                               int32_t stride)
+{
+    lenet_amount amount;
+    read_line(ws, line, rows, columns, stride, &amount);
+    return amount;
+}
+#endif

@@ -1,0 +1,86 @@
+"""Lines of digits, and of none, made by seed; and a program that reads them in C."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+
+from .pictures import drawn, pictures
+
+
+def line(rng):
+    """Digits beside each other, apart or touching, dark or light, some on a ruled line."""
+    high, many = int(rng.integers(14, 80)), int(rng.integers(1, 10))
+    side = int(high * rng.uniform(0.5, 0.95))
+    ink = np.zeros((high, many * 2 * side + 30))
+    slant, gap, end = rng.uniform(-0.3, 0.3), rng.uniform(-0.25, 0.3), 5
+    for _ in range(many):
+        digit = drawn(int(rng.integers(10)), side, slant, rng)
+        digit = digit[:, np.flatnonzero(digit.any(0))]
+        top, wide = int(rng.integers(high - side + 1)), digit.shape[1]
+        place = ink[top : top + side, end : end + wide]
+        np.maximum(place, digit, out=place)
+        end += max(2, wide + round(gap * side))
+    if rng.random() < 0.2:
+        ink[high - 3 : high - 2] = 0.8
+    ink = ink[:, : max(12, end + int(rng.integers(0, 20)))]
+    picture = rng.uniform(20, 90) + rng.uniform(60, 150) * ink
+    picture += np.linspace(0, rng.uniform(0, 50), ink.shape[1])
+    picture += rng.normal(0, rng.choice([0, 0, 5, 15]), ink.shape)
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    return 255 - picture if rng.random() < 0.5 else picture
+
+
+def lines(count, seed):
+    """Nine of ten with digits; the others are strange, the first ones as large as can be."""
+    rng = np.random.default_rng(seed)
+    shapes = [(12, 12), (12, 4096), (512, 12), (300, 400)]
+    made = [rng.integers(0, 2, shape).astype(np.uint8) * 255 for shape in shapes]
+    made += [one for one in pictures(count // 10 + 7, seed)[7:] if len(one) <= 512]
+    return [*made, *(line(rng) for _ in range(count - len(made)))]
+
+
+#: Reads records of rows, columns, stride (int32) and what is there of the pixels; each line lies in
+#: memory of its own that ends with it. Prints what was read.
+PROGRAM = """
+#include "lenet.h"
+#include <stdio.h>
+#include <stdlib.h>
+static lenet_line ws;
+int main(void)
+{
+    int32_t head[3];
+    while (fread(head, sizeof head, 1, stdin) == 1) {
+        size_t size = (size_t)head[2] * (size_t)(head[0] - 1) + (size_t)head[1];
+        uint8_t *pixels = malloc(size);
+        if (fread(pixels, size, 1, stdin) != 1) {
+            return 2;
+        }
+        lenet_amount amount = lenet_read_amount(&ws, pixels, head[0], head[1], head[2]);
+        printf("%s,%d,%d,%ld,%d\\n", amount.text, (int)amount.verdict, amount.readings,
+               (long)amount.score, amount.accepted);
+        free(pixels);
+    }
+    return 0;
+}
+"""
+
+
+def read_by(program, given, stride=0):
+    """What the compiled ``PROGRAM`` reads in each line: text, verdict, readings, score, accepted.
+
+    Each row is ``stride`` bytes longer.
+    """
+    rng = np.random.default_rng(0)
+    data = b""
+    for picture in given:
+        rows, columns = picture.shape
+        padded = rng.integers(0, 256, (rows, columns + stride)).astype(np.uint8)
+        padded[:, :columns] = picture
+        pixels = padded.tobytes()[: (columns + stride) * (rows - 1) + columns]
+        data += np.int32([rows, columns, columns + stride]).tobytes() + pixels
+    done = subprocess.run([program], input=data, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    records = [record.split(",") for record in done.stdout.decode().splitlines()]
+    return [(text, *map(int, numbers)) for text, *numbers in records]

@@ -1,0 +1,209 @@
+"""``--with amount``: a line of digits is read, in C as in the reference."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+
+import numpy as np
+import pytest
+
+from lenet_export import UserError, amount, checkpoint
+from lenet_export.checkpoint import Stage
+from lenet_export.compiled import CompiledNetwork
+from lenet_export.outputs.c import Options, render_c
+from lenet_export.plan import make_plan
+from material import amounts
+from needs import ROOT, require, wide
+
+from .lines import PROGRAM, line, lines, read_by
+from .networks import named_model, random_model
+from .test_contract import C_WARNINGS, WARNINGS, symbols_of
+
+AMOUNT = Options(parts=("picture", "amount"))
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+BUILDS = {
+    "gcc -O2": ("gcc", "-O2"),
+    "clang sanitized": ("clang", "-O1", *SANITIZED),
+}
+MORE_BUILDS = {
+    "gcc sanitized": ("gcc", "-O1", *SANITIZED),
+    "gcc -O3": ("gcc", "-O3", "-funroll-loops"),
+    "gcc -O0": ("gcc", "-O0"),
+    "gcc -Os": ("gcc", "-Os"),
+    "clang -O2": ("clang", "-O2"),
+}
+ACCEPTED, NO_CLASS, NO_INK, NO_PICTURE = 0, 3, 4, 6
+MODELS = ROOT / "export/lenet_export/models"
+
+
+def network_of(plan):
+    """Its C that reads amounts."""
+    return CompiledNetwork(plan, render_c(plan, AMOUNT))
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return make_plan(checkpoint.load(MODELS / "mnist-modern.safetensors"), "int8")
+
+
+@pytest.fixture(scope="module")
+def network(plan):
+    return network_of(plan)
+
+
+def reference(network, picture):
+    """What the specification reads: text, readings, score."""
+    unit = amount.unit_of(network.plan.logit_scale)
+    read = amount.read_amount(picture, lambda images: network.logits(images[..., None]), unit)
+    return read.text, read.readings, read.score
+
+
+def by_c(network, picture):
+    """The same of the C."""
+    read = network.read_amount(picture)
+    return network._ffi.string(read.text).decode(), read.readings, read.score
+
+
+@pytest.fixture(scope="module")
+def given(network):
+    """Lines, and what the reference reads in them."""
+    made = lines(90, 1)
+    return made, [reference(network, picture) for picture in made]
+
+
+@pytest.mark.parametrize("build", [*BUILDS, *wide(MORE_BUILDS)])
+def test_every_compiler_reads_each_line_as_the_reference_does(plan, given, build, tmp_path):
+    made, expected = given
+    for name, data in render_c(plan, AMOUNT).items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "program.c").write_text(PROGRAM)
+    compiler, *flags = (BUILDS | MORE_BUILDS)[build]
+    command = [require(compiler), "-std=c99", *flags, "-o", tmp_path / "program"]
+    subprocess.run([*command, tmp_path / "program.c", tmp_path / "lenet.c"], check=True)
+    for stride in (0, 5):
+        read = read_by(tmp_path / "program", made, stride)
+        assert [(text, readings, score) for text, _, readings, score, _ in read] == expected
+    assert {verdict for _, verdict, *_ in read} <= {ACCEPTED, NO_CLASS, NO_INK}
+    assert all((verdict == ACCEPTED) == is_accepted for _, verdict, _, _, is_accepted in read)
+    assert sum(len(text) for text, *_ in expected) > 200
+    assert max(readings for _, readings, _ in expected) > 15
+
+
+def test_a_network_with_an_output_for_none_reads_as_the_reference_does():
+    """One that guesses, so that any way through the lattice may be the best."""
+    stages = Stage("conv1", "conv", 2, "relu", (5, 5), "SAME", "max", 4), Stage("fc", "dense", 11)
+    model = dataclasses.replace(random_model(stages, (28, 28, 1), 3), none_output=True)
+    network = network_of(make_plan(model, "int8"))
+    made = lines(50, 2)
+    assert [by_c(network, one) for one in made] == [reference(network, one) for one in made]
+
+
+@pytest.mark.parametrize("spacing", amounts.SPACINGS)
+@pytest.mark.parametrize("ruled", [0, *wide([1])])
+def test_lines_of_mnist_are_read_as_the_reference_does(network, written, spacing, ruled):
+    made = amounts.lines(written, spacing, 20, 31, "camera", ruled)
+    assert [by_c(network, one.picture) for one in made] == [
+        reference(network, one.picture) for one in made
+    ]
+
+
+@pytest.mark.parametrize("spacing", wide(amounts.SPACINGS))
+def test_two_thousand_lines_of_mnist_are_read_as_the_reference_does(network, written, spacing):
+    made = amounts.lines(written, spacing, 500, 32)
+    assert [by_c(network, one.picture) for one in made] == [
+        reference(network, one.picture) for one in made
+    ]
+
+
+def test_most_amounts_are_read_and_their_commas_and_ruled_lines_left_out(network, written):
+    for ruled, least in ((0, 0.9), (1, 0.85)):
+        made = amounts.lines(written, "spaced", 80, 33, ruled=ruled)
+        read = [by_c(network, one.picture) for one in made]
+        right = [text == one.text for (text, *_), one in zip(read, made, strict=True)]
+        assert np.mean(right) >= least
+        # The surer half are surer to be right.
+        order = np.argsort([score for *_, score in read])
+        assert np.mean(np.array(right)[order[40:]]) >= np.mean(right)
+        readings = sum(readings for _, readings, _ in read)
+        assert readings <= 2 * sum(len(one.text) for one in made)
+
+
+def test_what_is_no_line_is_told_and_not_read(network):
+    ffi, lib = network._ffi, network._lib
+    ws, pixels = ffi.new("lenet_line *"), ffi.new("uint8_t[30000]")
+    wrong = [
+        (pixels, 1, 1, 1), (pixels, 1, 30000, 30000), (pixels, 30000, 1, 1), (pixels, 0, 28, 28),
+        (pixels, 28, 0, 28), (pixels, -5, 28, 28), (pixels, 28, 28, 27), (pixels, 28, 28, -28),
+        (pixels, 12, 4097, 4097), (pixels, 513, 20, 20), (ffi.NULL, 28, 28, 28),
+    ]  # fmt: skip
+    for pointer, *numbers in wrong:
+        read = lib.lenet_read_amount(ws, pointer, *numbers)
+        assert (read.verdict, read.accepted) == (NO_PICTURE, 0), numbers
+        assert (ffi.string(read.text), read.digits, read.readings, read.score) == (b"", 0, 0, 0)
+    for grey in (0, 1, 128, 255):
+        read = network.read_amount(np.full((50, 60), grey, np.uint8))
+        assert (read.verdict, read.accepted, read.readings) == (NO_INK, 0, 0)
+    assert amount.read_amount(np.full((50, 60), 7, np.uint8), lambda _: None, 1) == amount.NOTHING
+
+
+def test_more_than_twelve_digits_are_no_amount(network):
+    one = np.zeros((32, 20), np.uint8)
+    one[4:28, 8:11] = 255
+    for count in (1, 11, 12, 13, 20):
+        text, *_ = by_c(network, np.tile(one, count))
+        assert text == ("1" * count if count <= amount.DIGITS else "")
+    read = network.read_amount(np.tile(one, 13))
+    assert (read.verdict, read.digits) == (NO_CLASS, 0)
+
+
+def test_the_workspace_of_a_line_is_within_8_kb(network):
+    assert network._ffi.sizeof("lenet_line") <= 8192
+
+
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_it_compiles_without_a_warning_and_needs_nothing(plan, compiler, level, tmp_path):
+    for name, data in render_c(plan, AMOUNT).items():
+        (tmp_path / name).write_bytes(data)
+    command = [require(compiler), "-std=c99", *WARNINGS, *C_WARNINGS, level, "-ffreestanding"]
+    command += ["-c", tmp_path / "lenet.c", "-o", tmp_path / "lenet.o"]
+    subprocess.run(command, check=True)
+    symbols = symbols_of(tmp_path / "lenet.o")
+    assert [name for name, kind, _ in symbols if kind in "UdDbBC"] == []
+    public = {name for name, kind, _ in symbols if kind == "T"}
+    assert "lenet_read_amount" in public and all(name.startswith("lenet_") for name in public)
+
+
+def test_it_compiles_as_cpp17(plan, tmp_path):
+    for name, data in render_c(plan, AMOUNT).items():
+        (tmp_path / name).write_bytes(data)
+    command = [require("g++"), "-std=c++17", *WARNINGS, "-x", "c++", "-c", tmp_path / "lenet.c"]
+    subprocess.run([*command, "-o", tmp_path / "lenet.o"], check=True)
+
+
+def test_an_amount_brings_pictures_and_other_names_and_tables_go_with_it(plan):
+    files = render_c(plan, Options("reader", parts=("picture", "amount"), tables="apart"))
+    text = b"".join(files.values()).decode()
+    assert "reader_read_amount(reader_line *ws" in text and "reader_read_picture(" in text
+    assert "lenet_" not in text.replace("lenet_export", "") and "LENET_" not in text
+    unit = amount.unit_of(plan.logit_scale)
+    assert f"#define READER_COST_UNIT {unit}\n" in files["reader_tables.h"].decode()
+
+
+def test_without_it_the_files_have_nothing_of_it(plan):
+    files = render_c(plan, Options(parts=("picture",)))
+    assert all(b"mount" not in data and b"COST" not in data for data in files.values())
+
+
+@pytest.mark.parametrize("name", ["mlp", "deep", "lenet"])
+def test_a_network_that_reads_no_digits_is_refused(name):
+    model = named_model(name)
+    dtype = "float32" if model.classes == 10 and model.input_shape == (28, 28, 1) else "int8"
+    with pytest.raises(UserError, match="--with amount: reads amounts by an int8 network"):
+        render_c(make_plan(model, dtype), AMOUNT)
+
+
+def test_a_line_is_made_by_its_seed():
+    one, other = (line(np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(one, other)
