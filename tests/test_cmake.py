@@ -281,6 +281,15 @@ def test_tables_apart_are_a_file_of_the_library_and_alone_change_with_the_model(
     assert passes(folder / "firmware").startswith("lenet 0 ")
 
 
+def test_with_picture_the_library_reads_pictures(tmp_path):
+    _, folder = configured_with_a_model(tmp_path, "WITH picture")
+    build(folder)
+    manifest = json.loads((folder / "lenet-export/digits/lenet.json").read_text())
+    assert manifest["command"].endswith(" --with picture") and manifest["with"] == ["picture"]
+    symbols = passes(require("nm"), folder / "libdigits.a")
+    assert " T lenet_read_picture\n" in symbols
+
+
 def test_a_model_is_exported_again_when_its_file_changes_and_only_then(tmp_path):
     path, folder = configured_with_a_model(tmp_path)
     header = folder / "lenet-export/digits/lenet.h"
@@ -358,7 +367,7 @@ target_link_libraries(two PRIVATE lenet::lenet)
     configured(project(tmp_path, text))
 
 
-UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, MAX_ERROR and VERIFY"
+UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR and VERIFY"
 MISTAKES = {
     "no target": (
         "PREFIX digits",
@@ -484,6 +493,21 @@ def test_an_example_does_what_its_top_comment_shows(examples, command, output):
     name = re.search(r"\./(\w+)", command)[1]
     assert f" *     {command}\n" in (EXAMPLES / f"{name}.c").read_text()
     assert re.fullmatch(output, passes("sh", "-c", command, cwd=examples))
+
+
+def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
+    example = EXAMPLES / "picture/read_picture.c"
+    lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
+    lines[1] += " -Wall -Wextra -Werror"
+    path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
+    out = passes("sh", "-ec", "\n".join(lines), cwd=examples, PATH=path)
+    assert out.endswith("\ndigit 3 in dark ink, accepted\n")
+    (examples / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4500)
+    done = run("./read_picture", "grey.pgm", cwd=examples)
+    assert (done.returncode, text_of(done)) == (1, "no ink")
+    (examples / "short.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4000)
+    done = run("./read_picture", "short.pgm", cwd=examples)
+    assert (done.returncode, text_of(done)) == (1, "no picture of 12x12 to 1024x1024")
 
 
 def sample():
