@@ -294,7 +294,7 @@ def _image(
     Args:
         levels: of each pixel of the view.
         box: around the digit.
-        contrast: what becomes 255; a fifth of it is paper.
+        contrast: what becomes 255; a fifth of it becomes 0.
         shape: of the image.
         is_small: whether the view is: what is larger than the image's box stays as sharp as it is.
     """
@@ -314,8 +314,10 @@ def _image(
     above: Integers = padded[i][:, j] * (16 - along) + padded[i][:, j + 1] * along
     below: Integers = padded[i + 1][:, j] * (16 - along) + padded[i + 1][:, j + 1] * along
     level: Integers = (above * (16 - down)[:, None] + below * down[:, None] + 128) >> 8
-    least = contrast // 5
-    gain = 255 * 256 // (contrast - least)
+    least, most = contrast // 5, contrast
+    if parts > 2:  # Much interpolation makes strokes wide: their slopes become steeper.
+        least, most = contrast * 7 // 20, contrast * 4 // 5
+    gain = 255 * 256 // (most - least)
     ink = np.minimum(np.maximum(level - least, 0) * gain >> 8, 255)
 
     sums = _shares(high * parts, rows) @ ink @ _shares(wide * parts, columns).T

@@ -571,13 +571,15 @@ static void walk_on(axis_walk *walk)
 }
 
 /* Sums up the box in rows x columns places: its pixels, each enlarged to parts x parts by
- * interpolation, as ink of 0 to 255, which a fifth of `contrast` and all of it are. */
+ * interpolation, as ink of 0 to 255, which a fifth of `contrast` and all of it are; steeper where
+ * interpolation has made strokes wide. */
 static void sum_up(lenet_preparation *ws, const box_around *box, int base, int contrast, int parts,
                    int rows, int columns)
 {
     int32_t side = 256 / parts, first = side / 2 + 128; /* of a part, in 1/256 pixel */
-    int least = contrast / 5;
-    uint32_t gain = (uint32_t)((int32_t)255 * 256 / (contrast - least));
+    int least = parts > 2 ? contrast * 7 / 20 : contrast / 5;
+    int most = parts > 2 ? contrast * 4 / 5 : contrast;
+    uint32_t gain = (uint32_t)((int32_t)255 * 256 / (most - least));
     uint32_t line[BOX_COLUMNS];
     axis_walk down, along;
     int last = 1; /* in ink[last % 2] is row box->top - 1 + last */
