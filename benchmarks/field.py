@@ -38,6 +38,8 @@ ERROR_OF_LINES = 0.01  # of all lines, as readers of cheques are judged
 
 #: uint8 ``(n, 28, 28)`` to integer logits ``(n, classes)``.
 Read = Callable[[UInt8], npt.NDArray[Any]]
+#: The same images to those that are not accepted for their ink, whatever the logits.
+Refuse = Callable[[UInt8], npt.NDArray[np.bool_]]
 #: A picture of any size to uint8 ``(28, 28)``; all 0 where it finds no ink.
 Prepare = Callable[[UInt8], UInt8]
 #: A picture of a line to its digits, and a score: the larger, the surer.
@@ -52,10 +54,27 @@ def reader(path: Path) -> Read:
     return lambda images: network.logits(images[..., None])
 
 
-def scores(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The gap between the two largest logits of each image; -1 where the largest is no digit's."""
+def refuser(path: Path) -> Refuse:
+    """Whether the C refuses images for their ink, by the limits in the model's file."""
+    ink = checkpoint.load(path).ink
+    return nothing if ink is None else lambda images: ~ink.holds(images[..., None])
+
+
+def nothing(images: UInt8) -> npt.NDArray[np.bool_]:
+    """No image is refused."""
+    return np.zeros(len(images), bool)
+
+
+def scores(
+    logits: npt.NDArray[Any], is_refused: npt.NDArray[np.bool_] | bool = False
+) -> npt.NDArray[np.int64]:
+    """The gap between the two largest logits of each image; -1 where it is no digit.
+
+    That is where the largest logit is no digit's, or the image's ink is refused.
+    """
     ordered = np.sort(logits.astype(np.int64), axis=1)
-    return np.where(logits.argmax(1) < CLASSES, ordered[:, -1] - ordered[:, -2], -1)
+    is_digit = (logits.argmax(1) < CLASSES) & ~np.asarray(is_refused)
+    return np.where(is_digit, ordered[:, -1] - ordered[:, -2], -1)
 
 
 def right(logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
@@ -77,10 +96,10 @@ def threshold(clean: npt.NDArray[np.int64], rejected: float) -> int:
     return int(np.sort(clean)[int(len(clean) * rejected)])
 
 
-def accepted(read: Read, given: Digits, least: int, count: int, seed: int) -> Table:
+def accepted(read: Read, refuse: Refuse, given: Digits, least: int, count: int, seed: int) -> Table:
     """The share of each kind of strangers that is read as a digit with ``least`` or more."""
     return {
-        kind: float((scores(read(images)) >= max(least, 0)).mean())
+        kind: float((scores(read(images), refuse(images)) >= max(least, 0)).mean())
         for kind, images in strangers.make(given, count, seed).items()
     }
 
@@ -102,16 +121,17 @@ def judged(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any]) -> Table:
     }
 
 
-def strings(read: Read, given: Digits, places: list[list[int]]) -> Table:
+def strings(read: Read, given: Digits, places: list[list[int]], refuse: Refuse = nothing) -> Table:
     """Of strings whose digits are cut already; the score of one is that of its least sure digit.
 
     Args:
         read: of a model.
         given: what ``places`` are in.
         places: of the digits of each string.
+        refuse: which images are not accepted.
     """
     logits = read(given.images)
-    is_right, score = logits.argmax(1) == given.labels, scores(logits)
+    is_right, score = logits.argmax(1) == given.labels, scores(logits, refuse(given.images))
     return judged(
         np.array([is_right[own].all() for own in places]),
         np.array([score[own].min() for own in places]),
@@ -192,6 +212,7 @@ def measure(
     prepare: Prepare | None = None,
     read_amount: ReadAmount | None = None,
     others: Digits | None = None,
+    refuse: Refuse = nothing,
 ) -> dict[str, Any]:
     """Every table of a model, as shares of 1.
 
@@ -204,19 +225,21 @@ def measure(
         read_amount: reads lines; without it there is no table ``lines``.
         others: lines of these tell from which score on a line is accepted; else the validation
             split's.
+        refuse: tells which images the C does not accept for their ink.
     """
-    logits = read(given.images)
-    least = threshold(scores(logits), REJECTED)
+    logits, is_refused = read(given.images), refuse(given.images)
+    least = threshold(scores(logits, is_refused), REJECTED)
     tables: dict[str, Any] = {
         "clean": {
             "right": right(logits, given.labels),
             "taken for none": float((logits.argmax(1) >= CLASSES).mean()),
+            "refused for their ink": float(is_refused.mean()),
         },
         "mnist-c": corrupted(read, given, seed),
-        "strangers accepted": accepted(read, given, least, count, seed),
+        "strangers accepted": accepted(read, refuse, given, least, count, seed),
         "writers": writers(read, given),
-        "cut amounts": strings(read, given, amounts.cut(given, 10 * count, seed)),
-        "cut ZIP codes": strings(read, given, amounts.zip_codes(given, 10 * count, seed)),
+        "cut amounts": strings(read, given, amounts.cut(given, 10 * count, seed), refuse),
+        "cut ZIP codes": strings(read, given, amounts.zip_codes(given, 10 * count, seed), refuse),
     }
     if prepare is not None:
         tables["pictures"] = pictures(read, prepare, given, count, seed)
@@ -265,7 +288,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name in names:
         bundled = BUNDLED / f"{name}.safetensors"
         path = bundled if bundled.exists() else Path(name)
-        found[path.stem] = measure(reader(path), given, options.count, options.seed)
+        found[path.stem] = measure(
+            reader(path), given, options.count, options.seed, refuse=refuser(path)
+        )
     print("\n".join(rows(found)))
     if options.update:
         made = {"split": options.split, "seed": options.seed, "count": options.count}

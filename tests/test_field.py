@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 import field
-from material import amounts, corruptions
+from lenet_export import checkpoint
+from lenet_export.compiled import CompiledNetwork
+from lenet_export.outputs.c import Options, render_c
+from lenet_export.plan import make_plan
+from lenet_export.verdict import Verdict
+from material import amounts, corruptions, strangers
 from needs import ROOT
 
 FIGURES = json.loads(field.FIGURES.read_text())
@@ -19,6 +24,7 @@ def test_a_network_with_an_eleventh_output_rejects_what_is_none():
     logits = np.array([[9, 5] + [0] * 9, [0, 5] + [0] * 8 + [9]])
     assert field.scores(logits).tolist() == [4, -1]
     assert field.scores(logits[:, :10]).tolist() == [4, 5]
+    assert field.scores(logits[:, :10], np.array([True, False])).tolist() == [-1, 5]
 
 
 def test_the_threshold_rejects_the_share_that_was_asked():
@@ -60,7 +66,7 @@ def test_pictures_and_lines_are_measured_where_there_is_what_reads_them(by_five,
         return picture if picture.shape == (28, 28) else np.zeros((28, 28), np.uint8)
 
     found = field.measure(read, by_five, 10, 1, prepare, lambda _: ("7", 1.0), by_five)
-    assert found["clean"] == {"right": 1, "taken for none": 0}
+    assert found["clean"] == {"right": 1, "taken for none": 0, "refused for their ink": 0}
     assert found["mnist-c"].keys() == {"stripe", "scale", "mean"}
     assert found["cut amounts"]["wrong"] == 0
     assert found["pictures"]["clean"] == 1
@@ -77,11 +83,13 @@ def test_the_committed_figures_are_those_of_a_run_of_now(written):
     known = FIGURES["models"]["mnist"]
     logits = read(written.images)
     assert field.right(logits, written.labels) == known["clean"]["right"]
+    refuse = field.refuser(field.BUNDLED / "mnist.safetensors")
+    assert refuse(written.images).mean() == known["clean"]["refused for their ink"]
     for name in ("brightness", "stripe", "glass_blur"):
         changed = corruptions.corrupt(written.images, name, FIGURES["seed"])
         assert field.right(read(changed), written.labels) == known["mnist-c"][name]
     made = amounts.cut(written, 10 * FIGURES["count"], FIGURES["seed"])
-    assert field.strings(read, written, made) == known["cut amounts"]
+    assert field.strings(read, written, made, refuse) == known["cut amounts"]
     assert field.writers(read, written) == known["writers"]
 
 
@@ -90,3 +98,22 @@ def test_the_table_of_the_document_is_that_of_the_file():
     for line in field.rows(FIGURES["models"]):
         assert line in document, line
     assert re.search(rf"{FIGURES['count']:,} of each kind, seed {FIGURES['seed']}", document)
+
+
+#: Blank paper, noise, textures: their ink is none of a digit's. The letters' and scribbles' is.
+REFUSED = ("textures", "noise", "blanks", "flat greys", "the empty image")
+
+
+@pytest.mark.parametrize("name", ["mnist", "mnist-modern", "mnist-uno"])
+def test_what_has_no_digits_ink_is_never_accepted(name, by_five):
+    model = checkpoint.load(field.BUNDLED / f"{name}.safetensors")
+    plan = make_plan(model, "int8")  # no threshold
+    network = CompiledNetwork(plan, render_c(plan, Options()))
+    kinds = strangers.make(by_five, 40, 7)
+    images = np.concatenate([kinds[kind] for kind in REFUSED] + [255 - by_five.images[:40]])
+    verdicts = network.read(images[..., None])[1].verdicts
+    assert set(verdicts) == {Verdict.NO_INK, Verdict.OUTSIDE}
+    clean = network.read(by_five.images[:100, ..., None])[1].verdicts
+    assert (clean == Verdict.ACCEPTED).sum() >= 99
+    table = FIGURES["models"][name]["strangers accepted"]
+    assert [table[kind] for kind in REFUSED] == [0] * len(REFUSED)

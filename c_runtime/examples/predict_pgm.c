@@ -96,6 +96,25 @@ static int read_pgm(const char *path, FILE *file, uint8_t image[LENET_ROWS * LEN
     return 1;
 }
 
+/* A verdict in words. */
+static const char *told(lenet_verdict verdict)
+{
+    switch (verdict) {
+    case LENET_ACCEPTED:
+        return "accepted";
+    case LENET_UNSURE:
+        return "rejected: unsure";
+    case LENET_NO_CLASS:
+        return "rejected: none of the digits";
+    case LENET_NO_INK:
+        return "rejected: hardly any ink";
+    case LENET_OUTSIDE:
+        return "rejected: ink unlike a digit's; is it dark on light? --invert";
+    default:
+        return "rejected";
+    }
+}
+
 int main(int argc, char **argv)
 {
     int invert = argc > 1 && strcmp(argv[1], "--invert") == 0;
@@ -120,7 +139,6 @@ int main(int argc, char **argv)
     }
     static lenet_workspace ws;
     lenet_reading reading = lenet_read(&ws, image);
-    printf("digit %d, gap %ld, %s\n", reading.digit, (long)reading.gap,
-           reading.accepted ? "accepted" : "rejected");
+    printf("digit %d, gap %ld, %s\n", reading.digit, (long)reading.gap, told(reading.verdict));
     return 0;
 }

@@ -11,8 +11,8 @@
  *     Activations   line  3870
  *     Layers        line  3888
  *     Rows          line  4033
- *     Whole images  line  4113
- *     Self-test     line  4182
+ *     Whole images  line  4159
+ *     Self-test     line  4228
  *
  * From the image to the logits:
  *
@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_6621364F00BA7FE5
+#ifndef LENET_EXPORT_4C758FA6FFA61C71
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -4062,11 +4062,54 @@ static void conv1_step(lenet_workspace *ws, int rows)
     conv2_step(ws, y + 1);
 }
 
+/* The sum of `count` pixels; bit 8 of `dark` is set where one of them and `rise` are more than
+ * 255. */
+static uint32_t ink_of(const uint8_t *pixels, int count, uint32_t rise, uint32_t *dark)
+{
+    uint32_t sum = 0, sums = *dark;
+    for (int k = 0; k < count; k++) {
+        sum += pixels[k];
+        sums |= pixels[k] + rise;
+    }
+    *dark = sums;
+    return sum;
+}
+
+/* Counts the ink of the next row of the image. */
+static void count_ink(lenet_workspace *ws, const uint8_t *row)
+{
+    uint32_t dark = ws->dark;
+    ws->ink += ink_of(row, 28, 2, &dark);
+    ws->dark = (uint16_t)dark;
+    if (ws->row >= 3 && ws->row < 25) {
+        ws->inside += ink_of(row + 3, 22, 0, &dark);
+    }
+}
+
+/* Whether a is at least b, 0 or 1, for numbers below 2^31. */
+static inline uint32_t reaches(uint32_t a, uint32_t b)
+{
+    return sign_bit((a | 0x80000000u) - b);
+}
+
+/* Whether the ink is like that of the training images: a verdict. There is no branch: every image
+ * takes the same instructions. */
+static uint32_t verdict_of_ink(const lenet_workspace *ws)
+{
+    uint32_t is_enough = reaches(ws->ink, 6642);
+    uint32_t is_inside = reaches(60989, ws->ink) & ((uint32_t)ws->dark >> 8);
+    is_inside &= reaches(((ws->ink >> 8) + 1) * 29, ws->ink - ws->inside);
+    return (is_enough ^ 1) * LENET_NO_INK + (is_enough & (is_inside ^ 1)) * LENET_OUTSIDE;
+}
+
 /* Takes the next row of the image; a null pointer is a row of background. volatile keeps the
  * copying a loop: a compiler may otherwise make it a call of memcpy. */
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
     int y = (int)ws->row;
+    if (row) {
+        count_ink(ws, row);
+    }
     volatile uint8_t *to = image_place(ws, y + 2) + 2;
     for (int k = 0; k < 28; k++) {
         to[k] = (uint8_t)(row ? row[k] : 0);
@@ -4087,6 +4130,9 @@ void lenet_begin(lenet_workspace *ws)
     fill_u8((uint8_t *)ws->shared.rows.image, 192, 0);
     ws->row = 0;
     ws->left = 28;
+    ws->ink = 0;
+    ws->inside = 0;
+    ws->dark = 0;
 }
 
 void lenet_row(lenet_workspace *ws, const uint8_t row[28])
@@ -4107,7 +4153,7 @@ lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10])
     fc1_layer(ws->pool2, ws->shared.units.fc1);
     fc2_layer(ws->shared.units.fc1, ws->shared.units.fc2);
     fc3_layer(ws->shared.units.fc2, logits);
-    return ws->row == 28 && ws->left == 0 ? LENET_ACCEPTED : LENET_MISCOUNTED;
+    return ws->row == 28 && ws->left == 0 ? (lenet_verdict)verdict_of_ink(ws) : LENET_MISCOUNTED;
 }
 
 /* ---- Whole images ---------------------------------------------------------------------------- */
@@ -4134,12 +4180,12 @@ static int largest(const int32_t logits[10], int except)
 }
 
 #ifdef __SDCC
-void lenet_decide(const int32_t logits[10], lenet_verdict rows, lenet_reading *reading)
+void lenet_decide(const int32_t logits[10], lenet_verdict so_far, lenet_reading *reading)
 {
     reading->digit = largest(logits, -1);
     reading->gap = logits[reading->digit] - logits[largest(logits, reading->digit)];
-    reading->verdict = rows;
-    if (rows == LENET_ACCEPTED && reading->gap < LENET_MIN_GAP) {
+    reading->verdict = so_far;
+    if (so_far == LENET_ACCEPTED && reading->gap < LENET_MIN_GAP) {
         reading->verdict = LENET_UNSURE;
     }
     reading->accepted = reading->verdict == LENET_ACCEPTED;
@@ -4151,13 +4197,13 @@ void lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28], lenet_reading
     lenet_decide(logits, lenet_logits(ws, image, logits), reading);
 }
 #else
-lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict rows)
+lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict so_far)
 {
     lenet_reading reading;
     reading.digit = largest(logits, -1);
     reading.gap = logits[reading.digit] - logits[largest(logits, reading.digit)];
-    reading.verdict = rows;
-    if (rows == LENET_ACCEPTED && reading.gap < LENET_MIN_GAP) {
+    reading.verdict = so_far;
+    if (so_far == LENET_ACCEPTED && reading.gap < LENET_MIN_GAP) {
         reading.verdict = LENET_UNSURE;
     }
     reading.accepted = reading.verdict == LENET_ACCEPTED;
@@ -4167,8 +4213,8 @@ lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict rows)
 lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28])
 {
     int32_t logits[10];
-    lenet_verdict rows = lenet_logits(ws, image, logits);
-    return lenet_decide(logits, rows);
+    lenet_verdict so_far = lenet_logits(ws, image, logits);
+    return lenet_decide(logits, so_far);
 }
 #endif
 

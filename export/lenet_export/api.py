@@ -18,6 +18,7 @@ from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels
+from lenet_export.ink import Ink, check_ink
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
@@ -57,6 +58,7 @@ def export(
     dtype: str = "int8",
     max_error: float | None = None,
     none_output: bool = False,
+    ink: Ink | None = None,
     cpu: str = "generic",
     optimize: str = "speed",
     prefix: str = "lenet",
@@ -84,6 +86,7 @@ def export(
         max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
         none_output: whether the last output stands for "none of these", so that the classes are
             those in front of it.
+        ink: the limits of an image's ink: ``Ink.measure(training images)``; ``None``: no limits.
         cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
@@ -125,11 +128,14 @@ def export(
     max_error = _checked_share(max_error)
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
+    if ink is not None:
+        check_ink(ink, input_shape)
     if images is not None:
         images = check_images(images, input_shape)
     if labels is not None:
         check_count(images, labels)
-    model = replace(read(module, params, input_shape, images), none_output=bool(none_output))
+    model = read(module, params, input_shape, images)
+    model = replace(model, none_output=bool(none_output), ink=ink)
     if labels is not None:
         labels = check_labels(labels, model.classes)
     if dtype == "int8":

@@ -51,7 +51,7 @@ import numpy.typing as npt
 from lenet_export import files
 from lenet_export.errors import UserError, printable
 from lenet_export.gap_table import GapRow, GapTable
-from lenet_export.ink import BYTES_MAX, SHARES, Ink
+from lenet_export.ink import Ink, check_ink
 from lenet_export.pools import POOLS
 
 FORMAT = 3
@@ -397,13 +397,10 @@ def _gap_table(table: dict[str, Any], file_format: int, none_output: bool) -> Ga
 def _ink(limits: dict[str, Any], shape: tuple[int, int, int]) -> Ink:
     _check_fields("ink", limits, {field.name for field in dataclasses.fields(Ink)})
     ink = Ink(**limits)
-    numbers = (ink.border, ink.share, ink.peak, ink.least, ink.most, ink.outside, ink.images)
-    largest = (min(shape[:2]) // 2, SHARES, 255, ink.most, 2**32 - 1, ink.images, 2**53)
-    if math.prod(shape) > BYTES_MAX or any(
-        type(number) is not int or not 0 <= number <= most
-        for number, most in zip(numbers, largest, strict=True)
-    ):
-        raise ValueError(f"{ink} are no limits of ink for images of {shape}")
+    try:
+        check_ink(ink, shape)
+    except UserError as error:
+        raise ValueError(error.what) from None
     return ink
 
 

@@ -19,6 +19,7 @@ from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser
 from lenet_export.plan import Plan, make_plan
 from lenet_export.program import exit_status
+from lenet_export.verdict import Verdict
 
 if TYPE_CHECKING:
     from lenet_export.verify import Report
@@ -240,9 +241,29 @@ def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:
             ("classes", f"{report.real_images - report.same_class} of {report.real_images:,}"
              " test images get another class than from Flax float32")
         )  # fmt: skip
+    if report.real_images and report.verdicts[Verdict.ACCEPTED] < report.real_images:
+        lines.append(("accepted", _accepted(report)))
     if plan.dtype == "int8":
         found = f"0 of {report.logits:,} logits differ from the JAX integer reference"
     else:
         found = f"{report.logits:,} logits within {report.largest_difference:.1e} of Flax float32"
     lines.append(("verified", f"{found} ({report.images:,} images)"))
     return lines
+
+
+#: Why the C does not accept an image, in a few words.
+REASONS = {
+    Verdict.UNSURE: "unsure",
+    Verdict.NO_CLASS: "none of the classes",
+    Verdict.NO_INK: "hardly any ink",
+    Verdict.OUTSIDE: "other ink than the training images",
+}
+
+
+def _accepted(report: Report) -> str:
+    """How many of the user's images the C accepts, and why not the others."""
+    told = f"{report.verdicts[Verdict.ACCEPTED]:,} of {report.real_images:,} test images"
+    if report.accepted_wrong is not None:
+        told += f", {report.accepted_wrong:,} of them wrong"
+    counts = {why: report.verdicts[verdict] for verdict, why in REASONS.items()}
+    return f"{told}; not {', '.join(f'{n:,}: {why}' for why, n in counts.items() if n)}"

@@ -41,6 +41,7 @@ from lenet_export.checkpoint import (
 )
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapRow
+from lenet_export.ink import Ink
 from lenet_export.layer_norm import LayerNorm
 from lenet_export.quantize import INT32_MAX, Integers, quantize, quantize_normed
 
@@ -504,11 +505,28 @@ class Plan:
         return Buffer("row", U16, (), "image rows so far"), Buffer("left", U16, (), "rows to come")
 
     @property
+    def ink_counters(self) -> tuple[Buffer, ...]:
+        """What is counted of the ink while rows come in; nothing where there are no limits."""
+        if self.ink is None:
+            return ()
+        inside = Buffer("inside", U32, (), "and of those that are not in the border")
+        dark = Buffer("dark", U16, (), "bit 8: a pixel was dark enough")
+        border = (inside,) if self.ink.border else ()
+        return Buffer("ink", U32, (), "the sum of all pixels so far"), *border, dark
+
+    @property
+    def ink(self) -> Ink | None:
+        """The limits of an image's ink, if they were measured."""
+        return self.model.ink
+
+    @property
     def workspace_bytes(self) -> int:
         """Size of the workspace, where types have their natural alignment."""
         strips, units = (_struct([_size(b) for b in part]) for part in (self.strips, self.units))
         shared = max(strips[0], units[0]), max(strips[1], units[1])
-        return _struct([_size(self.kept), _struct([shared]), *map(_size, self.counters)])[0]
+        return _struct(
+            [_size(self.kept), _struct([shared]), *map(_size, self.counters + self.ink_counters)]
+        )[0]
 
     @property
     def multiply_adds(self) -> int:

@@ -10,15 +10,21 @@ import numpy.typing as npt
 
 from lenet_export.gap_table import classes_of
 from lenet_export.plan import Plan
+from lenet_export.reference import Images
 
 
 class Verdict(IntEnum):
-    """``lenet_verdict``: where several are true, the first of MISCOUNTED, NO_CLASS, UNSURE."""
+    """``lenet_verdict``.
+
+    Where several are true, it is the first of MISCOUNTED, NO_INK, OUTSIDE, NO_CLASS, UNSURE.
+    """
 
     ACCEPTED = 0
     UNSURE = 1
     MISCOUNTED = 2
     NO_CLASS = 3
+    NO_INK = 4
+    OUTSIDE = 5
 
 
 class Readings(NamedTuple):
@@ -35,11 +41,13 @@ class Readings(NamedTuple):
     verdicts: npt.NDArray[np.intp]
 
 
-def readings(plan: Plan, logits: npt.NDArray[Any]) -> Readings:
-    """What a network reads, whose images gave ``logits``.
+def readings(plan: Plan, images: Images, logits: npt.NDArray[Any]) -> Readings:
+    """What a network reads in ``images``, which gave ``logits``.
 
     Args:
-        plan: tells the threshold, and whether the last logit stands for "none of these".
+        plan: tells the threshold, whether the last logit stands for "none of these", and the limits
+            of ink.
+        images: uint8 ``(images, rows, columns, channels)``.
         logits: ``(images, outputs)``, int32 of an int8 plan, or float32.
     """
     classes = classes_of(logits, plan.none_output)
@@ -50,4 +58,8 @@ def readings(plan: Plan, logits: npt.NDArray[Any]) -> Readings:
     verdicts[gaps < logits.dtype.type(plan.threshold)] = Verdict.UNSURE
     if plan.none_output:
         verdicts[gaps < 0] = Verdict.NO_CLASS
+    if plan.ink:
+        too_little, outside = plan.ink.beyond(images)
+        verdicts[outside] = Verdict.OUTSIDE
+        verdicts[too_little] = Verdict.NO_INK
     return Readings(classes, gaps, verdicts)

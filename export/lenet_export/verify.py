@@ -14,7 +14,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import classes_of
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
-from lenet_export.verdict import Readings, readings
+from lenet_export.verdict import Readings, Verdict, readings
 
 FLOAT_TOLERANCE = 1e-4
 OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from Flax
@@ -34,6 +34,8 @@ class Report:
         same_class: how many of those have the class that Flax float32 gives them.
         float_accuracy: Flax's share of right classes on those, or ``None`` without labels.
         c_accuracy: likewise that of the C.
+        verdicts: how many of the user's images get each :class:`lenet_export.verdict.Verdict`.
+        accepted_wrong: how many of those accepted are wrong, or ``None`` without labels.
         warnings: what makes the export doubtful though the C is what was planned; in sentences.
     """
 
@@ -44,6 +46,8 @@ class Report:
     same_class: int
     float_accuracy: float | None
     c_accuracy: float | None
+    verdicts: tuple[int, ...] = ()
+    accepted_wrong: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -137,7 +141,7 @@ def verify(
     if wrong.any():
         first = int(np.argwhere(wrong.any(axis=1))[0, 0])
         raise _difference(network, everything[first], first, wrong, prefix)
-    _check_readings(read, readings(plan, ours), prefix)
+    _check_readings(read, readings(plan, everything, ours), prefix)
     result = network.function("self_test")(network.workspace)
     if result != 0:
         raise UserError(
@@ -149,6 +153,7 @@ def verify(
     judged = real or len(everything)  # the stress images where there are no others
     told = [_class_warning(int((classes != float_classes)[:judged].sum()), judged)]
     classes, float_classes = classes[:real], float_classes[:real]
+    verdicts = read.verdicts[:real]
     if labels is not None:
         told.append(_chance_warning(int((float_classes == labels).sum()), real, plan.classes))
     return Report(
@@ -159,6 +164,10 @@ def verify(
         same_class=int((classes == float_classes).sum()),
         float_accuracy=None if labels is None else float((float_classes == labels).mean()),
         c_accuracy=None if labels is None else float((classes == labels).mean()),
+        verdicts=tuple(int((verdicts == verdict).sum()) for verdict in Verdict),
+        accepted_wrong=None
+        if labels is None
+        else int(((classes != labels) & (verdicts == Verdict.ACCEPTED)).sum()),
         warnings=tuple(text for text in told if text),
     )
 

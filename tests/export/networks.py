@@ -11,6 +11,7 @@ import numpy as np
 
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.gap_table import GapRow, GapTable
+from lenet_export.ink import Ink
 from lenet_export.outputs.c import Options, render_c
 
 LENET = (
@@ -87,6 +88,12 @@ SHAPES = {
 
 #: Chains whose last output stands for "none of these".
 NONE_OUTPUT = ("one", "strided")
+#: Chains whose images' ink has limits, of all kinds; one has no border, one no least.
+INK = {
+    "deep": Ink(2, least=3_000, most=60_000, share=90, peak=200),
+    "tall": Ink(0, least=2_000, most=50_000, share=256, peak=255),
+    "strided": Ink(7, least=0, most=300_000, share=100, peak=0),
+}
 
 
 def random_model(stages, shape, seed=0, spread=2.0):
@@ -114,7 +121,7 @@ def random_model(stages, shape, seed=0, spread=2.0):
 def named_model(name):
     """One of the chains above."""
     model = random_model(CHAINS[name], SHAPES[name])
-    return dataclasses.replace(model, none_output=name in NONE_OUTPUT)
+    return dataclasses.replace(model, none_output=name in NONE_OUTPUT, ink=INK.get(name))
 
 
 def write_files(plan, folder: Path, options: Options | None = None):
@@ -134,7 +141,7 @@ def rows_given(network, rows):
 
 
 #: lenet_verdict.
-ACCEPTED, UNSURE, MISCOUNTED, NO_CLASS = range(4)
+ACCEPTED, UNSURE, MISCOUNTED, NO_CLASS, NO_INK, OUTSIDE = range(6)
 
 
 def verdict_of(network, rows, workspace=None, begun=True, fault=None):
@@ -157,6 +164,42 @@ def verdict_of(network, rows, workspace=None, begun=True, fault=None):
         if place < len(rows):
             network.function("row")(ws, network.bytes_of(rows[place]))
     return network.function("finish")(ws, network.numbers_of(network.new_logits()))
+
+
+def at_the_limits(ink, shape):
+    """Images just within and just beyond each limit, uint8, and the verdict of each."""
+    border = np.ones(shape, bool)
+    border[ink.border : shape[0] - ink.border, ink.border : shape[1] - ink.border] = False
+    cells = [np.flatnonzero(border if is_border else ~border) for is_border in (False, True)]
+
+    def image(total, around=0, peak=255):
+        """With a pixel of ``peak``, the rest as evenly as goes below it."""
+        flat = np.zeros(border.size, np.uint8)
+        flat[cells[0][-1]] = peak
+        for places, amount in ((cells[0][:-1], total - around - peak), (cells[1], around)):
+            high, more = divmod(amount, max(len(places), 1))
+            flat[places] = high + (np.arange(len(places)) < more)
+        assert (flat.sum(), flat.max()) == (total, peak)
+        return flat.reshape(shape)
+
+    middle = (ink.least + ink.most) // 2
+    cases = [(image(ink.most), ACCEPTED), (image(ink.most + 1), OUTSIDE)]
+    cases.append((np.zeros(shape, np.uint8), NO_INK if ink.least else ACCEPTED))
+    if ink.least:
+        cases += [(image(ink.least), ACCEPTED), (image(ink.least - 1), NO_INK)]
+    if ink.peak:
+        cases += [(image(middle, 0, ink.peak - less), (ACCEPTED, OUTSIDE)[less]) for less in (0, 1)]
+    if ink.border and ink.share < 256:
+        most = ((middle >> 8) + 1) * ink.share
+        cases += [(image(middle, most), ACCEPTED), (image(middle, most + 1), OUTSIDE)]
+    return np.stack([one for one, _ in cases]), np.array([verdict for _, verdict in cases])
+
+
+def verdicts_of(network, images):
+    """What ``lenet_logits`` tells of images."""
+    logits = network.numbers_of(network.new_logits())
+    function, ws = network.function("logits"), network.workspace
+    return np.array([function(ws, network.bytes_of(image), logits) for image in images])
 
 
 def faults_that_are_accepted(network, rows):

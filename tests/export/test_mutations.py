@@ -27,10 +27,12 @@ from . import audit
 from .networks import (
     ACCEPTED,
     MISCOUNTED,
+    at_the_limits,
     faults_that_are_accepted,
     named_model,
     rows_given,
     verdict_of,
+    verdicts_of,
 )
 from .test_parity import can_run
 
@@ -86,7 +88,26 @@ MUTATIONS = {
     "none of these is a digit": ("lenet", "outputs = (plan.classes", "outputs = (plan.outputs"),
     "none of these is no rival": ("lenet", 'plan.outputs ~ ", ")', 'plan.classes ~ ", ")'),
     "none of these is unsure": ("lenet", "gap < 0)", "gap < -2000000000)"),
-    "what the rows say forgotten": ("lenet", "verdict = rows;", "verdict = LENET_ACCEPTED;"),
+    "ink not reset": ("lenet", "    ws->{{ counter.name }} = {{ (", "    (void){{ ("),
+    "ink of one pixel less": (
+        "lenet",
+        "ink_of(row, {{ row_bytes }}",
+        "ink_of(row + 1, {{ row_bytes }} - 1",
+    ),
+    "ink least one more": ("lenet", "ws->ink, {{ plan.ink.least", "ws->ink, 1 + {{ plan.ink.least"),
+    "ink most one less": ("lenet", "reaches({{ plan.ink.most", "reaches(-1 + {{ plan.ink.most"),
+    "ink share not rounded": ("lenet", "((ws->ink >> 8) + 1)", "(ws->ink >> 8)"),
+    "ink nowhere dark": ("lenet", " & ((uint32_t)ws->dark >> 8)", ""),
+    "ink rise one more": ("lenet", "pixels[k] + rise", "pixels[k] + rise + 1"),
+    "ink border one row less": (
+        "lenet",
+        "ws->row < {{ ink_rows_end }}",
+        "ws->row <= {{ ink_rows_end }}",
+    ),
+    "ink border one row more": ("lenet", "ws->row >= {{ plan", "ws->row > {{ plan"),
+    "ink border one pixel on": ("lenet", "row + {{ ink_left }}", "row + 1 + {{ ink_left }}"),
+    "ink too little is outside": ("lenet", "(is_enough & (is_inside", "((is_inside"),
+    "what is known so far forgotten": ("lenet", "verdict = so_far;", "verdict = LENET_ACCEPTED;"),
     "CRC polynomial": ("lenet", "0xEDB88320", "0xEDB88321"),
     "CRC not inverted": ("lenet", "return crc ^ 0xFFFFFFFF", "return crc"),
     "CRC less the first": ("lenet", "constants %}\n    crc", "constants[1:] %}\n    crc"),
@@ -533,6 +554,10 @@ def is_found_in(model, dtype, target) -> bool:
             return True
         if decide(network.numbers_of(logits), MISCOUNTED).accepted:
             return True
+    if model.ink:
+        images, verdicts = at_the_limits(model.ink, model.input_shape)
+        if (verdicts_of(network, images) != verdicts).any():
+            return True
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (2, *model.input_shape)).astype(np.uint8)
     images[1, 9:] = 0
@@ -542,11 +567,11 @@ def is_found_in(model, dtype, target) -> bool:
         return True
     too_few = rows_given(network, images[1, :9])
     if any(
-        verdict_of(network, rows) == ACCEPTED
+        verdict_of(network, rows) != MISCOUNTED
         for rows in (images[1, :9], np.tile(images[0], (2, 1, 1)))
     ):
         return True
-    if verdict_of(network, images[0]) != ACCEPTED or faults_that_are_accepted(network, images[0]):
+    if verdict_of(network, images[0]) == MISCOUNTED or faults_that_are_accepted(network, images[0]):
         return True
     return bool((too_many != expected[0]).any() or (too_few != expected[1]).any())
 

@@ -23,7 +23,8 @@ from .networks import ACCEPTED, MISCOUNTED, NO_CLASS, NONE_OUTPUT, UNSURE, named
 
 @pytest.fixture(scope="module", params=["int8", "float32"])
 def plan(request):
-    return make_plan(named_model("strided"), request.param, max_error=0.01)
+    model = dataclasses.replace(named_model("strided"), ink=None)
+    return make_plan(model, request.param, max_error=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_without_a_threshold_it_is_rejected_all_the_same():
 def test_the_reference_says_what_the_c_does():
     plan = make_plan(named_model("one"), "int8")  # 2 classes
     logits = np.array([[5, 1, 0], [5, 1, 6], [1, 5, 5], [-9, -9, -9]], np.int32)
-    read = readings(plan, logits)
+    read = readings(plan, np.zeros((4, 4, 5, 1), np.uint8), logits)
     assert read.digits.tolist() == [0, 0, 1, 0]
     assert read.gaps.tolist() == [4, -1, 0, 0]
     assert read.verdicts.tolist() == [ACCEPTED, NO_CLASS, ACCEPTED, ACCEPTED]

@@ -10,6 +10,7 @@ import pytest
 import lenet_export
 from lenet_export import checkpoint
 from lenet_export.flax_network import run_logits
+from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
 from lenet_export.reference import run_integers
 from lenet_train import architectures, data, qat, summary
@@ -80,6 +81,16 @@ def test_it_classifies_as_its_metadata_and_its_card_say(name, bundled, card):
     told = re.search(r"\| Test accuracy, float32 .*\| (\S+) % \((\d+) of 10,000 wrong", card)
     assert abs(10_000 - floats - int(told[2])) <= 1
     assert float(told[1]) == (10_000 - int(told[2])) / 100
+
+
+@pytest.mark.usefixtures("mnist_folder")
+def test_its_limits_of_ink_are_those_of_the_training_images(bundled, card):
+    mnist = data.load("mnist")
+    training, validation = mnist.training.images[..., None], mnist.validation.images[..., None]
+    assert bundled.ink == Ink.measure(training, validation)
+    lost = 1 - bundled.ink.holds(mnist.test.images[..., None]).mean()
+    assert lost <= 0.0025
+    assert f"{100 * lost:.2f} % of the test images" in card
 
 
 def test_its_card_tells_its_accuracy_and_its_command(bundled, card):

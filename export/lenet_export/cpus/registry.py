@@ -114,6 +114,7 @@ CPUS = {
         _choices(Blocked(reload=True), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)),
         flags=("-mcpu=cortex-m4", "-mthumb"),
         requires=(SATURATES, "__ARM_FEATURE_SIMD32"),
+        simd=Simd("dsp"),
         **ARM,
     ),
     "cortex-m55": Cpu(

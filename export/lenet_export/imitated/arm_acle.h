@@ -39,6 +39,26 @@ static inline uint16x2_t __uxtb16(uint8x4_t bytes)
     return imitated_pair(word & 0xFF, word >> 16 & 0xFF);
 }
 
+/* acc + the differences of the bytes, each without its sign. */
+static inline uint32_t __usada8(uint8x4_t x, uint8x4_t y, uint32_t acc)
+{
+    for (int k = 0; k < 32; k += 8) {
+        int32_t difference = (int32_t)(x >> k & 255) - (int32_t)(y >> k & 255);
+        acc += (uint32_t)(difference < 0 ? -difference : difference);
+    }
+    return acc;
+}
+
+/* Half the sums of the bytes, rounded down. */
+static inline uint8x4_t __uhadd8(uint8x4_t x, uint8x4_t y)
+{
+    uint8x4_t halves = 0;
+    for (int k = 0; k < 32; k += 8) {
+        halves |= ((x >> k & 255) + (y >> k & 255)) / 2 << k;
+    }
+    return halves;
+}
+
 /* acc + the products of the low and of the high halfwords; it wraps, as the instruction does. */
 static inline int32_t __smlad(int16x2_t x, int16x2_t y, int32_t acc)
 {

@@ -95,6 +95,24 @@ static inline int8x16_t vreinterpretq_s8_u8(uint8x16_t x)
     return vector;
 }
 
+/* acc + the sum of all lanes. */
+static inline uint32_t vaddvaq_u8(uint32_t acc, uint8x16_t x)
+{
+    for (int k = 0; k < 16; k++) {
+        acc += x.lane[k];
+    }
+    return acc;
+}
+
+/* The largest of `least` and all lanes. */
+static inline uint8_t vmaxvq_u8(uint8_t least, uint8x16_t x)
+{
+    for (int k = 0; k < 16; k++) {
+        least = x.lane[k] > least ? x.lane[k] : least;
+    }
+    return least;
+}
+
 /* acc + the sum of all products; it wraps, as the instruction does. */
 static inline int32_t vmladavaq_s8(int32_t acc, int8x16_t x, int8x16_t y)
 {

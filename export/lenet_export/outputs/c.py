@@ -12,7 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from lenet_export.cpus import operands
 from lenet_export.cpus.kernel import kernel_of
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
+from lenet_export.ink import SHARES
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c_names import check_names
 from lenet_export.outputs.options import Options, Output, command
@@ -310,6 +311,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     bounds = bounds_of(plan)
     kernels = [kernel_of(layer) for layer in plan.layers]
     cpu = CPUS[plan.cpu]
+    counters = plan.counters + plan.ink_counters
     context = {
         "plan": plan,
         "options": options,
@@ -342,6 +344,8 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
         "pragmas": list(dict.fromkeys(kernel.pragma for kernel in kernels if kernel.pragma)),
         "dtype_template": f"{plan.dtype}.c.j2",
+        "counters": counters,
+        "counter_width": max(len(_declared(counter)) for counter in counters),
         "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
         "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
@@ -374,14 +378,17 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
     scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
-    context["takes_signs"] = plan.dtype == "int8" and (
-        (bool(scalar.functions) and not cpu.saturates)
-        or "max" in scalar.pools
-        or context["has_norm"]
+    context["takes_signs"] = plan.ink is not None or (
+        plan.dtype == "int8"
+        and (
+            (bool(scalar.functions) and not cpu.saturates)
+            or "max" in scalar.pools
+            or context["has_norm"]
+        )
     )
     return (
         context | {"scalar": scalar, "in_lanes": Calls(in_lanes)}
-        | _answers(plan) | _reject(plan)
+        | _answers(plan) | _reject(plan) | _ink(plan)
     )  # fmt: skip
 
 
@@ -500,6 +507,25 @@ def _reject(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _ink(plan: Plan) -> dict[str, Any]:
+    """The limits of ink, in the words of the header and the numbers of the code."""
+    ink = plan.ink
+    if ink is None:
+        return {}
+    rows, columns, channels = plan.input_shape
+    rejected = f"{ink.outside / ink.images:.2%}".replace("%", " %") if ink.images else ""
+    return {
+        "ink_rejected": rejected,
+        "ink_share": f"{ink.share / SHARES:.1%}".replace("%", " %"),
+        # What makes a byte of the least peak 256; without such a limit, it is dark to begin with.
+        "ink_rise": 256 - max(ink.peak, 1),
+        "ink_dark": 256 * (ink.peak == 0),
+        "ink_rows_end": rows - ink.border,
+        "ink_left": ink.border * channels,
+        "ink_values": (columns - 2 * ink.border) * channels,
+    }
+
+
 def _number(plan: Plan, logit: float) -> str:
     """A logit as a C literal."""
     return str(logit) if plan.dtype == "int8" else float_literal(np.float32(logit))
@@ -520,6 +546,7 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "min_gap": plan.threshold,
         "classes": plan.classes,
         "none_output": plan.none_output,
+        "ink": None if plan.ink is None else asdict(plan.ink),
         "logit_scale": plan.logit_scale,
         "multiply_adds": plan.multiply_adds,
         "constant_bytes": plan.constant_bytes,

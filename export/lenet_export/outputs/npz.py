@@ -28,6 +28,11 @@ classes          how many there are: the class that is read is that of the large
 none_output      whether one more logit, the last, stands for "none of these"
 min_gap          a reading is accepted if (logit of the class that is read - largest of all other
                  logits) >= min_gap; below 0 the image is of none of the classes
+ink_least, ink_most, ink_peak, ink_border, ink_share
+                 if there are limits of ink: a reading is accepted only where ink_least <= ink <=
+                 ink_most, the image's largest byte >= ink_peak, and border <= ((ink >> 8) + 1) *
+                 ink_share. ink is the sum of its bytes, border that of those in its first and last
+                 ink_border rows and columns
 
 <layer>/kind     "conv" (cross-correlation) or "dense" (the input flattened in C order: row, column,
                  channel)
@@ -121,6 +126,9 @@ def render_npz(plan: Plan) -> bytes:
         "none_output": plan.none_output,
         "min_gap": plan.threshold,
     }
+    if plan.ink:
+        for limit in ("least", "most", "peak", "border", "share"):
+            arrays[f"ink_{limit}"] = getattr(plan.ink, limit)
     for layer in plan.layers:
         arrays |= {f"{layer.name}/{key}": value for key, value in _arrays(layer).items()}
     buffer = io.BytesIO()
