@@ -63,13 +63,13 @@ CROSSED = 4  # what a cut of a block costs for each cell of ink, beside half of 
 # Readings; costs in 16ths of a nat, -16 log(probability)
 NAT = 16
 MOST_COST = 4000
-UNLIKELY = 96  # a digit of this cost is none
+UNLIKELY = 96  # a digit of this cost is none, if it is cut out
 WAYS = 4  # that are kept at each path
 SURE = 4, 38, 76  # of a block that is not cut: less cost, at least as high, at most as wide
 WIDEST = 90  # of a block that is one digit
 PART = 40, 68  # of a digit that was cut out: least height, most width
 PAIR_WIDTH = 83  # in a wider block are three digits
-LOW, LOW_COST = 48, 5  # a lower digit costs, for each 64th
+LOW, LOW_COST = 48, 2  # a lower digit costs, for each 64th
 JOIN_COST = 16  # to take two blocks for one digit
 SKIP, SKIP_HEIGHT = 192, 32  # to take a lower block, or one at either end, for no digit
 BOUND = 50  # what a way may cost more than the block as one digit
@@ -83,7 +83,7 @@ class Amount(NamedTuple):
     Attributes:
         text: its digits; empty if there is none, or more than ``DIGITS``.
         cost: of the text, in 16ths of a nat.
-        margin: how much the second best text costs more.
+        margin: how much another text costs more, at least; half of that if it has another length.
         readings: of the network.
     """
 
@@ -95,7 +95,7 @@ class Amount(NamedTuple):
     @property
     def score(self) -> int:
         """The larger, the surer."""
-        return max(0, self.margin - self.cost // 2)
+        return max(0, self.margin - self.cost // 4)
 
 
 NOTHING = Amount("", MOST_COST, 0, 0)
@@ -574,8 +574,13 @@ class _Lattice:
         best = ways[0]
         if not best or not 0 < len(best[0].text) <= DIGITS:
             return Amount("", MOST_COST, 0, self.readings)
-        margin = best[1].cost - best[0].cost if len(best) > 1 else MOST_COST
-        return Amount(best[0].text, best[0].cost, margin, self.readings)
+        first, *others = best
+        # Texts of other lengths are of other cuts, whose costs tell less.
+        gaps = [
+            (way.cost - first.cost) // (1 if len(way.text) == len(first.text) else 2)
+            for way in others
+        ]
+        return Amount(first.text, first.cost, min([MOST_COST, *gaps]), self.readings)
 
     def _cut(self, block: Block, start: list[Way], end: list[Way]) -> None:
         """The ways through a block by its cuts."""
@@ -589,7 +594,14 @@ class _Lattice:
                 if end and ways[i][0].cost > end[0].cost + BOUND:
                     continue
                 arc = self._arc(block.edges[i], block.edges[j], *PART)
-                self._go(ways[i], ways[j], arc, block.crossed[i] + block.crossed[j], False)
+                self._go(
+                    ways[i],
+                    ways[j],
+                    arc,
+                    (block.crossed[i] + block.crossed[j]) // 2,
+                    False,
+                    UNLIKELY,
+                )
 
     def _arc(self, left: Array, right: Array, least: int, widest: int) -> Arc | None:
         """Reads what lies between two paths, if it is as high and no wider."""
@@ -604,14 +616,20 @@ class _Lattice:
         return Arc(costs_of(logits, self.unit), wide, tall)
 
     def _go(
-        self, start: list[Way], end: list[Way], arc: Arc | None, extra: int, may_skip: bool
+        self,
+        start: list[Way],
+        end: list[Way],
+        arc: Arc | None,
+        extra: int,
+        may_skip: bool,
+        most: int = 2 * MOST_COST,
     ) -> None:
         """Takes an arc for its three likeliest digits, or for none."""
         if arc is None:
             return
         extra += LOW_COST * max(0, LOW - arc.height)
         best = sorted(range(CLASSES), key=lambda digit: arc.costs[digit])[:3]
-        steps = [(arc.costs[d] + extra, str(d)) for d in best if arc.costs[d] < UNLIKELY]
+        steps = [(arc.costs[d] + extra, str(d)) for d in best if arc.costs[d] < most]
         if may_skip:
             steps.append((SKIP + (arc.costs[CLASSES] if len(arc.costs) > CLASSES else 0), ""))
         for cost, text in steps:

@@ -39,7 +39,7 @@ enum {
     PART_WIDTH = 68,   /* and at most */
     PAIR_WIDTH = 83,   /* in a wider block are three digits */
     LOW = 48,          /* a lower digit costs */
-    LOW_COST = 5,      /* for each 64th */
+    LOW_COST = 2,      /* for each 64th */
     JOIN_COST = 16,    /* to take two blocks for one digit */
     SKIP = 192,        /* to take a block for no digit, which is */
     SKIP_HEIGHT = 32,  /* lower than this, or at either end of the line */
@@ -956,9 +956,10 @@ static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, i
     }
 }
 
-/* Takes what was read for its three likeliest digits, or for none. */
+/* Takes what was read for its three likeliest digits, as far as they cost less than `most`, or for
+ * none. */
 static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, uint32_t extra,
-                     int may_skip)
+                     int may_skip, uint32_t most)
 {
     if (!read->is_read) {
         return;
@@ -966,7 +967,7 @@ static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, 
     extra += read->height < LOW ? (uint32_t)(LOW_COST * (LOW - read->height)) : 0;
     for (int k = 0, digit = -1; k < 3; k++) {
         digit = next_digit(read, digit);
-        if (read->cost[digit] < UNLIKELY) {
+        if (read->cost[digit] < most) {
             take_step(start, end, read->cost[digit] + extra, digit);
         }
     }
@@ -995,7 +996,7 @@ static void take_cuts(lenet_line *ws, lenet_amount *amount, int width)
             }
             read_arc(ws, amount, ws->edge[i], ws->edge[j], PART_HEIGHT, PART_WIDTH, &part);
             take_arc(start, j < last ? ws->ways + j : end, &part,
-                     (uint32_t)(ws->crossed[i] + ws->crossed[j]), 0);
+                     (uint32_t)(ws->crossed[i] + ws->crossed[j]) / 2, 0, UNLIKELY);
         }
     }
 }
@@ -1023,7 +1024,8 @@ static void read_blocks(lenet_line *ws, lenet_amount *amount)
         cut_block(ws, ws->next[1], &box);
         block = find_block(ws, block);
         int height = share_of_height(ws, box.bottom - box.top);
-        take_arc(start, end, whole, 0, (k == 0) != (block == 0) || height < SKIP_HEIGHT);
+        take_arc(start, end, whole, 0, (k == 0) != (block == 0) || height < SKIP_HEIGHT,
+                 2 * MOST_COST);
         if (!arc_is_sure(whole)) {
             take_cuts(ws, amount, share_of_height(ws, box.right - box.left));
         }
@@ -1031,7 +1033,7 @@ static void read_blocks(lenet_line *ws, lenet_amount *amount)
             read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, next);
             if (start->count && !(arc_is_sure(whole) && arc_is_sure(next))) {
                 read_arc(ws, amount, ws->edge[0], ws->next[1], 0, WIDEST, &both);
-                take_arc(start, behind, &both, JOIN_COST, 0);
+                take_arc(start, behind, &both, JOIN_COST, 0, 2 * MOST_COST);
             }
         }
         copy_bytes(start, end, sizeof(lenet_ways));
@@ -1049,14 +1051,18 @@ static void tell_amount(const lenet_ways *ways, lenet_amount *amount)
         amount->verdict = LENET_NO_CLASS;
         return;
     }
-    int32_t best = (int32_t)ways->way[0].cost;
-    int32_t second = ways->count > 1 ? (int32_t)ways->way[1].cost : best + MOST_COST;
+    uint32_t best = ways->way[0].cost, margin = MOST_COST;
+    for (int k = 1; k < ways->count; k++) {
+        /* Texts of other lengths are of other cuts, whose costs tell less. */
+        int is_other = ways->way[k].digits != ways->way[0].digits;
+        uint32_t gap = (ways->way[k].cost - best) / (is_other ? 2 : 1);
+        margin = gap < margin ? gap : margin;
+    }
     amount->digits = ways->way[0].digits;
     for (int k = 0; k < amount->digits; k++) {
         amount->text[k] = (char)('0' + digit_at(ways->way[0].text, k));
     }
-    int32_t score = second - best - best / 2;
-    amount->score = score > 0 ? score : 0;
+    amount->score = margin > best / 4 ? (int32_t)(margin - best / 4) : 0;
     amount->verdict = amount->score < LENET_MIN_SCORE ? LENET_UNSURE : LENET_ACCEPTED;
 }
 
