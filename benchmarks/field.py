@@ -34,6 +34,7 @@ SEED = 1
 CLASSES = 10  # digits; a further output of a network means that it is none
 REJECTED = 0.015  # of the clean digits, where strangers are counted
 ERRORS = (0.01, 0.001)  # of the strings that are accepted
+MAX_ERROR = 0.001  # of pictures that are accepted, as the model's own table has it
 ERROR_OF_LINES = 0.01  # of all lines, as readers of cheques are judged
 
 #: uint8 ``(n, 28, 28)`` to integer logits ``(n, classes)``.
@@ -52,6 +53,13 @@ def reader(path: Path) -> Read:
     plan = make_plan(checkpoint.load(path), "int8")
     network = CompiledNetwork(plan, render_c(plan, Options()))
     return lambda images: network.logits(images[..., None])
+
+
+def preparer() -> Prepare:
+    """The C of ``--with picture``, compiled, as a function."""
+    plan = make_plan(checkpoint.load(BUNDLED / "mnist.safetensors"), "int8")
+    network = CompiledNetwork(plan, render_c(plan, Options(parts=("picture",))))
+    return lambda picture: network.prepare(picture).image
 
 
 def refuser(path: Path) -> Refuse:
@@ -148,21 +156,35 @@ def writers(read: Read, given: Digits) -> Table:
     return found | {"without an error": 1 - len(wrong) / len(np.unique(given.writers))}
 
 
-def pictures(read: Read, prepare: Prepare, given: Digits, count: int, seed: int) -> Table:
-    """The share read right through ``prepare``: clean digits, scenes, printed ones, 8x8."""
+def pictures(
+    read: Read,
+    prepare: Prepare,
+    given: Digits,
+    count: int,
+    seed: int,
+    sure: int = 0,
+    refuse: Refuse = nothing,
+) -> Table:
+    """The share read right through ``prepare``: clean digits, scenes, printed ones, 8x8.
+
+    Of each kind also the share accepted, from the score ``sure`` on, and what is wrong among them.
+    """
     clean = zip(given.images, given.labels, strict=True)
     seen = {
         "clean": [scenes.Scene(image, int(label), (0, 0, 28, 28), False) for image, label in clean]
     }
     seen |= {f"{kind} scenes": scenes.make(given, kind, count, seed) for kind in scenes.LIGHTS}
     seen |= {"printed, unseen fonts": scenes.printed(seed), "8x8": scenes.eights()}
-    return {
-        name: right(
-            read(np.stack([prepare(scene.picture) for scene in made])),
-            np.array([scene.label for scene in made]),
-        )
-        for name, made in seen.items()
-    }
+    found = {}
+    for name, made in seen.items():
+        images = np.stack([prepare(scene.picture) for scene in made])
+        logits = read(images)
+        is_right = logits.argmax(1) == np.array([scene.label for scene in made])
+        is_sure = scores(logits, refuse(images)) >= max(sure, 0)
+        found[name] = float(is_right.mean())
+        found[f"{name}, accepted"] = float(is_sure.mean())
+        found[f"{name}, wrong of them"] = float((~is_right & is_sure).sum() / max(is_sure.sum(), 1))
+    return found
 
 
 def least_score(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any], error: float) -> float:
@@ -213,6 +235,7 @@ def measure(
     read_amount: ReadAmount | None = None,
     others: Digits | None = None,
     refuse: Refuse = nothing,
+    sure: int = 0,
 ) -> dict[str, Any]:
     """Every table of a model, as shares of 1.
 
@@ -226,6 +249,7 @@ def measure(
         others: lines of these tell from which score on a line is accepted; else the validation
             split's.
         refuse: tells which images the C does not accept for their ink.
+        sure: the score from which on the model's own table accepts a picture.
     """
     logits, is_refused = read(given.images), refuse(given.images)
     least = threshold(scores(logits, is_refused), REJECTED)
@@ -242,7 +266,7 @@ def measure(
         "cut ZIP codes": strings(read, given, amounts.zip_codes(given, 10 * count, seed), refuse),
     }
     if prepare is not None:
-        tables["pictures"] = pictures(read, prepare, given, count, seed)
+        tables["pictures"] = pictures(read, prepare, given, count, seed, sure, refuse)
     if read_amount is not None:
         others = others or digits.load("validation")
         lines = line_amounts(read_amount, given, others, count, seed)
@@ -284,12 +308,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     names = options.models or sorted(path.stem for path in BUNDLED.glob("mnist*.safetensors"))
     given = digits.load(options.split)
-    found = {}
+    found, prepare = {}, preparer()
     for name in names:
         bundled = BUNDLED / f"{name}.safetensors"
         path = bundled if bundled.exists() else Path(name)
+        sure = int(make_plan(checkpoint.load(path), "int8", MAX_ERROR).threshold)
+        read, refuse = reader(path), refuser(path)
         found[path.stem] = measure(
-            reader(path), given, options.count, options.seed, refuse=refuser(path)
+            read, given, options.count, options.seed, prepare, refuse=refuse, sure=sure
         )
     print("\n".join(rows(found)))
     if options.update:

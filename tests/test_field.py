@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from lenet_export.compiled import CompiledNetwork
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_export.verdict import Verdict
-from material import amounts, corruptions, strangers
+from material import amounts, corruptions, scenes, strangers
 from needs import ROOT
 
 FIGURES = json.loads(field.FIGURES.read_text())
@@ -71,6 +72,8 @@ def test_pictures_and_lines_are_measured_where_there_is_what_reads_them(by_five,
     assert found["cut amounts"]["wrong"] == 0
     assert found["pictures"]["clean"] == 1
     assert found["pictures"]["printed, unseen fonts"] == pytest.approx(0.1)
+    assert found["pictures"]["clean, accepted"] == 1
+    assert found["pictures"]["printed, unseen fonts, wrong of them"] == pytest.approx(0.9)
     assert found["cut ZIP codes"]["wrong"] == 0
     assert found["writers"] == {"employees": 1, "without an error": 1}
     assert found["lines, mix"] == {"right": 0, "correct": 0, "error": 0, "reject": 1}
@@ -91,6 +94,21 @@ def test_the_committed_figures_are_those_of_a_run_of_now(written):
     made = amounts.cut(written, 10 * FIGURES["count"], FIGURES["seed"])
     assert field.strings(read, written, made, refuse) == known["cut amounts"]
     assert field.writers(read, written) == known["writers"]
+
+
+def test_the_committed_figures_of_pictures_are_those_of_a_run_of_now(monkeypatch, written):
+    """Of scikit-learn's digits and of printed ones, which need no scene."""
+    monkeypatch.setattr(scenes, "LIGHTS", {})
+    path = field.BUNDLED / "mnist.safetensors"
+    sure = make_plan(checkpoint.load(path), "int8", field.MAX_ERROR).threshold
+    few = replace(written, images=written.images[:1], labels=written.labels[:1])
+    prepare, refuse = field.preparer(), field.refuser(path)
+    made = few, FIGURES["count"], FIGURES["seed"]
+    found = field.pictures(field.reader(path), prepare, *made, sure, refuse)
+    known = FIGURES["models"]["mnist"]["pictures"]
+    same = [name for name in found if not name.startswith("clean")]
+    assert len(same) == 6
+    assert {name: found[name] for name in same} == {name: known[name] for name in same}
 
 
 def test_the_table_of_the_document_is_that_of_the_file():

@@ -30,6 +30,7 @@ BUILDS = {
     "gcc -O0": ("gcc", "-O0"),
     "gcc -Os": ("gcc", "-Os"),
 }
+SOME = ("gcc -O2", "clang -O2", "gcc sanitized", "clang sanitized")
 NO_INK, NO_PICTURE = 4, 6
 
 
@@ -66,7 +67,7 @@ def program(plan, tmp_path_factory):
     return build
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", [*SOME, *wide(build for build in BUILDS if build not in SOME)])
 def test_every_compiler_prepares_each_picture_as_the_reference_does(program, given, build):
     made, expected = given
     assert differ(prepared_by(program(build), made), expected) == []
@@ -74,7 +75,7 @@ def test_every_compiler_prepares_each_picture_as_the_reference_does(program, giv
     assert sum(found.is_dark for found in expected) > 50
 
 
-@pytest.mark.parametrize("level", ["-O0", "-O2", "-O3", "-Os"])
+@pytest.mark.parametrize("level", ["-O2", "-O3", *wide(["-O0", "-Os"])])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_it_compiles_without_a_warning_and_needs_nothing(plan, compiler, level, tmp_path):
     folder = written(render_c(plan, PICTURE), tmp_path)
