@@ -15,9 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_reading(const int32_t logits[LENET_LOGITS], lenet_verdict rows)
+static void print_reading(const int32_t logits[LENET_LOGITS], lenet_verdict so_far)
 {
-    printf("digit %d, logits", lenet_decide(logits, rows).digit);
+    lenet_reading reading = lenet_decide(logits, so_far);
+    printf("digit %d%s, logits", reading.digit, reading.accepted ? "" : " (not accepted)");
     for (int digit = 0; digit < LENET_CLASSES; digit++) {
         printf(" %ld", (long)logits[digit]);
     }
