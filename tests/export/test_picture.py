@@ -97,6 +97,16 @@ def test_it_compiles_as_cpp17(plan, compiler, tmp_path):
     subprocess.run([*command, "-o", folder / "lenet.o"], check=True)
 
 
+@pytest.mark.parametrize("cpu", wide(["z80", "stm8"]))
+def test_sdcc_compiles_it(cpu, tmp_path):
+    """Not for an 8051, whose calls through pointers take no arguments."""
+    small = make_plan(random_model(named_model("one").stages, (12, 12, 1)), "int8")
+    folder = written(render_c(small, PICTURE), tmp_path)
+    command = [require("sdcc"), f"-m{cpu}", "--std-c99", "-c", "lenet.c"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    assert (folder / "lenet.rel").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("seed", wide(range(100, 110)))
 def test_ten_thousand_pictures_are_prepared_as_the_reference_does(program, seed):
     made = pictures(1000, seed)

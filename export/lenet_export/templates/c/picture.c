@@ -785,7 +785,7 @@ lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(vo
     return verdict;
 }
 
-/* A picture in memory. */
+/* A picture in memory; null pixels are none. */
 typedef struct {
     const uint8_t *pixels;
     int32_t stride;
@@ -794,7 +794,14 @@ typedef struct {
 static const uint8_t *picture_line(void *source, int y)
 {
     const picture_in_memory *picture = (const picture_in_memory *)source;
-    return picture->pixels + picture->stride * y;
+    return picture->pixels ? picture->pixels + picture->stride * y : 0;
+}
+
+static void begin_picture(picture_in_memory *picture, const uint8_t *pixels, int columns,
+                          int32_t stride)
+{
+    picture->pixels = stride < columns ? 0 : pixels;
+    picture->stride = stride;
 }
 
 lenet_verdict lenet_prepare(lenet_preparation *ws, const uint8_t *pixels, int rows, int columns,
@@ -802,11 +809,8 @@ lenet_verdict lenet_prepare(lenet_preparation *ws, const uint8_t *pixels, int ro
                             lenet_prepared *prepared)
 {
     picture_in_memory picture;
-    picture.pixels = pixels;
-    picture.stride = stride;
-    int is_one = pixels && stride >= columns;
-    return lenet_prepare_rows(ws, is_one ? picture_line : 0, &picture, rows, columns, image,
-                              prepared);
+    begin_picture(&picture, pixels, columns, stride);
+    return lenet_prepare_rows(ws, picture_line, &picture, rows, columns, image, prepared);
 }
 
 /* Without an image there is nothing to read. */
@@ -834,10 +838,8 @@ void lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int 
                         int32_t stride, lenet_reading *reading)
 {
     picture_in_memory picture;
-    picture.pixels = pixels;
-    picture.stride = stride;
-    lenet_read_picture_rows(ws, pixels && stride >= columns ? picture_line : 0, &picture, rows,
-                            columns, reading);
+    begin_picture(&picture, pixels, columns, stride);
+    lenet_read_picture_rows(ws, picture_line, &picture, rows, columns, reading);
 }
 #else
 lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
@@ -854,9 +856,7 @@ lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int r
                                  int32_t stride)
 {
     picture_in_memory picture;
-    picture.pixels = pixels;
-    picture.stride = stride;
-    return lenet_read_picture_rows(ws, pixels && stride >= columns ? picture_line : 0, &picture,
-                                   rows, columns);
+    begin_picture(&picture, pixels, columns, stride);
+    return lenet_read_picture_rows(ws, picture_line, &picture, rows, columns);
 }
 #endif
