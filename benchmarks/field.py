@@ -62,6 +62,18 @@ def preparer() -> Prepare:
     return lambda picture: network.prepare(picture).image
 
 
+def amount_reader(path: Path) -> ReadAmount:
+    """What the model's C of ``--with amount`` reads in lines, as a function."""
+    plan = make_plan(checkpoint.load(path), "int8")
+    network = CompiledNetwork(plan, render_c(plan, Options(parts=("picture", "amount"))))
+
+    def read(picture: UInt8) -> tuple[str, float]:
+        found = network.read_amount(picture)
+        return network.text(found.text), float(found.score)
+
+    return read
+
+
 def refuser(path: Path) -> Refuse:
     """Whether the C refuses images for their ink, by the limits in the model's file."""
     ink = checkpoint.load(path).ink
@@ -315,7 +327,9 @@ def main(arguments: list[str] | None = None) -> None:
         sure = int(make_plan(checkpoint.load(path), "int8", MAX_ERROR).threshold)
         read, refuse = reader(path), refuser(path)
         found[path.stem] = measure(
-            read, given, options.count, options.seed, prepare, refuse=refuse, sure=sure
+            *(read, given, options.count, options.seed, prepare, amount_reader(path)),
+            refuse=refuse,
+            sure=sure,
         )
     print("\n".join(rows(found)))
     if options.update:

@@ -23,13 +23,15 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
     The fields of :class:`lenet_export.ink.Ink`, or null.
 ``gap_table``
     The fields of :class:`lenet_export.gap_table.GapTable`, or null.
+``amount_table``
+    The same fields, of lines of digits and their scores. It is there where it was measured only.
 ``info``
     What a model card tells: recipe, seed, data set and its hash, accuracies, ... Free, and not
     needed for an export.
 ``sha256``
     Over all of this and the tensors, so that no damaged file is exported as another network.
 
-No field may be missing, and none may be added.
+No other field may be missing, and none may be added.
 """
 
 from __future__ import annotations
@@ -183,6 +185,7 @@ class Model:
         info: what a model card tells.
         none_output: whether the last output stands for "none of these".
         ink: the limits of an image's ink; ``None`` if they were not measured.
+        amount_table: for the reject option of amounts; its gaps are scores, and its images lines.
     """
 
     input_shape: tuple[int, int, int]
@@ -193,6 +196,7 @@ class Model:
     info: dict[str, Any] = field(default_factory=dict)
     none_output: bool = False
     ink: Ink | None = None
+    amount_table: GapTable | None = None
 
     def __repr__(self) -> str:
         """One line, e.g. ``Model(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
@@ -232,6 +236,8 @@ def save(model: Model, path: Path) -> None:
         "gap_table": None if table is None else dataclasses.asdict(table),
         "info": model.info,
     }
+    if model.amount_table is not None:
+        content["amount_table"] = dataclasses.asdict(model.amount_table)
     content = json.loads(json.dumps(content, allow_nan=False))
     tensors = {name: np.ascontiguousarray(value) for name, value in model.params.items()}
     content["sha256"] = sha256_of(content, tensors)
@@ -335,7 +341,9 @@ def _content(path: Path, text: str) -> dict[str, Any]:
                 f"has format {content['format']}, expected {FORMAT}",
                 "it is of another version of lenet-export; train again with this one",
             )
-        _check_fields("the metadata", content, FIELDS[content["format"]])
+        own = FIELDS[content["format"]]
+        more = {"amount_table"} & content.keys() if content["format"] >= 3 else set()
+        _check_fields("the metadata", content, own | more)
         sha256_of(content, {})  # refuses NaN, which no JSON may hold and Python reads
     return content
 
@@ -355,6 +363,7 @@ def _model(path: Path, content: dict[str, Any]) -> Model:
     """What the metadata tells of, without its tensors."""
     with _damage_told(path):
         table, ink = content["gap_table"], content.get("ink")
+        amounts = content.get("amount_table")
         none_output = content.get("none_output", False)
         if type(none_output) is not bool:
             raise ValueError(f"{none_output} does not say whether there is an output for none")
@@ -368,6 +377,7 @@ def _model(path: Path, content: dict[str, Any]) -> Model:
             info=dict(content["info"]),
             none_output=none_output,
             ink=None if ink is None else _ink(ink, shape),
+            amount_table=None if amounts is None else _gap_table(amounts, 3, False),
         )
 
 

@@ -119,6 +119,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "ones too (default: the network alone)",
     )
     parser.add_argument(
+        "--max-amount-error",
+        type=_share,
+        metavar="SHARE",
+        help="of --with amount: the largest share of wrong amounts among the accepted ones; what "
+        "is less sure is rejected (default: accept all)",
+    )
+    parser.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -140,6 +147,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if wrong:
         option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
         parser.error(f"--{option} {wrong[1]}")
+    if options.max_amount_error is not None and "amount" not in (options.parts or ()):
+        parser.error("--max-amount-error goes with --with amount only")
     if options.images and options.verify is False:
         parser.error("--images goes with --verify only")
     options.cpu = options.cpu or "generic"
@@ -181,7 +190,8 @@ def _export(options: argparse.Namespace) -> None:
         images, labels = read_images(options.images, plan.input_shape, plan.classes)
     named = options.model if is_bundled and options.model != bundled.DEFAULT else None
     chosen = Options(
-        options.prefix, options.single_file, named, options.target, options.tables, options.parts
+        *(options.prefix, options.single_file, named, options.target, options.tables),
+        *(options.parts, options.max_amount_error),
     )
     exported = write(plan, out, chosen, options.verify, images, labels)
     print(_summary(name, exported, OUTPUTS[options.target]))

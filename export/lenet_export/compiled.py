@@ -331,6 +331,10 @@ class CompiledNetwork:
         name = self._ffi.string(self._ffi.cast(f"{self._prefix}_verdict", verdict))
         return str(name).removeprefix(f"{self._prefix.upper()}_").lower().replace("_", " ")
 
+    def text(self, chars: Any) -> str:
+        """A text of the C, as ``lenet_amount`` has one."""
+        return str(self._ffi.string(chars).decode())
+
     def read_amount(self, picture: npt.NDArray[np.uint8]) -> Any:
         """C's reading of a line of digits, a ``lenet_amount``; for exports ``--with amount``.
 

@@ -78,7 +78,23 @@ class GapTable:
         """
         gap = score_gaps(logits, none_output)
         odd = np.zeros(0, np.float32) if strangers is None else score_gaps(strangers, none_output)
-        wrong = classes_of(logits, none_output) != labels
+        return cls.of(gap, classes_of(logits, none_output) != labels, odd)
+
+    @classmethod
+    def of(
+        cls,
+        gap: npt.NDArray[np.float32],
+        wrong: npt.NDArray[np.bool_],
+        odd: npt.NDArray[np.float32] | None = None,
+    ) -> GapTable:
+        """The table of readings of any kind.
+
+        Args:
+            gap: of each, float32 ``(readings,)``: the larger, the surer; below 0 none is accepted.
+            wrong: whether it is.
+            odd: the gaps of strangers.
+        """
+        odd = np.zeros(0, np.float32) if odd is None else odd
         # Where the output for none wins, the gap is below 0, and no threshold accepts.
         above = np.nextafter(gap[wrong & (gap >= 0)], np.float32(np.inf))
         ends = np.unique(np.append(above, np.float32(0)))
@@ -92,7 +108,7 @@ class GapTable:
             )
             for t in np.unique(np.append(between, ends))
         ]
-        return cls(len(labels), tuple(rows), len(odd))
+        return cls(len(gap), tuple(rows), len(odd))
 
     def expected_errors(self) -> npt.NDArray[np.float64]:
         """How many errors to expect among as many other images, for each row.

@@ -8,9 +8,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from lenet_export import UserError, amount, checkpoint
+import amount_table
+from lenet_export import UserError, amount, checkpoint, cli
 from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork
+from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from material import amounts
@@ -33,7 +35,7 @@ MORE_BUILDS = {
     "gcc -Os": ("gcc", "-Os"),
     "clang -O2": ("clang", "-O2"),
 }
-ACCEPTED, NO_CLASS, NO_INK, NO_PICTURE = 0, 3, 4, 6
+ACCEPTED, UNSURE, NO_CLASS, NO_INK, NO_PICTURE = 0, 1, 3, 4, 6
 MODELS = ROOT / "export/lenet_export/models"
 
 
@@ -207,3 +209,71 @@ def test_a_network_that_reads_no_digits_is_refused(name):
 def test_a_line_is_made_by_its_seed():
     one, other = (line(np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(one, other)
+
+
+#: As it would be of lines: many are wrong where the score is small.
+TABLE = GapTable(1000, (GapRow(0.0, 1000, 80), GapRow(7.5, 900, 10), GapRow(20.0, 500, 1)))
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A model with a table of amounts."""
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    model = checkpoint.load(MODELS / "mnist.safetensors")
+    checkpoint.save(dataclasses.replace(model, amount_table=TABLE), path)
+    return path
+
+
+def test_the_file_holds_the_table_of_amounts_where_there_is_one(model_file):
+    assert checkpoint.load(model_file).amount_table == TABLE
+    assert checkpoint.load(MODELS / "mnist.safetensors").amount_table is None
+
+
+def test_the_least_score_is_the_tables(model_file, tmp_path):
+    given = ["--model", str(model_file), "--with", "amount", "--no-verify", "--out", str(tmp_path)]
+    assert cli.main([*given, "--max-amount-error", "0.02"]) == 0
+    header = (tmp_path / "lenet.h").read_text()
+    assert "#define LENET_MIN_SCORE 8\n" in header
+    assert "With this threshold 900 of 1 000 lines" in header and "accepted; 10 of them" in header
+    assert "--max-amount-error 0.02" in (tmp_path / "lenet.json").read_text()
+    assert cli.main(given) == 0
+    assert "#define LENET_MIN_SCORE 0\n" in (tmp_path / "lenet.h").read_text()
+
+
+def test_an_amount_below_the_least_score_is_unsure(model_file, written):
+    plan = make_plan(checkpoint.load(model_file), "int8")
+    asked = dataclasses.replace(AMOUNT, max_amount_error=0.02)
+    strict = CompiledNetwork(plan, render_c(plan, asked))
+    read = [strict.read_amount(one.picture) for one in amounts.lines(written, "near", 40, 34)]
+    assert {(one.score >= 8, one.verdict == ACCEPTED) for one in read if one.digits} == {
+        (True, True),
+        (False, False),
+    }
+    assert all(one.verdict in (ACCEPTED, UNSURE, NO_CLASS) for one in read)
+
+
+def test_an_error_that_cannot_be_shown_is_told(model_file, capsys, tmp_path):
+    bundled = ["--with", "amount", "--max-amount-error", "0.01", "--out", str(tmp_path)]
+    assert cli.main(bundled) == 1
+    assert "the model has no table of amounts" in capsys.readouterr().err
+    asked = ["--model", str(model_file), "--with", "amount", "--max-amount-error", "0.0001"]
+    assert cli.main([*asked, "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "was measured on 1,000 lines" in error and "ask for at least 0.004" in error
+    with pytest.raises(SystemExit):
+        cli.main(["--max-amount-error", "0.01", "--out", str(tmp_path)])
+    assert "--max-amount-error goes with --with amount only" in capsys.readouterr().err
+
+
+def test_the_table_counts_wrong_texts_by_their_score(by_five):
+    """A reader that knows each text, but the first in 10, of which it is less sure."""
+    lines = amounts.lines(by_five, "mix", 50, 3)
+    known = {one.picture.tobytes(): (k, one.text) for k, one in enumerate(lines)}
+
+    def read(picture):
+        k, text = known[picture.tobytes()]
+        return ("?", 1.0) if k % 10 == 0 else (text, 5.0 + k)
+
+    table = amount_table.measure(read, by_five, 50, 3)
+    assert (table.images, table.rows[0]) == (50, GapRow(0.0, 50, 5))
+    assert table.rows[-1][1:3] == (45, 0) and 1 < table.rows[-1].gap < 6

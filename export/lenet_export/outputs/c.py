@@ -158,6 +158,38 @@ def _check_amount(plan: Plan) -> None:
         )
 
 
+def _amounts(plan: Plan, options: Options) -> dict[str, Any]:
+    """How amounts are weighed, and from which score on they are accepted.
+
+    Raises:
+        UserError: ``max_amount_error`` cannot be reached, or there is no table to choose from.
+    """
+    table, asked, row = plan.model.amount_table, options.max_amount_error, None
+    if asked is not None:
+        where = f"--max-amount-error {asked:g}"
+        if table is None:
+            raise UserError(
+                where,
+                "the model has no table of amounts to choose from",
+                "measure one with benchmarks/amount_table.py, or leave it out and compare scores",
+            )
+        row = table.row(asked)
+        if row is None:
+            raise UserError(
+                where,
+                f"cannot be reached: the table was measured on {table.images:,} lines, and no "
+                "score shows so small an error on them",
+                f"ask for at least {math.ceil(1e4 * table.smallest_error()) / 1e4:g}",
+            )
+    return {
+        "cost_unit": amount.unit_of(plan.logit_scale),
+        "min_score": math.ceil(row.gap) if row else 0,
+        "max_amount_error": asked,
+        "amount_lines": table.images if table else 0,
+        "amount_row": row,
+    }
+
+
 def _rename(text: str, prefix: str) -> str:
     """Puts ``prefix`` in place of the templates' ``lenet``; prose and the tool's name stay."""
     text = re.sub(r"\blenet(?=_|\.[ch]\b)", prefix, text)
@@ -319,7 +351,6 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "command": STAMP,
         "pair": PAIR,
         "index": INDEX,
-        "cost_unit": amount.unit_of(plan.logit_scale),
         "bounds": bounds,
         "bound_width": max((len(bound.number) for bound in bounds), default=0),
         "title": _title(info),
@@ -388,7 +419,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     )
     return (
         context | {"scalar": scalar, "in_lanes": Calls(in_lanes)}
-        | _answers(plan) | _reject(plan) | _ink(plan)
+        | _answers(plan) | _reject(plan) | _ink(plan) | _amounts(plan, options)
     )  # fmt: skip
 
 

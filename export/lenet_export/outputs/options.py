@@ -34,6 +34,8 @@ class Options:
         model: the bundled model that the plan is of; ``None`` for the default one, or a user's own.
         tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
         parts: what the C has beside the network, of ``PARTS``, in their order.
+        max_amount_error: the largest share of wrong amounts among the accepted ones; ``None``
+            accepts all.
         target: the output, a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
     """
 
@@ -43,6 +45,7 @@ class Options:
     target: str = "c"
     tables: str = "inside"
     parts: tuple[str, ...] = ()
+    max_amount_error: float | None = None
 
 
 def command(plan: Plan, options: Options) -> str:
@@ -58,6 +61,11 @@ def command(plan: Plan, options: Options) -> str:
         + (["--single-file"] if options.single_file else [])
         + (["--tables apart"] if options.tables != "inside" else [])
         + [f"--with {part}" for part in options.parts]
+        + (
+            [f"--max-amount-error {options.max_amount_error!r}"]
+            if options.max_amount_error is not None
+            else []
+        )
     )
 
 
