@@ -8,7 +8,7 @@
 #         [CPU cortex-m4]                  # kernels of this CPU; default: generic
 #         [OPTIMIZE speed]                 # or ram, or flash
 #         [TABLES inside]                  # or apart: what training decides in lenet_tables.h
-#         [WITH picture]                   # functions too that read a digit in a picture
+#         [WITH picture]                   # or amount: functions too that read pictures, lines
 #         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"

@@ -510,6 +510,24 @@ def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
     assert (done.returncode, text_of(done)) == (1, "no picture of 12x12 to 1024x1024")
 
 
+def test_the_example_of_amounts_does_what_its_top_comment_shows(examples):
+    example = EXAMPLES / "amount/read_line.c"
+    lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
+    lines[1] += " -Wall -Wextra -Werror"
+    pixels = 255 - np.tile(sample().reshape(28, 28), 4)
+    (examples / "line.pgm").write_bytes(b"P5\n112 28\n255\n" + pixels.tobytes())
+    path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
+    out = passes("sh", "-ec", "\n".join(lines), cwd=examples, PATH=path)
+    assert re.search(r"(^|\n)3333, score \d+, accepted\n$", out)
+    for data, told in [
+        (bytes([200]) * 4500, "no ink"),
+        (bytes([200]) * 4000, "read_line: the picture ends before its last pixel"),
+    ]:
+        (examples / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + data)
+        done = run("./read_line", "grey.pgm", cwd=examples)
+        assert (done.returncode, text_of(done)) == (1, told)
+
+
 def sample():
     """The pixels of digit.pgm, uint8 (784,)."""
     return np.frombuffer((EXAMPLES / "digit.pgm").read_bytes()[-784:], np.uint8)

@@ -67,10 +67,14 @@ int main(void)
 """
 
 
-def read_by(program, given, stride=0):
+def read_by(command, given, stride=0, is_big=False):
     """What the compiled ``PROGRAM`` reads in each line: text, verdict, readings, score, accepted.
 
-    Each row is ``stride`` bytes longer.
+    Args:
+        command: that runs it.
+        given: the lines.
+        stride: how many bytes longer each row is.
+        is_big: whether the program takes numbers with their highest byte first.
     """
     rng = np.random.default_rng(0)
     data = b""
@@ -79,8 +83,9 @@ def read_by(program, given, stride=0):
         padded = rng.integers(0, 256, (rows, columns + stride)).astype(np.uint8)
         padded[:, :columns] = picture
         pixels = padded.tobytes()[: (columns + stride) * (rows - 1) + columns]
-        data += np.int32([rows, columns, columns + stride]).tobytes() + pixels
-    done = subprocess.run([program], input=data, capture_output=True, check=False)
+        head = np.array([rows, columns, columns + stride], ">i4" if is_big else "<i4")
+        data += head.tobytes() + pixels
+    done = subprocess.run(command, input=data, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     records = [record.split(",") for record in done.stdout.decode().splitlines()]
     return [(text, *map(int, numbers)) for text, *numbers in records]

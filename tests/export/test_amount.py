@@ -35,6 +35,12 @@ MORE_BUILDS = {
     "gcc -Os": ("gcc", "-Os"),
     "clang -O2": ("clang", "-O2"),
 }
+#: Of other CPUs, run by an emulator; the second has its highest byte first.
+EMULATED = {
+    "arm-linux-gnueabi-gcc -Os": ("arm-linux-gnueabi-gcc", "-Os", "-static"),
+    "powerpc-linux-gnu-gcc -O2": ("powerpc-linux-gnu-gcc", "-O2", "-static"),
+}
+EMULATORS = {"arm-linux-gnueabi-gcc": "qemu-arm", "powerpc-linux-gnu-gcc": "qemu-ppc"}
 ACCEPTED, UNSURE, NO_CLASS, NO_INK, NO_PICTURE = 0, 1, 3, 4, 6
 MODELS = ROOT / "export/lenet_export/models"
 
@@ -74,17 +80,19 @@ def given(network):
     return made, [reference(network, picture) for picture in made]
 
 
-@pytest.mark.parametrize("build", [*BUILDS, *wide(MORE_BUILDS)])
+@pytest.mark.parametrize("build", [*BUILDS, *wide([*MORE_BUILDS, *EMULATED])])
 def test_every_compiler_reads_each_line_as_the_reference_does(plan, given, build, tmp_path):
     made, expected = given
     for name, data in render_c(plan, AMOUNT).items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "program.c").write_text(PROGRAM)
-    compiler, *flags = (BUILDS | MORE_BUILDS)[build]
+    compiler, *flags = (BUILDS | MORE_BUILDS | EMULATED)[build]
     command = [require(compiler), "-std=c99", *flags, "-o", tmp_path / "program"]
     subprocess.run([*command, tmp_path / "program.c", tmp_path / "lenet.c"], check=True)
+    emulator = EMULATORS.get(compiler)
+    run = [require(emulator)] if emulator else []
     for stride in (0, 5):
-        read = read_by(tmp_path / "program", made, stride)
+        read = read_by([*run, tmp_path / "program"], made, stride, is_big="powerpc" in compiler)
         assert [(text, readings, score) for text, _, readings, score, _ in read] == expected
     assert {verdict for _, verdict, *_ in read} <= {ACCEPTED, NO_CLASS, NO_INK}
     assert all((verdict == ACCEPTED) == is_accepted for _, verdict, _, _, is_accepted in read)
