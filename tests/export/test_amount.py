@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import subprocess
 
 import numpy as np
 import pytest
 
 import amount_table
-from lenet_export import UserError, amount, checkpoint, cli
+from lenet_export import UserError, amount, checkpoint, cli, prepare
 from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.gap_table import GapRow, GapTable
@@ -98,6 +99,27 @@ def test_every_compiler_reads_each_line_as_the_reference_does(plan, given, build
     assert all((verdict == ACCEPTED) == is_accepted for _, verdict, _, _, is_accepted in read)
     assert sum(len(text) for text, *_ in expected) > 200
     assert max(readings for _, readings, _ in expected) > 15
+
+
+def test_the_rows_may_lie_more_than_two_gigabytes_apart(network):
+    """In all; memory that nobody writes to costs nothing."""
+    picture = np.full((12, 40), 230, np.uint8)
+    picture[2:10, 12:15] = picture[2:10, 26:28] = 20
+    stride = 2**28
+    with mmap.mmap(-1, stride * len(picture)) as memory:
+        for y, row in enumerate(picture):
+            memory[y * stride : y * stride + 40] = row.tobytes()
+        far = network._ffi.from_buffer("uint8_t[]", memory)
+        size = 12, 40, stride
+        read = network.function("read_amount")(network._ffi.new("lenet_line *"), far, *size)
+        near = network.read_amount(picture)
+        assert (read.verdict, read.score) == (near.verdict, near.score)
+        ws = network._ffi.new("lenet_picture *")
+        seen = network.function("read_picture")(ws, far, *size)
+        other = network.read_picture(picture)
+        assert (seen.digit, seen.gap, seen.verdict) == (other.digit, other.gap, other.verdict)
+        assert bytes(ws.image) == prepare(picture).image.tobytes()
+        network._ffi.release(far)
 
 
 def test_a_network_with_an_output_for_none_reads_as_the_reference_does():

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from lenet_export import reference, verify
+from lenet_export import prepare, reference, verify
 from lenet_export.checkpoint import Stage
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
@@ -16,6 +16,7 @@ from needs import require
 
 from .networks import random_model, write_files
 
+NO_PICTURE = 6
 SMALL = (
     Stage("conv1", "conv", 2, "sigmoid", (3, 3), "SAME", "avg", 2),
     Stage("conv2", "conv", 3, "relu", (2, 2), "VALID", "max", 2),
@@ -71,6 +72,35 @@ void main(void)
 """
 
 
+PICTURE_DRIVER = """\
+#include "lenet.h"
+static volatile __at(PORT) uint8_t port;
+static __at(PORT + 16) int32_t results[8];
+static __at(PORT + 48) uint8_t image[LENET_ROWS * LENET_COLUMNS];
+static lenet_picture ws;
+static lenet_reading reading;
+static const uint8_t picture[] = { PICTURE };
+
+void main(void)
+{
+    lenet_read_picture(&ws, picture, 24, 20, 20, &reading);
+    results[0] = reading.verdict;
+    results[1] = ws.prepared.is_dark;
+    results[2] = ws.prepared.top;
+    results[3] = ws.prepared.left;
+    results[4] = ws.prepared.bottom;
+    results[5] = ws.prepared.right;
+    results[6] = ws.prepared.contrast;
+    lenet_read_picture(&ws, picture, 24, 20, 19, &reading);
+    results[7] = reading.verdict;
+    lenet_prepare(&ws.shared.preparation, picture, 24, 20, 20, image, &ws.prepared);
+    port = 's'; /* stops the simulator */
+    for (;;) {
+    }
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def plan():
     return make_plan(random_model(SMALL, (7, 8, 1)), "int8", 0.01)
@@ -78,22 +108,43 @@ def plan():
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_a_small_network_runs_and_equals_the_reference(cpu, plan, tmp_path):
-    flags, simulator, memory, port, order = CPUS[cpu]
     image = verify.stress_images(plan, random=4)[-1]
     write_files(plan, tmp_path)
     (tmp_path / "main.c").write_text(DRIVER.replace("IMAGE", ", ".join(map(str, image.ravel()))))
-    sdcc = [require("sdcc"), f"-m{cpu}", "--std-c99", f"-DPORT={port}", *flags]
-    for name in ("main", "lenet"):
-        subprocess.run([*sdcc, "-c", f"{name}.c", "-o", f"{name}.rel"], cwd=tmp_path, check=True)
-    subprocess.run([*sdcc, "main.rel", "lenet.rel", "-o", "main.ihx"], cwd=tmp_path, check=True)
-    command = [require(simulator[0]), *simulator[1:], "-I", f"if={memory}[{port}]", "main.ihx"]
-    dump = f"dump {memory} {port + 16} {port + 16 + 4 * (4 + plan.classes) - 1}"
-    digit, gap, accepted, passed, *logits = simulated(command, dump, order, tmp_path)
+    digit, gap, accepted, passed, *logits = run(cpu, 4 * (4 + plan.classes), tmp_path)
     expected = reference.network(plan, image[None])["fc2"][0]
     assert logits == expected.tolist()
     best = np.sort(expected)[::-1]
     assert (digit, gap, passed) == (int(expected.argmax()), int(best[0] - best[1]), 0)
     assert accepted == int(gap >= plan.threshold)
+
+
+def test_a_picture_is_prepared_where_an_int_has_16_bits(tmp_path):
+    """Of light ink on paper around 128, 256 times which are more than 16 bits."""
+    plan = make_plan(random_model(SMALL[3:], (7, 8, 1)), "int8")
+    picture = np.full((24, 20), np.linspace(110, 150, 20), np.uint8)
+    picture[5:18, 8:11], picture[5:8, 8:16] = 250, 240
+    for name, data in render_c(plan, Options(parts=("picture",))).items():
+        (tmp_path / name).write_bytes(data)
+    pixels = ", ".join(map(str, picture.ravel()))
+    (tmp_path / "main.c").write_text(PICTURE_DRIVER.replace("PICTURE };", f"{pixels} }};"))
+    fast = "--max-allocs-per-node", "500"
+    said = np.array(run("z80", 4 * 8 + 7 * 8, tmp_path, *fast), "<i4")
+    found = prepare(picture, (7, 8))
+    assert said[:8].tolist() == [0, found.is_dark, *found.box, found.contrast, NO_PICTURE]
+    assert said[8:].tobytes() == found.image.tobytes()
+
+
+def run(cpu, size, folder, *more):
+    """The int32 of `size` bytes that main.c and lenet.c leave when they have run."""
+    flags, simulator, memory, port, order = CPUS[cpu]
+    sdcc = [require("sdcc"), f"-m{cpu}", "--std-c99", f"-DPORT={port}", *flags, *more]
+    for name in ("main", "lenet"):
+        subprocess.run([*sdcc, "-c", f"{name}.c", "-o", f"{name}.rel"], cwd=folder, check=True)
+    subprocess.run([*sdcc, "main.rel", "lenet.rel", "-o", "main.ihx"], cwd=folder, check=True)
+    command = [require(simulator[0]), *simulator[1:], "-I", f"if={memory}[{port}]", "main.ihx"]
+    dump = f"dump {memory} {port + 16} {port + 16 + size - 1}"
+    return simulated(command, dump, order, folder)
 
 
 def simulated(command, dump, order, folder):

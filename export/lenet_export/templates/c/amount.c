@@ -66,7 +66,8 @@ static void copy_bytes(void *to, const void *from, int count)
 
 static uint32_t lit_at(const lenet_line *ws, int y, int x)
 {
-    return (uint32_t)(ws->pixels[ws->stride * y + x] ^ ws->dark);
+    const uint8_t *row = ws->pixels + (uintptr_t)ws->stride * (uintptr_t)y;
+    return (uint32_t)(row[x] ^ ws->dark);
 }
 
 /* Where tile k of `tiles` along `size` pixels begins. */

@@ -177,7 +177,7 @@ static void find_paper(const lenet_preparation *ws, int y, int32_t paper[TILES])
     int32_t place = among_tiles(from_first_tile(ws, y, ws->rows), n), part = place >> 8 & 255;
     const uint8_t *above = ws->paper + (place >> 16) * n;
     for (int j = 0; j < n; j++) {
-        paper[j] = above[j] * 256 + (above[n + j] - above[j]) * part;
+        paper[j] = (int32_t)above[j] * 256 + (above[n + j] - above[j]) * part;
     }
 }
 
@@ -404,7 +404,7 @@ static int belongs(int count, const box_around *box, int main_count, const box_a
 {
     int side = greater(main_box->right - main_box->left, main_box->bottom - main_box->top) + 1;
     int reach = side / 3 + 1;
-    return 16 * count >= main_count && box->left <= main_box->right + reach &&
+    return (int32_t)16 * count >= main_count && box->left <= main_box->right + reach &&
            box->right >= main_box->left - reach && box->top <= main_box->bottom + reach &&
            box->bottom >= main_box->top - reach;
 }
@@ -794,7 +794,8 @@ typedef struct {
 static const uint8_t *picture_line(void *source, int y)
 {
     const picture_in_memory *picture = (const picture_in_memory *)source;
-    return picture->pixels ? picture->pixels + picture->stride * y : 0;
+    uintptr_t before = (uintptr_t)picture->stride * (uintptr_t)y;
+    return picture->pixels ? picture->pixels + before : 0;
 }
 
 static void begin_picture(picture_in_memory *picture, const uint8_t *pixels, int columns,
