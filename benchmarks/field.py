@@ -334,6 +334,9 @@ def main(arguments: list[str] | None = None) -> None:
     print("\n".join(rows(found)))
     if options.update:
         made = {"split": options.split, "seed": options.seed, "count": options.count}
+        known = json.loads(FIGURES.read_text())
+        if known | made == known:  # What was measured of other models on the same stays.
+            found = dict(sorted((known["models"] | found).items()))
         FIGURES.write_text(json.dumps(made | {"models": found}, indent=1) + "\n")
 
 

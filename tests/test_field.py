@@ -118,6 +118,12 @@ def test_the_table_of_the_document_is_that_of_the_file():
     assert re.search(rf"{FIGURES['count']:,} of each kind, seed {FIGURES['seed']}", document)
 
 
+def test_the_table_of_the_card_is_that_of_the_file():
+    card = (field.BUNDLED / "mnist-field.md").read_text()
+    for line in field.rows({"mnist-field": FIGURES["models"]["mnist-field"]}):
+        assert line in card, line
+
+
 #: Blank paper, noise, textures: their ink is none of a digit's. The letters' and scribbles' is.
 REFUSED = ("textures", "noise", "blanks", "flat greys", "the empty image")
 

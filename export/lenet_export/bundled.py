@@ -17,7 +17,7 @@ SUFFIX = ".safetensors"
 #: The textbook's LeNet, which lenet-export exports.
 DEFAULT = "mnist"
 #: The one for paper and camera, which lenet-read reads with.
-FOR_PICTURES = "mnist"
+FOR_PICTURES = "mnist-field"
 
 
 def names() -> list[str]:

@@ -32,6 +32,7 @@ class Read:
         gap: between the two largest logits.
         verdict: of the C, in small words: ``accepted``, ``unsure``, ``no ink``.
         logits: of the prepared image; none without ink.
+        outputs: what each logit stands for: a class's number, or ``none`` of them.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Read:
     gap: int
     verdict: str
     logits: npt.NDArray[Any] | None
+    outputs: list[str]
 
     @property
     def accepted(self) -> bool:
@@ -78,4 +80,7 @@ def read(network: CompiledNetwork, path: Path, picture: npt.NDArray[np.uint8]) -
         raise UserError(path, "is prepared by C otherwise than by NumPy", "report this as a bug")
     logits = network.logits(found.image[None, ..., None])[0] if found.has_ink else None
     verdict = network.verdict_name(reading.verdict)
-    return Read(path, picture, found, reading.digit, int(reading.gap), verdict, logits)
+    model = network.plan.model
+    outputs = [*map(str, range(model.classes)), *(["none"] if model.none_output else [])]
+    gap = int(reading.gap)
+    return Read(path, picture, found, reading.digit, gap, verdict, logits, outputs)

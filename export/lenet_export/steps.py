@@ -55,7 +55,7 @@ def _draw(axes: Sequence[Axes], result: Read) -> None:
     colours = [MARK if place == result.digit else "#bdbdbd" for place in places]
     logits.barh(places, result.logits, color=colours)
     logits.invert_yaxis()
-    logits.set_yticks(places, [str(place) for place in places], fontsize=7)
+    logits.set_yticks(places, result.outputs, fontsize=7)
     logits.set_xticks([])
     logits.set_xlabel(f"gap {result.gap:,}", fontsize=9)
 

@@ -184,8 +184,14 @@ def test_a_class_that_is_never_given_has_no_rate(drawn):
     figures.confusion(np.array([0, 1, 5]), np.array([0, 0, 3]), LONG)
     ticks = drawn[0].axes[0].get_xticklabels(), drawn[0].axes[0].get_yticklabels()
     given, true = ([tick.get_text().split() for tick in axis] for axis in ticks)
-    assert given == [["0", "50.0%"], ["1", "none"], ["3", "0.0%"], ["5", "none"]]
-    assert true == [["0", "100.0%"], ["1", "0.0%"], ["3", "none"], ["5", "0.0%"]]
+    assert given == [["0", "50.0%"], ["1", "-"], ["3", "0.0%"], ["5", "-"]]
+    assert true == [["0", "100.0%"], ["1", "0.0%"], ["3", "-"], ["5", "0.0%"]]
+
+
+def test_what_is_of_no_class_is_called_none(drawn):
+    figures.confusion(np.array([0, 1]), np.array([0, 10]), LONG)
+    given = [tick.get_text().split() for tick in drawn[0].axes[0].get_xticklabels()]
+    assert given == [["0", "100.0%"], ["1", "-"], ["none", "0.0%"]]
 
 
 @pytest.mark.parametrize("shape", [(5, 5, 1, 6), (5, 5, 1, 9), (3, 3, 1, 100), (784, 256)])

@@ -20,7 +20,7 @@ from lenet_export.checkpoint import Float32, Model
 from lenet_export.flax_network import run_activations, run_floats
 from lenet_export.pools import POOLS
 from lenet_train.architectures import Architecture
-from lenet_train.data import SIDE, Examples
+from lenet_train.data import CLASSES, SIDE, Examples
 from lenet_train.loop import Epoch
 from lenet_train.summary import Row, parameters, rows
 
@@ -154,8 +154,13 @@ def confusion(labels: Any, guesses: Any, title: str) -> bytes:
 
 def _with_rates(classes: Any, space: str, right: Any, of: Any) -> list[str]:
     """Each class and how many of its images are right; a class without images has no rate."""
-    rates = [f"{r / n:.1%}" if n else "none" for r, n in zip(right, of, strict=True)]
-    return [f"{label}{space}{rate}" for label, rate in zip(classes, rates, strict=True)]
+    rates = [f"{r / n:.1%}" if n else "-" for r, n in zip(right, of, strict=True)]
+    return [f"{_name(label)}{space}{rate}" for label, rate in zip(classes, rates, strict=True)]
+
+
+def _name(label: int) -> str:
+    """A class as one says it; behind the last one comes what is of none of them."""
+    return "none" if label == CLASSES else str(label)
 
 
 def filters(kernel: Float32, title: str) -> bytes:
@@ -202,7 +207,7 @@ def mistakes(test: Examples, logits: Float32, title: str) -> bytes:
             at = worst[number]
             axes.imshow(test.images[at], cmap="gray_r", vmin=0, vmax=255)
             axes.set_title(
-                f"{test.labels[at]}, taken for {guesses[at]}\n{confidence[at]:.1%} sure\n"
+                f"{test.labels[at]}, taken for {_name(guesses[at])}\n{confidence[at]:.1%} sure\n"
                 f"image {at:,}",
                 fontsize=9,
             )
