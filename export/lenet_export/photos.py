@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from lenet_export.errors import UserError
 from lenet_export.preparation import LEAST, MOST
 
-PGM = re.compile(rb"P5(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
+NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,9})"
+PGM = re.compile(rb"P5" + NUMBER * 3 + rb"\s")
 AGAIN = "save it again, as PNG, JPEG or PGM"
 LARGEST = 2**28  # pixels
 
@@ -25,7 +27,7 @@ def read(path: Path) -> npt.NDArray[np.uint8]:
         UserError: there is no such file, it is no picture, too small, or needs Pillow.
     """
     data = path.read_bytes()
-    grey = _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path)
+    grey = _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path, data)
     rows, columns = grey.shape
     shrink = -(-max(rows, columns) // MOST)
     if min(rows, columns) < LEAST * shrink:
@@ -57,21 +59,21 @@ def _pgm(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-def _by_pillow(path: Path) -> npt.NDArray[np.uint8]:
+def _by_pillow(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
     """Any other picture, upright, its transparent parts white.
 
     Raises:
-        UserError: Pillow is not installed, or does not know it.
+        UserError: Pillow is not installed, or does not know it; or it is too large.
     """
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        remedy = "pip install 'lenet-export[read]', or save it as PGM (P5)"
+        remedy = "pip install pillow, or save it as PGM (P5)"
         raise UserError(path, "needs Pillow to be read", remedy) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as file:
+            with Image.open(io.BytesIO(data)) as file:
                 image = ImageOps.exif_transpose(file)
                 if image.mode.startswith(("I", "F")):
                     values = np.asarray(image, np.float64)
@@ -82,7 +84,7 @@ def _by_pillow(path: Path) -> npt.NDArray[np.uint8]:
                     paper = Image.new("RGBA", image.size, "white")
                     image = Image.alpha_composite(paper, image)
                 return np.asarray(image.convert("L"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.filename:
-            raise
+    except Image.DecompressionBombError:
+        raise UserError(path, "has too many pixels", "shrink it, or cut the digit out") from None
+    except (OSError, ValueError, SyntaxError):
         raise UserError(path, "is no picture that can be read", AGAIN) from None

@@ -99,6 +99,11 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
     return Prepared(image, True, is_dark, box, min(mean, 255), levels.astype(np.uint8))
 
 
+def is_prepared_for(shape: tuple[int, ...]) -> bool:
+    """Whether a network of such images, ``(rows, columns, channels)``, can read pictures."""
+    return shape[2] == 1 and 7 <= min(shape[:2]) <= max(shape[:2]) <= 128
+
+
 def check_picture(picture: Any) -> npt.NDArray[np.uint8]:
     """``picture``, if it is one.
 

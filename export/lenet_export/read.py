@@ -15,6 +15,8 @@ from lenet_export.parser import Parser
 from lenet_export.program import exit_status
 from lenet_export.reading import MAX_ERROR, Read, load, read
 
+MOST_DRAWN = 200  # pictures, below one another
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
@@ -54,6 +56,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.show and options.show.suffix not in (".png", ".svg", ".pdf"):
         parser.error(f"--show {options.show}: the file ends in none of .png, .svg, .pdf")
+    if options.show and options.show.resolve() in [path.resolve() for path in options.pictures]:
+        parser.error(f"--show {options.show}: is one of the pictures, which it would replace")
+    if options.show and len(options.pictures) > MOST_DRAWN:
+        parser.error(f"--show {options.show}: at most {MOST_DRAWN} pictures are drawn at a time")
     return options
 
 

@@ -15,7 +15,7 @@ from lenet_export.errors import UserError
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
-from lenet_export.preparation import Prepared, prepare
+from lenet_export.preparation import Prepared, is_prepared_for, prepare
 
 MAX_ERROR = 0.002  # of the accepted, where the model has a table of thresholds
 
@@ -61,6 +61,10 @@ def load(name: str, max_error: float | None = None) -> CompiledNetwork:
         UserError: it cannot be used, or there is no compiler.
     """
     model = bundled.load(name)
+    if not is_prepared_for(model.input_shape):
+        kind = "x".join(map(str, model.input_shape))
+        remedy = "give one of grey images of 7 to 128 rows and columns"
+        raise UserError(f"--model {name}", f"takes images of {kind}", remedy)
     if max_error is None and model.gap_table:
         max_error = MAX_ERROR
     plan = make_plan(model, "int8", max_error, name)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lenet_export.errors import printable
 from lenet_export.reading import Read
 
 MARK = "#d95f02"
@@ -37,7 +38,9 @@ def _draw(axes: Sequence[Axes], result: Read) -> None:
         ax.set_xticks([])
         ax.set_yticks([])
     picture.imshow(result.picture, cmap="gray", vmin=0, vmax=255)
-    picture.set_xlabel(f"{result.path.name}: {_said(result)}", fontsize=9)
+    # A name is no formula, whatever dollars it has.
+    name = f"{printable(result.path.name)}: {_said(result)}"
+    picture.set_xlabel(name, fontsize=9, parse_math=False)
     found = result.found
     if found.ink is None or result.logits is None:
         for ax in (ink, image, logits):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lenet_export import bundled, photos, prepare, read, reading
+from lenet_export import bundled, checkpoint, photos, prepare, read, reading
+from lenet_export.checkpoint import Stage
 from lenet_export.errors import UserError
 from needs import ROOT
+
+from .networks import random_model
 
 PAGE = ROOT / "c_runtime/examples/page.pgm"
 GREY = photos.read(PAGE)
@@ -51,6 +57,42 @@ def test_show_draws_each_picture_on_its_way(capsys, tmp_path, kind):
     said(capsys, PAGE, tmp_path / "grey.png", "--show", drawn)
     head = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind]
     assert drawn.read_bytes().startswith(head) and drawn.stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("name", ["a$^$.pgm", "b\udce9\n.pgm"])
+def test_a_picture_of_any_name_is_drawn(capsys, tmp_path, name):
+    (tmp_path / name).write_bytes(PAGE.read_bytes())
+    said(capsys, tmp_path / name, "--show", tmp_path / "steps.png")
+    assert (tmp_path / "steps.png").stat().st_size > 5_000
+
+
+def test_show_replaces_no_picture_and_draws_no_more_than_fit(capsys, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.fromarray(GREY).save(photo)
+    kept = photo.read_bytes()
+    (tmp_path / "other.png").symlink_to(photo)
+    for pictures, show in (([PAGE, photo], tmp_path / "other.png"), ([PAGE] * 201, "steps.png")):
+        with pytest.raises(SystemExit, match="2"):
+            read.main([*map(str, pictures), "--show", str(show)])
+        assert f"--show {show}: " in capsys.readouterr().err
+    assert photo.read_bytes() == kept
+
+
+def test_a_picture_may_come_through_a_pipe():
+    code = "import sys; from lenet_export.__main__ import read; sys.exit(read())"
+    with io.BytesIO() as file:
+        Image.fromarray(GREY).save(file, "png")
+        content = file.getvalue()
+    done = subprocess.run([sys.executable, "-c", code, "/dev/stdin"], input=content,
+                          capture_output=True, check=True)  # fmt: skip
+    assert done.stdout.startswith(b"/dev/stdin: 3, gap ")
+
+
+def test_a_model_of_no_grey_images_is_named(capsys, tmp_path):
+    model = random_model((Stage("fc", "dense", 3),), (8, 8, 3))
+    checkpoint.save(model, tmp_path / "model")
+    error = said(capsys, PAGE, "--model", tmp_path / "model", status=1).err
+    assert error.startswith(f"lenet-read: error: --model {tmp_path}/model: takes images of 8x8x3")
 
 
 def test_another_model_and_another_error_are_taken(capsys):
@@ -111,6 +153,15 @@ def test_a_pgm_of_any_maxval_needs_no_pillow(tmp_path, monkeypatch, white):
         photos.read(ROOT / "docs/steps.png")
 
 
+def png_of(columns, rows):
+    """Of a PNG so large, the head and no pixels."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
@@ -119,10 +170,12 @@ def test_a_pgm_of_any_maxval_needs_no_pillow(tmp_path, monkeypatch, white):
         (b"P5\n128 x", "has a broken header"),
         (b"P5\n128 96\n255\nshort", "ends before its last pixel"),
         (b"P5\n128 96\n70000\nshort", "with a maxval of 70000"),
+        (b"P5\n" + b"9" * 5000 + b" 5\n255\nshort", "has a broken header"),
         (b"P5\n99999 99999\n255\nshort", "is 99999x99999 pixels"),
         (b"P5\n5 5\n255\n" + bytes(25), "is 5x5 pixels: too small or too long"),
         (b"P5\n12 20000\n255\n" + bytes(240000), "is 12x20000 pixels: too small or too long"),
         ((ROOT / "docs/steps.png").read_bytes()[:3000], "is no picture that can be read"),
+        (png_of(60000, 60000), "has too many pixels\n  shrink it"),
     ],
 )
 def test_a_file_that_is_no_picture_is_told_with_a_remedy(capsys, tmp_path, content, what):

@@ -50,6 +50,7 @@ from lenet_export.plan import (
     Plan,
     activations_of,
 )
+from lenet_export.preparation import is_prepared_for
 from lenet_export.quantize import WEIGHT_MAX
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _check_picture(plan: Plan) -> None:
         UserError: its images are none of grey, or too small or large.
     """
     rows, columns, channels = plan.input_shape
-    if channels != 1 or not 7 <= min(rows, columns) <= max(rows, columns) <= 128:
+    if not is_prepared_for(plan.input_shape):
         raise UserError(
             "--with picture",
             f"prepares grey images of 7 to 128 rows and columns, not {rows}x{columns}x{channels}",
