@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from lenet_export.errors import UserError
 from lenet_train import architectures, cli
-from lenet_train.recipes import BEST, RECIPES, TEXTBOOK, Augmentation, Dirt, Distillation, FewBits
+from lenet_train.recipes import (
+    BEST,
+    FIELD,
+    RECIPES,
+    TEXTBOOK,
+    Augmentation,
+    Dirt,
+    Distillation,
+    FewBits,
+)
 
 GROUPS = {
     "augmentation": Augmentation,
@@ -101,6 +110,14 @@ def test_the_title_tells_what_was_set(recipe):
     assert recipe.title == recipe.name
     assert recipe.changed(["lr=5", "epochs=7"]).title == f"{recipe.name} epochs=7 lr=5"
     assert recipe.changed(["lr=5", f"lr={recipe.lr}"]).title == recipe.name
+
+
+def test_a_group_that_is_begun_is_told_where_it_is_changed():
+    changed = TEXTBOOK.changed(["augmentation.dirt.share=0.5", "augmentation.dirt.noise=1"])
+    assert changed.title == "textbook augmentation.dirt.share=0.5 augmentation.dirt.noise=1"
+    assert len(BEST.changed(["augmentation.dirt.share=0.5"]).title) < 100
+    assert TEXTBOOK.changed(["augmentation.rotation=5"]).title == "textbook augmentation.rotation=5"
+    assert FIELD.changed(["augmentation.dirt.share=0"]).title == "field augmentation.dirt.share=0"
 
 
 def test_other_settings_have_another_run_folder():

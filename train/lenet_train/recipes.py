@@ -188,6 +188,8 @@ class Recipe:
     def title(self) -> str:
         """Its name, and where it differs from the recipe of that name: ``best lr=0.002``."""
         named = dict(_leaves(RECIPES[self.name])) if self.name in RECIPES else {}
+        # Of a group that it has not, only changes are told: a folder's name has its limits.
+        named = dict(_beginnings(self)) | named
         changed = [(key, value) for key, value in _leaves(self) if named.get(key) != value]
         # 5 for 5.0, as one writes it.
         return " ".join(
@@ -293,6 +295,15 @@ def _leaves(value: Any, before: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner, f"{before}{name}.")
         else:
             yield before + name, "none" if inner is None else inner
+
+
+def _beginnings(value: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """The same of its groups as they begin; but none of a group that is still so."""
+    for name, hint in _hints(type(value)).items():
+        inner, kind = getattr(value, name), _group(hint)
+        if kind and inner not in (None, kind()):
+            yield from _leaves(kind(), f"{before}{name}.")
+            yield from _beginnings(inner, f"{before}{name}.")
 
 
 # The textbook's own choices ("Dive into Deep Learning", section LeNet). Ten epochs end on or near
