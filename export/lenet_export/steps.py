@@ -15,6 +15,7 @@ from lenet_export.reading import Read
 
 MARK = "#d95f02"
 HEADS = ("picture", "ink", "image", "logits")
+LONGEST = 16  # letters of a file's name that fit under its picture
 
 
 def drawing(results: Sequence[Read], kind: str) -> bytes:
@@ -39,8 +40,9 @@ def _draw(axes: Sequence[Axes], result: Read) -> None:
         ax.set_yticks([])
     picture.imshow(result.picture, cmap="gray", vmin=0, vmax=255)
     # A name is no formula, whatever dollars it has.
-    name = f"{printable(result.path.name)}: {_said(result)}"
-    picture.set_xlabel(name, fontsize=9, parse_math=False)
+    name = printable(result.path.name)
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    picture.set_xlabel(f"{name}: {_said(result)}", fontsize=9, parse_math=False)
     found = result.found
     if found.ink is None or result.logits is None:
         for ax in (ink, image, logits):

@@ -8,12 +8,14 @@ import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from lenet_export import bundled, checkpoint, photos, prepare, read, reading
+from lenet_export import bundled, checkpoint, photos, prepare, read, reading, steps
 from lenet_export.checkpoint import Stage
 from lenet_export.errors import UserError
 from needs import ROOT
@@ -93,6 +95,15 @@ def test_a_model_of_no_grey_images_is_named(capsys, tmp_path):
     checkpoint.save(model, tmp_path / "model")
     error = said(capsys, PAGE, "--model", tmp_path / "model", status=1).err
     assert error.startswith(f"lenet-read: error: --model {tmp_path}/model: takes images of 8x8x3")
+
+
+def test_a_long_name_is_drawn_short():
+    found, logits, path = prepare(GREY), np.arange(10), Path("a-meter-in-the-kitchen.jpeg")
+    outputs = [str(digit) for digit in logits]
+    result = reading.Read(path, GREY, found, 9, 1, "accepted", logits, outputs)
+    axes = Figure().subplots(1, 4)
+    steps._draw(axes, result)
+    assert axes[0].get_xlabel() == "a-meter-in-the-…: 9, accepted"
 
 
 def test_another_model_and_another_error_are_taken(capsys):
