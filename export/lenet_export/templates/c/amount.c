@@ -1,13 +1,16 @@
-/* ---- Amounts: light -------------------------------------------------------------------------- */
+/* ---- A line's light -------------------------------------------------------------------------- */
 
 /* How a line becomes a text: its light and its ink; cells, sheared so that digits stand upright;
  * paths of least ink from top to bottom; what the network reads between two of them; and the text
  * that costs least. lenet_export/amount.py says the same in NumPy.
  *
  * Bounds, for any picture: a difference from the paper is -255 to 255; sums of a tile's pixels and
- * of all differences above the middle are at most 512 * 128 * 255 and 4096 * 1024 * 510, a place of
- * an image 255 * (48 * 48)^2, a path 48 * (12 + 1) + 28, a text 12 * (4000 + 11 + 96 + 240). */
-/* Costs were chosen on lines of MNIST's training digits; sizes in 64ths are of the line's height. */
+ * of all differences above the middle are at most 64 * 512 * 255 and 256 * 4096 * 510. What is read
+ * is at most 90/64 * 48 cells wide where it is sheared, and 15 more as it stands: 83, so that a
+ * place of an image sums up to 255 * 83 * 83. A path costs at most 48 * (12 + 1) + 28, a step of a
+ * text 4000 + 11 + 192, and it has at most 32 * 14. So 32 bits hold all.
+ *
+ * Costs were chosen on lines of MNIST's training digits; sizes in 64ths are of the line's height. */
 enum {
     LINE_TILES = 8,
     LINE_CELLS = 48,  /* rows of them */
@@ -49,7 +52,8 @@ enum {
     NEXT_EDGE = CUTS + 2 /* where the block behind ends */
 };
 
-/* 16 * log(1 + exp(-gap / 16)): what is likelier by both of the two largest logits. */
+/* 16 * log(1 + exp(-gap / 16)): by the gap between the two largest logits, in 16ths of a nat, what
+ * the larger one costs; the others cost so much more. */
 static const uint8_t soft_cost[64] = {
     11, 11, 10, 10, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 6, 5, 5, 5, 4, 4, 4, 4,
     4,  3,  3,  3,  3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1,
@@ -221,7 +225,7 @@ static int find_light(lenet_line *ws)
     return 1;
 }
 
-/* ---- Amounts: cells -------------------------------------------------------------------------- */
+/* ---- A line's cells -------------------------------------------------------------------------- */
 
 static int inside(int k, int end)
 {
@@ -458,7 +462,7 @@ static int find_cell_box(const lenet_line *ws, const uint16_t *left, const uint1
     return box->bottom > 0;
 }
 
-/* ---- Amounts: paths -------------------------------------------------------------------------- */
+/* ---- A line's paths -------------------------------------------------------------------------- */
 
 /* The path of least ink from top to bottom that begins and ends about column `middle`, where it costs
  * each column aside. Returns what it costs; *crossed becomes its cells of ink. */
@@ -565,7 +569,7 @@ static void find_free_paths(lenet_line *ws)
     add_free_path(ws, &group);
 }
 
-/* ---- Amounts: blocks ------------------------------------------------------------------------- */
+/* ---- A line's blocks ------------------------------------------------------------------------- */
 
 /* The middle one, the lower of two, of the sizes that are more than a `part`th of the largest. */
 static int middle_size(const uint16_t *sizes, int count, int part)
@@ -727,7 +731,7 @@ static void cut_block(lenet_line *ws, const uint16_t *right, const line_box *box
     keep_order(ws, ws->edge[count], ws->edge[count + 1]);
 }
 
-/* ---- Amounts: images ------------------------------------------------------------------------- */
+/* ---- A line's images ------------------------------------------------------------------------- */
 
 /* Row y of cells from column box->left - 1 to box->right; empty is what is not between the paths, and
  * beside a ruled line what is in no cell with ink. */
@@ -832,7 +836,7 @@ static void make_part(lenet_line *ws, const uint16_t *left, const uint16_t *righ
     }
 }
 
-/* ---- Amounts: texts -------------------------------------------------------------------------- */
+/* ---- A line's texts -------------------------------------------------------------------------- */
 
 /* What lies between two paths, read: what each output costs. */
 typedef struct {
@@ -841,7 +845,7 @@ typedef struct {
     uint32_t cost[LENET_LOGITS];
 } arc;
 
-/* Reads what lies between two paths, if it is as high and no wider. */
+/* Reads what lies between two paths, if it is at least `least` high and at most `widest` wide. */
 static void read_arc(lenet_line *ws, lenet_amount *amount, const uint16_t *left,
                      const uint16_t *right, int least, int widest, arc *read)
 {
@@ -1043,7 +1047,7 @@ static void read_blocks(lenet_line *ws, lenet_amount *amount)
     }
 }
 
-/* ---- Amounts: the whole ---------------------------------------------------------------------- */
+/* ---- Amounts --------------------------------------------------------------------------------- */
 
 /* The cheapest text, and how sure it is. */
 static void tell_amount(const lenet_ways *ways, lenet_amount *amount)

@@ -1,4 +1,4 @@
-/* ---- Amounts: one to twelve digits in a line -------------------------------------------------- */
+/* ---- Amounts: one to twelve digits in a line ------------------------------------------------- */
 
 #define LENET_AMOUNT_DIGITS 12
 
@@ -20,26 +20,26 @@ typedef struct {
     } way[4];
 } lenet_ways;
 
-/* Scratch memory of one line's reading; it holds nothing between two lines. */
+/* Scratch memory of one line's reading; it holds nothing between two lines. At most 8 128
+ * bytes, but more where LENET_WORKSPACE_BYTES exceeds 1 792. */
 typedef struct {
     const uint8_t *pixels;
     int32_t stride;
     int rows, columns;
-    int tiles;                  /* a side */
-    int base, threshold;        /* of paper and ink: how far a pixel is above its paper */
-    int contrast;               /* between both */
-    int top, left, side;        /* the first pixel, and pixels a side of a cell */
-    int high, wide;             /* how many cells there are */
-    uint8_t dark;               /* 255 where ink is darker than paper, else 0 */
-    uint8_t paper[8 * 8];       /* the level of the paper in each tile */
-    uint8_t mean[8 * 8];        /* of each tile */
-    int8_t shift[48];           /* of each row of cells, to the right */
-    uint32_t ink[48][448 / 32]; /* of row y and column x: bit x % 32 of word x / 32 */
-    uint32_t
-        ruled[512 / 32];     /* bit y % 32 of word y / 32: row y of the pixels is of a ruled line */
-    int paths, height, mass; /* free paths; the middle block's height and ink */
-    uint16_t path[33];       /* where each is */
-    int cuts;                /* through the block at hand */
+    int tiles;                   /* a side */
+    int base, threshold;         /* of paper and ink: how far a pixel is above its paper */
+    int contrast;                /* between both */
+    int top, left, side;         /* the first pixel, and pixels a side of a cell */
+    int high, wide;              /* how many cells there are */
+    uint8_t dark;                /* 255 where ink is darker than paper, else 0 */
+    uint8_t paper[8 * 8];        /* the level of the paper in each tile */
+    uint8_t mean[8 * 8];         /* of each tile */
+    int8_t shift[48];            /* of each row of cells, to the right */
+    uint32_t ink[48][448 / 32];  /* of row y and column x: bit x % 32 of word x / 32 */
+    uint32_t ruled[512 / 32];    /* bit y % 32 of word y / 32: row y is of a ruled line */
+    int paths, height, mass;     /* free paths; the middle block's height and ink */
+    uint16_t path[33];           /* where each is */
+    int cuts;                    /* through the block at hand */
     uint8_t crossed[1 + 13 + 1]; /* cells of ink that each of its edges crosses */
     lenet_path edge[1 + 13 + 1]; /* its left edge, the cuts, its right one */
     lenet_path next[2];          /* edges of the block behind it */
@@ -83,7 +83,8 @@ typedef struct {
  * If it is not accepted, amount.verdict is LENET_UNSURE; LENET_NO_CLASS if no digits can be made out, or
  * more than LENET_AMOUNT_DIGITS; LENET_NO_INK if nothing stands out from the paper; LENET_NO_PICTURE if
  * the line is null, its rows or columns are none of LENET_LINE_LEAST to LENET_LINE_ROWS or
- * LENET_LINE_COLUMNS, or the stride is less than a row. Nothing but the rows' bytes is read. */
+ * LENET_LINE_COLUMNS, or the stride is less than a row. But for LENET_UNSURE the text is then empty. Nothing but
+ * the rows' bytes is read. */
 #ifdef __SDCC
 void lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
                        lenet_amount *amount);

@@ -5,7 +5,8 @@
  * the box around the digit's, and the image.
  *
  * Bounds, for any picture: a difference is -255 to 255, a tile's sum at most 171 * 171 * 255, an
- * interpolation 255 * 256 * 256, a sum of the image 342 * 342 * 255. So 32 bits hold all. */
+ * interpolation 255 * 256 * 256, a sum of the image 362 * 362 * 255: sides of the view, or of what
+ * is enlarged for an image of 128 rows. So 32 bits hold all. */
 enum {
     VIEW_SIDE = 342, /* of the view, at most: a third of a picture's */
     SMALL_SIDE = 48, /* of a view whose strokes may be a pixel wide */

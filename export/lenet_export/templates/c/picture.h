@@ -9,7 +9,8 @@ typedef struct {
     uint32_t row[64][2];
 } lenet_cells;
 
-/* Scratch memory of one preparation; it holds nothing between two pictures. */
+/* Scratch memory of one preparation, at most 4 000 bytes for an image of 28x28; it holds nothing between two
+ * pictures. */
 typedef struct {
     const uint8_t *(*row)(void *source, int y); /* gives row y of the picture */
     void *source;                               /* is handed to it */
@@ -46,10 +47,9 @@ typedef struct {
 
 /* What was found in a picture. */
 typedef struct {
-    int is_dark; /* 1 if the ink is darker than the paper, else 0 */
-    int top, left, bottom,
-        right;    /* the box around the ink, in pixels; bottom and right are outside */
-    int contrast; /* between ink and paper, 0 to 255 */
+    int is_dark;                  /* 1 if the ink is darker than the paper, else 0 */
+    int top, left, bottom, right; /* the ink's box in pixels; bottom, right outside */
+    int contrast;                 /* between ink and paper, 0 to 255 */
 } lenet_prepared;
 
 /* Brings a picture to the convention of the training images: paper and light taken away, the ink
@@ -66,13 +66,15 @@ lenet_verdict lenet_prepare(lenet_preparation *ws, const uint8_t *pixels, int ro
                             lenet_prepared *prepared);
 
 /* The same of a picture that is not in memory: row(source, y) gives `columns` bytes, which stay until
- * the next call; a null pointer ends it with LENET_NO_PICTURE. The rows are asked for seven times. */
+ * the next call; a null pointer, or no function, ends it with LENET_NO_PICTURE. Rows are asked for up to
+ * seven times, downwards each time. */
 lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(void *source, int y),
                                  void *source, int rows, int columns,
                                  uint8_t image[LENET_ROWS * LENET_COLUMNS],
                                  lenet_prepared *prepared);
 
-/* Memory of one picture's reading: what the network saw, and scratch memory. */
+/* Memory of one picture's reading: what the network saw, 808 bytes for an image of 28x28, and scratch
+ * memory, of which preparation and network need theirs one after the other. */
 typedef struct {
     lenet_prepared prepared;
     uint8_t image[LENET_ROWS * LENET_COLUMNS];
