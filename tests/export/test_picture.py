@@ -13,7 +13,7 @@ from lenet_export.compiled import CompiledNetwork
 from lenet_export.cpus.registry import lay_out
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from needs import require, wide
+from needs import ROOT, require, wide
 
 from .networks import named_model, random_model
 from .pictures import differ, drawn, pictures, prepared_by, scene, written
@@ -227,7 +227,10 @@ def test_a_row_that_is_null_ends_it_and_rows_that_change_do_no_harm(network):
 
 def test_the_workspace_of_a_preparation_is_within_4_kb(network):
     assert network._ffi.sizeof("lenet_preparation") <= 4096
-    assert network._ffi.sizeof("lenet_picture") <= 4096 + 784 + 64
+    reading = network._ffi.sizeof("lenet_picture")
+    assert reading <= 4096 + 784 + 64
+    for page in ("README.md", "CHANGELOG.md"):
+        assert f"{reading:,}" in (ROOT / page).read_text(), page
 
 
 @pytest.mark.parametrize("digit", range(10))
