@@ -17,13 +17,14 @@ int main(int argc, char **argv)
 {
     static uint8_t line[ROWS * COLUMNS];
     static lenet_line ws;
+    char five[2];
     int rows = 0, columns = 0, white = 0;
     FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
-    if (file == NULL || fscanf(file, "P5 %d %d %d", &columns, &rows, &white) != 3 || white != 255 ||
+    /* A header may have a comment. */
+    if (file == NULL || fscanf(file, "P%1[5] #%*[^\n]", five) != 1 ||
+        fscanf(file, "%d %d %d", &columns, &rows, &white) != 3 || white != 255 ||
         getc(file) == EOF || rows < 1 || rows > ROWS || columns < 1 || columns > COLUMNS) {
-        fputs(
-            "usage: read_line FILE, a binary PGM (P5) of up to 1024x128 bytes without a comment\n",
-            stderr);
+        fputs("usage: read_line FILE, a binary PGM (P5) of up to 1024x128 bytes\n", stderr);
         return 2;
     }
     size_t size = (size_t)rows * (size_t)columns, found = fread(line, 1, size, file);

@@ -32,13 +32,18 @@ static const uint8_t *row_of(void *source, int y)
     return pgm->row;
 }
 
-/* Reads the header; returns whether it is that of a binary PGM of bytes without a comment. */
+/* Reads the header, with a comment in it or without; returns whether it is that of a binary PGM of
+ * bytes. */
 static int read_header(pgm_file *pgm)
 {
+    char five[2];
     int white = 0;
-    int count = fscanf(pgm->file, "P5 %d %d %d", &pgm->columns, &pgm->rows, &white);
+    if (fscanf(pgm->file, "P%1[5] #%*[^\n]", five) != 1 ||
+        fscanf(pgm->file, "%d %d %d", &pgm->columns, &pgm->rows, &white) != 3) {
+        return 0;
+    }
     pgm->begin = ftell(pgm->file) + 1;
-    return count == 3 && white == 255 && pgm->columns <= LENET_PICTURE_MOST;
+    return white == 255 && pgm->columns <= LENET_PICTURE_MOST;
 }
 
 int main(int argc, char **argv)
@@ -47,7 +52,7 @@ int main(int argc, char **argv)
     static lenet_picture ws;
     pgm.file = argc == 2 ? fopen(argv[1], "rb") : NULL;
     if (pgm.file == NULL || !read_header(&pgm)) {
-        fputs("usage: read_picture FILE, a binary PGM (P5) of bytes without a comment\n", stderr);
+        fputs("usage: read_picture FILE, a binary PGM (P5) of bytes\n", stderr);
         return 2;
     }
     lenet_reading reading = lenet_read_picture_rows(&ws, row_of, &pgm, pgm.rows, pgm.columns);
