@@ -233,7 +233,8 @@ def test_a_missing_model_is_told(tmp_path, capsys):
 def test_a_name_that_no_bundled_model_has_is_told_those_that_are(name, capsys):
     message = fails(capsys, "--model", name)
     assert f"--model {name}: is neither a bundled model nor a file" in message
-    assert "bundled: mnist, mnist-modern, mnist-uno; or give" in message
+    names = sorted(path.stem for path in MODELS.glob("*.safetensors"))
+    assert f"bundled: {', '.join(names)}; or give" in message
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"PK\x03\x04" * 50, bytes(4096)])
