@@ -385,7 +385,7 @@ def _gap_table(table: dict[str, Any], file_format: int, none_output: bool) -> Ga
     """The table; with an output for none it need not accept all images at gap 0."""
     if file_format < 3:  # which measured no strangers
         table = table | {"strangers": 0, "rows": [[*row, 0] for row in table["rows"]]}
-    _check_fields("gap_table", table, {field.name for field in dataclasses.fields(GapTable)})
+    _check_fields("a table of gaps", table, {field.name for field in dataclasses.fields(GapTable)})
     rows = [
         GapRow(float(gap), int(accepted), int(errors), int(strangers))
         for gap, accepted, errors, strangers in table["rows"]

@@ -31,7 +31,9 @@ COMPILERS = ("cc", "gcc", "clang")
 #: process that loads it, and in the JAX that it is compared with.
 EXACT_FLOATS = ("-O0", "-fno-fast-math", "-fno-unsafe-math-optimizations")
 WINDOWS = os.name == "nt"
-TEMPORARY = "set TMPDIR to a folder with room from which programs may run, or give --no-verify"
+TEMPORARY = (
+    "set TMPDIR to a folder with room that programs may run from; to export only: --no-verify"
+)
 #: Headers of CPUs that this machine is not, with their intrinsics in plain C.
 IMITATED = Path(__file__).parent / "imitated"
 
@@ -52,7 +54,8 @@ def compiler() -> list[str]:
         raise UserError(
             f"C compiler {command[0]}",
             "is not installed, so the C cannot be compiled and verified",
-            "install gcc or clang (Debian: apt-get install gcc), set CC, or give --no-verify",
+            "install gcc or clang (Debian: apt-get install gcc), or set CC; to export only: "
+            "--no-verify",
         )
     return command
 
