@@ -241,6 +241,12 @@ def test_the_header_and_the_manifest_tell_the_limits():
     assert "and one must be 200 or more. Of 2 000 held-out validation images 9 are not" in text
     assert "(0.45 %), whatever the threshold" in text
     assert json.loads(files["lenet.json"])["ink"] == dataclasses.asdict(ink)
+    ink = dataclasses.replace(ink, share=SHARES)
+    files = render_c(
+        make_plan(dataclasses.replace(named_model("deep"), ink=ink), "int8"), Options()
+    )
+    text = re.sub(r"[\s*]+", " ", files["lenet.h"].decode())
+    assert "3 000 to 60 000, and one must be 200 or more." in text
 
 
 def test_the_dump_has_what_its_readme_says_of_ink():

@@ -548,7 +548,7 @@ def _ink(plan: Plan) -> dict[str, Any]:
     rejected = f"{ink.outside / ink.images:.2%}".replace("%", " %") if ink.images else ""
     return {
         "ink_rejected": rejected,
-        "ink_share": f"{ink.share / SHARES:.1%}".replace("%", " %"),
+        "ink_share": ink.share < SHARES and f"{ink.share / SHARES:.1%}".replace("%", " %"),
         # What makes a byte of the least peak 256; without such a limit, it is dark to begin with.
         "ink_rise": 256 - max(ink.peak, 1),
         "ink_dark": 256 * (ink.peak == 0),
