@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export.preparation import (
-    _begin,
     _light,
     _shares,
     _smooth,
-    _strongest,
     _tile_of,
     _tiles,
+    placed,
 )
 
 Array = npt.NDArray[Any]
@@ -309,22 +308,7 @@ def framed(ink: Array) -> UInt8:
     rows, columns = (max(1, (size * BOX + side // 2) // side) for size in (high, wide))
     fine = _interpolated(ink, parts)
     down, along = (_shares(size * parts, goal) for size, goal in ((high, rows), (wide, columns)))
-    area = high * wide * parts**2
-    values = (down @ fine @ along.T + area // 2) // area
-    top = _strongest(values)
-    values = np.minimum(values * 255 // top, 255)
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    y, x = (
-        _begin(
-            int((values.sum(1 - axis) * np.arange(size)).sum()),
-            max(int(values.sum()), 1),
-            size,
-            SIDE,
-        )
-        for axis, size in enumerate(values.shape)
-    )
-    image[y : y + rows, x : x + columns] = values
-    return image
+    return placed(down @ fine @ along.T, high * wide * parts**2, (SIDE, SIDE))
 
 
 def _interpolated(ink: Array, parts: int) -> Array:

@@ -327,11 +327,23 @@ def _image(
 
     sums = _shares(high * parts, rows) @ ink @ _shares(wide * parts, columns).T
     area = high * parts * wide * parts
+    return placed(sums, area, shape)
+
+
+def placed(sums: Integers, area: int, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """An image of a box: its strongest places 255, its centre of mass in the middle.
+
+    Args:
+        sums: of the ink in each of its places, ``(rows, columns)``.
+        area: that each sums up.
+        shape: of the image, at least as large; all 0 where the box is.
+    """
     values = (sums + area // 2) // area
     top_value = _strongest(values)
     values = np.where(values < top_value, values * 255 // top_value, 255)
 
     image = np.zeros(shape, np.uint8)
+    rows, columns = values.shape
     mass = int(values.sum())
     if mass:
         y = _begin(int((values.sum(1) * np.arange(rows)).sum()), mass, rows, shape[0])

@@ -808,32 +808,9 @@ static void make_part(lenet_line *ws, const uint16_t *left, const uint16_t *righ
     rows = rows ? rows : 1;
     columns = columns ? columns : 1;
     sum_row(ws, left, right, &box, parts, rows, columns);
-    uint32_t *values = ws->shared.image.use.framing.box, mass = 0, down = 0, along = 0;
-    uint32_t area = (uint32_t)(high * parts) * (uint32_t)(wide * parts);
-    for (int k = 0; k < rows * columns; k++) {
-        values[k] = (values[k] + area / 2) / area;
-    }
-    uint32_t top = strongest(values, rows * columns);
-    for (int y = 0; y < rows; y++) {
-        for (int x = 0; x < columns; x++) {
-            uint32_t *value = values + y * columns + x;
-            *value = *value < top ? *value * 255 / top : 255;
-            mass += *value;
-            down += *value * (uint32_t)y;
-            along += *value * (uint32_t)x;
-        }
-    }
-    uint8_t *image = ws->shared.image.image;
-    for (int k = 0; k < 28 * 28; k++) {
-        *(volatile uint8_t *)(image + k) = 0;
-    }
-    mass = mass ? mass : 1;
-    image += begin_of(down, mass, rows, 28) * 28 + begin_of(along, mass, columns, 28);
-    for (int y = 0; y < rows; y++) {
-        for (int x = 0; x < columns; x++) {
-            image[y * 28 + x] = (uint8_t)values[y * columns + x];
-        }
-    }
+    fill_bytes(ws->shared.image.image, 28 * 28, 0);
+    place_box(ws->shared.image.use.framing.box, rows, columns,
+              (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.image);
 }
 
 /* ---- A line's texts -------------------------------------------------------------------------- */

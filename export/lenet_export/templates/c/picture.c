@@ -654,27 +654,10 @@ static int begin_of(uint32_t moment, uint32_t mass, int size, int side)
     return lesser(begin, side - size);
 }
 
-/* The image of the box: its longer side as long as the image's box. Returns 0 if it is empty. */
-static int make_image(lenet_preparation *ws, const box_around *box, int base, int contrast,
-                      uint8_t *image)
+/* Puts a box of rows x columns places into an empty image: what each sums up to, of `area`, with the
+ * strongest as 255, and the centre of mass in the middle. Returns 0 if there is nothing to put. */
+static int place_box(uint32_t *values, int rows, int columns, uint32_t area, uint8_t *image)
 {
-    int high = box->bottom - box->top + 1, wide = box->right - box->left + 1;
-    int is_high = (int32_t)high * BOX_COLUMNS >= (int32_t)wide * BOX_ROWS;
-    int side = is_high ? high : wide, goal = is_high ? BOX_ROWS : BOX_COLUMNS;
-    int rows = is_high ? goal : greater((int)(((int32_t)high * goal + side / 2) / side), 1);
-    int columns = is_high ? greater((int)(((int32_t)wide * goal + side / 2) / side), 1) : goal;
-    int parts = side < (is_small(ws) ? goal : 2 * goal) ? (2 * goal + side - 1) / side : 1;
-    for (int y = 0; y < CELLS; y++) {
-        spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
-    }
-    for (int y = 0; y < CELLS; y++) {
-        for (int k = 0; k < 2; k++) {
-            ws->shared.image.near.row[y][k] = ws->shared.map.piece.row[y][k];
-        }
-    }
-    sum_up(ws, box, base, contrast, parts, rows, columns);
-    uint32_t *values = ws->shared.image.box,
-             area = (uint32_t)(high * parts) * (uint32_t)(wide * parts);
     for (int k = 0; k < rows * columns; k++) {
         values[k] = (values[k] + area / 2) / area;
     }
@@ -699,6 +682,29 @@ static int make_image(lenet_preparation *ws, const box_around *box, int base, in
         }
     }
     return 1;
+}
+
+/* The image of the box: its longer side as long as the image's box. Returns 0 if it is empty. */
+static int make_image(lenet_preparation *ws, const box_around *box, int base, int contrast,
+                      uint8_t *image)
+{
+    int high = box->bottom - box->top + 1, wide = box->right - box->left + 1;
+    int is_high = (int32_t)high * BOX_COLUMNS >= (int32_t)wide * BOX_ROWS;
+    int side = is_high ? high : wide, goal = is_high ? BOX_ROWS : BOX_COLUMNS;
+    int rows = is_high ? goal : greater((int)(((int32_t)high * goal + side / 2) / side), 1);
+    int columns = is_high ? greater((int)(((int32_t)wide * goal + side / 2) / side), 1) : goal;
+    int parts = side < (is_small(ws) ? goal : 2 * goal) ? (2 * goal + side - 1) / side : 1;
+    for (int y = 0; y < CELLS; y++) {
+        spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
+    }
+    for (int y = 0; y < CELLS; y++) {
+        for (int k = 0; k < 2; k++) {
+            ws->shared.image.near.row[y][k] = ws->shared.map.piece.row[y][k];
+        }
+    }
+    sum_up(ws, box, base, contrast, parts, rows, columns);
+    return place_box(ws->shared.image.box, rows, columns,
+                     (uint32_t)(high * parts) * (uint32_t)(wide * parts), image);
 }
 
 /* ---- Pictures -------------------------------------------------------------------------------- */
