@@ -22,6 +22,7 @@ from lenet_export.ink import Ink, check_ink
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
+from lenet_export.parser import as_share
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
 
@@ -256,12 +257,3 @@ def _checked_shape(shape: Any) -> tuple[int, int, int]:
         raise UserError("input_shape", f"is {shape!r}", f"give sizes of {SIZE_MAX:,} at most")
     rows, columns, channels = (int(size) for size in sizes)
     return rows, columns, channels
-
-
-def as_share(value: Any) -> float | None:
-    """``value`` in Python's numbers, which are printed, if it is a share between 0 and 1."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if 0 < number < 1 else None

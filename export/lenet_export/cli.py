@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet_export import __version__, bundled
-from lenet_export.api import Exported, as_share, write
+from lenet_export.api import Exported, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, printable
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, Output, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
-from lenet_export.parser import Parser
+from lenet_export.parser import Parser, share
 from lenet_export.plan import Plan, make_plan
 from lenet_export.program import exit_status
 from lenet_export.verdict import Verdict
@@ -93,7 +93,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-error",
-        type=_share,
+        type=share,
         metavar="E",
         help="let lenet_read reject unsure readings, so that of the accepted validation images at "
         "most this share is wrong, e.g. 0.002 (default: accept all)",
@@ -120,7 +120,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-amount-error",
-        type=_share,
+        type=share,
         metavar="SHARE",
         help="of --with amount: the largest share of wrong amounts among the accepted ones; what "
         "is less sure is rejected (default: accept all)",
@@ -166,13 +166,6 @@ def _prefix(text: str) -> str:
     except UserError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error.what}; {error.remedy}") from None
     return text
-
-
-def _share(text: str) -> float:
-    share = as_share(text)
-    if share is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, e.g. 0.005")
-    return share
 
 
 def _export(options: argparse.Namespace) -> None:

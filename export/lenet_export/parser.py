@@ -21,6 +21,27 @@ class Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
+def as_share(value: Any) -> float | None:
+    """``value`` in Python's numbers, which are printed, if it is a share between 0 and 1."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 < number < 1 else None
+
+
+def share(text: str) -> float:
+    """The type of an argument that is a share between 0 and 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    number = as_share(text)
+    if number is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, e.g. 0.005")
+    return number
+
+
 class _Help(argparse.HelpFormatter):
     """Breaks no line inside a name such as ``mnist-uno``, which is to be copied."""
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lenet_export import __version__, bundled, files, photos
-from lenet_export.api import as_share
 from lenet_export.errors import printable
-from lenet_export.parser import Parser
+from lenet_export.parser import Parser, share
 from lenet_export.program import exit_status
 from lenet_export.reading import MAX_ERROR, Read, load, read
 
@@ -41,7 +40,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-error",
-        type=_share,
+        type=share,
         metavar="E",
         help="accept what is so sure that of the accepted validation images at most this share was "
         f"wrong (default: {MAX_ERROR})",
@@ -61,13 +60,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.show and len(options.pictures) > MOST_DRAWN:
         parser.error(f"--show {options.show}: at most {MOST_DRAWN} pictures are drawn at a time")
     return options
-
-
-def _share(text: str) -> float:
-    share = as_share(text)
-    if share is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, e.g. 0.005")
-    return share
 
 
 def _run(options: argparse.Namespace) -> None:
