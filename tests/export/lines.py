@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 
-from .pictures import drawn, pictures
+from .pictures import drawn, pictures, program, records
 
 
 def line(rng):
@@ -41,30 +41,14 @@ def lines(count, seed):
     return [*made, *(line(rng) for _ in range(count - len(made)))]
 
 
-#: Reads records of rows, columns, stride (int32) and what is there of the pixels; each line lies in
-#: memory of its own that ends with it. Prints what was read.
-PROGRAM = """
-#include "lenet.h"
-#include <stdio.h>
-#include <stdlib.h>
-static lenet_line ws;
-int main(void)
-{
-    int32_t head[3];
-    while (fread(head, sizeof head, 1, stdin) == 1) {
-        size_t size = (size_t)head[2] * (size_t)(head[0] - 1) + (size_t)head[1];
-        uint8_t *pixels = malloc(size);
-        if (fread(pixels, size, 1, stdin) != 1) {
-            return 2;
-        }
+#: Prints what was read in each line.
+PROGRAM = program(
+    "lenet_line",
+    """\
         lenet_amount amount = lenet_read_amount(&ws, pixels, head[0], head[1], head[2]);
         printf("%s,%d,%d,%ld,%d\\n", amount.text, (int)amount.verdict, amount.readings,
-               (long)amount.score, amount.accepted);
-        free(pixels);
-    }
-    return 0;
-}
-"""
+               (long)amount.score, amount.accepted);""",
+)
 
 
 def read_by(command, given, stride=0, is_big=False):
@@ -76,16 +60,8 @@ def read_by(command, given, stride=0, is_big=False):
         stride: how many bytes longer each row is.
         is_big: whether the program takes numbers with their highest byte first.
     """
-    rng = np.random.default_rng(0)
-    data = b""
-    for picture in given:
-        rows, columns = picture.shape
-        padded = rng.integers(0, 256, (rows, columns + stride)).astype(np.uint8)
-        padded[:, :columns] = picture
-        pixels = padded.tobytes()[: (columns + stride) * (rows - 1) + columns]
-        head = np.array([rows, columns, columns + stride], ">i4" if is_big else "<i4")
-        data += head.tobytes() + pixels
+    data = records(given, stride, is_big)
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    records = [record.split(",") for record in done.stdout.decode().splitlines()]
-    return [(text, *map(int, numbers)) for text, *numbers in records]
+    lines = [record.split(",") for record in done.stdout.decode().splitlines()]
+    return [(text, *map(int, numbers)) for text, *numbers in lines]

@@ -90,38 +90,42 @@ def pictures(count, seed):
     return made[:count]
 
 
-#: Reads records of rows, columns, stride (int32) and what is there of the pixels; each picture lies
-#: in memory of its own that ends with it. Prints what was found.
-PROGRAM = """
+def program(workspace, body):
+    """A program in C that reads what :func:`records` gives, and does ``body`` with each picture.
+
+    A picture is the bytes ``pixels``, rows, columns and stride the numbers ``head``; it lies in
+    memory of its own that ends with it. The workspace ``ws`` is of the type ``workspace``.
+    """
+    return f"""
 #include "lenet.h"
 #include <stdio.h>
 #include <stdlib.h>
-static lenet_picture ws;
+static {workspace} ws;
 int main(void)
-{
+{{
     int32_t head[3];
-    while (fread(head, sizeof head, 1, stdin) == 1) {
+    while (fread(head, sizeof head, 1, stdin) == 1) {{
         size_t size = (size_t)head[2] * (size_t)(head[0] - 1) + (size_t)head[1];
         uint8_t *pixels = malloc(size);
-        if (fread(pixels, size, 1, stdin) != 1) {
+        if (fread(pixels, size, 1, stdin) != 1) {{
             return 2;
-        }
-        lenet_prepared *found = &ws.prepared;
-        lenet_verdict verdict = lenet_prepare(&ws.shared.preparation, pixels, head[0], head[1],
-                                              head[2], ws.image, found);
-        int32_t numbers[] = {(int32_t)verdict, found->is_dark, found->top, found->left,
-                             found->bottom, found->right, found->contrast};
-        fwrite(numbers, sizeof numbers, 1, stdout);
-        fwrite(ws.image, sizeof ws.image, 1, stdout);
+        }}
+{body}
         free(pixels);
-    }
+    }}
     return 0;
-}
+}}
 """
 
 
-def prepared_by(program, given, stride=0, side=28):
-    """What the compiled ``PROGRAM`` finds in each picture; each row ``stride`` bytes longer."""
+def records(given, stride=0, is_big=False):
+    """The bytes of pictures, for a :func:`program`: of each rows, columns, stride, and its pixels.
+
+    Args:
+        given: the pictures.
+        stride: how many bytes longer each row is.
+        is_big: whether the program takes numbers with their highest byte first.
+    """
     rng = np.random.default_rng(0)
     data = b""
     for picture in given:
@@ -129,7 +133,28 @@ def prepared_by(program, given, stride=0, side=28):
         padded = rng.integers(0, 256, (rows, columns + stride)).astype(np.uint8)
         padded[:, :columns] = picture
         pixels = padded.tobytes()[: (columns + stride) * (rows - 1) + columns]
-        data += np.int32([rows, columns, columns + stride]).tobytes() + pixels
+        head = np.array([rows, columns, columns + stride], ">i4" if is_big else "<i4")
+        data += head.tobytes() + pixels
+    return data
+
+
+#: Prints what was found in each picture.
+PROGRAM = program(
+    "lenet_picture",
+    """\
+        lenet_prepared *found = &ws.prepared;
+        lenet_verdict verdict = lenet_prepare(&ws.shared.preparation, pixels, head[0], head[1],
+                                              head[2], ws.image, found);
+        int32_t numbers[] = {(int32_t)verdict, found->is_dark, found->top, found->left,
+                             found->bottom, found->right, found->contrast};
+        fwrite(numbers, sizeof numbers, 1, stdout);
+        fwrite(ws.image, sizeof ws.image, 1, stdout);""",
+)
+
+
+def prepared_by(program, given, stride=0, side=28):
+    """What the compiled ``PROGRAM`` finds in each picture; each row ``stride`` bytes longer."""
+    data = records(given, stride)
     done = subprocess.run([program], input=data, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     size = 28 + side * side
