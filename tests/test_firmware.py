@@ -13,13 +13,17 @@ import numpy as np
 import pytest
 
 import firmware
+from export.lines import lines
 from export.networks import named_model
 from export.pictures import differ, found_in, pictures, scene
-from lenet_export import checkpoint, prepare, reference, verify
+from lenet_export import amount, checkpoint, prepare, reference, verify
+from lenet_export.compiled import CompiledNetwork
 from lenet_export.cpus.registry import choices
+from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from needs import ROOT, missing, require, wide
 
+MODELS = ROOT / "export/lenet_export/models"
 PRESETS = json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]
 #: --cpu by preset, of the cores that have one.
 CPUS = {
@@ -62,7 +66,7 @@ def expected(images, int8_plan):
 @pytest.fixture(scope="session")
 def packed():
     """The bundled model with weights of 2 and 4 bits, which fits an Arduino Uno: file and plan."""
-    path = ROOT / "export/lenet_export/models/mnist-uno.safetensors"
+    path = MODELS / "mnist-uno.safetensors"
     return path, make_plan(checkpoint.load(path), "int8")
 
 
@@ -364,6 +368,11 @@ def test_without_the_emulator_tests_are_skipped_but_in_ci_fail(tmp_path, ci, sta
     assert "qemu-system-arm is not found in PATH: install Debian's qemu-system-arm" in tests
 
 
+def sent(made):
+    """The bytes of pictures, as c_runtime/firmware/given.h says."""
+    return b"".join(np.array(one.shape, "<u2").tobytes() + one.tobytes() for one in made)
+
+
 @pytest.mark.parametrize("core", ["cortex-m4", "riscv32", *wide(["cortex-m3", "cortex-m7"])])
 def test_pictures_are_prepared_as_the_reference_does_and_quicker_than_they_are_read(core, tmp_path):
     """One of 64x64 takes less than an image in plain C, at most 2,140 thousand instructions."""
@@ -377,9 +386,7 @@ def test_pictures_are_prepared_as_the_reference_does_and_quicker_than_they_are_r
     ]
     made = square[:30] + [picture for picture in pictures(120, 6) if picture.size <= 6144]
     given = tmp_path / "pictures", tmp_path / "found"
-    given[0].write_bytes(
-        b"".join(np.array(picture.shape, "<u2").tobytes() + picture.tobytes() for picture in made)
-    )
+    given[0].write_bytes(sent(made))
     done = board.emulate(board.folder / "picture", *given)
     assert done.returncode == 0, done.stdout
     size = 28 + 28 * 28
@@ -390,3 +397,40 @@ def test_pictures_are_prepared_as_the_reference_does_and_quicker_than_they_are_r
     assert all((digit >= 0) == one.has_ink for digit, one in zip(digits, found, strict=True))
     counts = np.ascontiguousarray(records[:, size + 4 :]).view("<u4").ravel()
     assert 200_000 < counts[:30].max() < 2_140_000
+
+
+@pytest.mark.parametrize(
+    ("core", "many"),
+    [
+        *((core, 4) for core in ("cortex-m4", "riscv32")),
+        *wide([(core, 200) for core in ("cortex-m3", "cortex-m4", "cortex-m7", "riscv32")]),
+    ],
+)
+def test_amounts_are_read_as_the_reference_does(core, many, tmp_path):
+    """Lines of no digits among them."""
+    for tool in (*TOOLS[core], "cmake", "make"):
+        require(tool)
+    plan = make_plan(checkpoint.load(MODELS / "mnist-field.safetensors"), "int8")
+    board = firmware.build(core, tmp_path, model=Path("mnist-field"), LENET_WITH="amount")
+    made = [one for one in lines(2 * many + 10, 7)[4:] if one.size <= 28672][-many:]
+    given = tmp_path / "lines", tmp_path / "found"
+    given[0].write_bytes(sent(made))
+    done = board.emulate(board.folder / "amount", *given)
+    assert done.returncode == 0, done.stdout
+    record = np.dtype([("text", "S16"), ("numbers", "<i4", 3)])
+    found = np.fromfile(given[1], record)
+    network, unit = (
+        CompiledNetwork(plan, render_c(plan, Options())),
+        amount.unit_of(plan.logit_scale),
+    )
+    expected = [
+        amount.read_amount(one, lambda images: network.logits(images[..., None]), unit)
+        for one in made
+    ]
+    assert [text.decode() for text in found["text"]] == [one.text for one in expected]
+    verdict, readings, score = found["numbers"].T
+    assert list(zip(readings, score, strict=True)) == [
+        (one.readings, one.score) for one in expected
+    ]
+    assert [is_text == 0 for is_text in verdict] == [bool(one.text) for one in expected]
+    assert sum(len(one.text) for one in expected) > 2 * many

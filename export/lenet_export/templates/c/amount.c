@@ -928,9 +928,9 @@ static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, i
         step.way[0].cost += cost;
         if (digit >= 0) {
             int at = step.way[0].digits;
-            uint8_t *pair = step.way[0].text + at / 2;
+            uint8_t *two = step.way[0].text + at / 2;
             if (at <= LENET_AMOUNT_DIGITS) { /* one too many is kept, to tell it */
-                *pair = (uint8_t)(at % 2 ? (*pair & 15) | digit << 4 : digit);
+                *two = (uint8_t)(at % 2 ? (*two & 15) | digit << 4 : digit);
                 step.way[0].digits++;
             }
         }
