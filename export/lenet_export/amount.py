@@ -15,14 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.preparation import (
-    _light,
-    _shares,
-    _smooth,
-    _tile_of,
-    _tiles,
-    placed,
-)
+from lenet_export.paper import at_pixels, least_around, mean_around, tile_means
+from lenet_export.preparation import placed, shares
 
 Array = npt.NDArray[Any]
 UInt8 = npt.NDArray[np.uint8]
@@ -161,16 +155,16 @@ def light(line: UInt8) -> Light | None:
     picture = line.astype(np.int64)
     area = picture.size
     few = max(FEW, area // 1024)
-    means = _tiles(picture, np.full(picture.shape, 255))
-    level = picture - _light(_smooth(means, least=False), picture.shape)
+    means = tile_means(picture)
+    level = picture - at_pixels(mean_around(means), picture.shape)
     ordered = np.sort(level, axis=None)
     border = np.concatenate([level[0], level[-1], level[1:-1, 0], level[1:-1, -1]])
     # Ink reaches further from the local mean than paper does, and the border is paper.
     is_dark = bool((ordered[few - 1] + ordered[-few]) * len(border) < border.sum())
     if is_dark:
         picture, means = 255 - picture, 255 - means
-    paper = _smooth(_tiles(picture, means[_tile_of(picture.shape)]), least=True)
-    level = picture - _light(paper, picture.shape)
+    paper = least_around(tile_means(picture, means))
+    level = picture - at_pixels(paper, picture.shape)
     ordered = np.sort(level, axis=None)
     base, top = int(ordered[area // 2]), int(ordered[-few])
     if top - base < LEAST_CONTRAST:
@@ -219,7 +213,7 @@ class Cells:
         """
         if seen.is_dark:
             picture = 255 - picture
-        paper = _light(seen.paper, picture.shape)
+        paper = at_pixels(seen.paper, picture.shape)
         is_ink = picture - paper > seen.threshold
         is_ruled = ruled(is_ink)
         is_ink &= ~is_ruled[:, None]
@@ -307,7 +301,7 @@ def framed(ink: Array) -> UInt8:
     parts = -(-2 * BOX // side) if side < 2 * BOX else 1
     rows, columns = (max(1, (size * BOX + side // 2) // side) for size in (high, wide))
     fine = _interpolated(ink, parts)
-    down, along = (_shares(size * parts, goal) for size, goal in ((high, rows), (wide, columns)))
+    down, along = (shares(size * parts, goal) for size, goal in ((high, rows), (wide, columns)))
     return placed(down @ fine @ along.T, high * wide * parts**2, (SIDE, SIDE))
 
 

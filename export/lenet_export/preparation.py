@@ -13,14 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export.errors import UserError
+from lenet_export.paper import (
+    Integers,
+    around,
+    at_pixels,
+    least_around,
+    mean_around,
+    tile_means,
+)
 
-Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 LEAST, MOST = 12, 1024  # rows and columns of a picture
 VIEW = 342  # rows and columns of the view, at most
 SMALL = 48  # rows and columns of a view whose strokes may be a pixel wide: less than these
-TILES = 8
 CELLS = 64
 LEAST_CONTRAST = 8
 
@@ -62,8 +68,8 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
     nothing = Prepared(np.zeros(shape, np.uint8), has_ink=False)
 
     # Ink reaches further from the local mean than paper does, and the border is paper.
-    means = _tiles(view, np.full(view.shape, 255))
-    differences = _without_specks(view) - _light(_smooth(means, least=False), view.shape)
+    means = tile_means(view)
+    differences = _without_specks(view) - at_pixels(mean_around(means), view.shape)
     lowest, _, highest = _ranks(differences)
     border = np.concatenate([_counted(differences)[:, [0, -1]].ravel(), differences[0, 1:-1]])
     is_dark = bool((highest + lowest) * border.size < border.sum())
@@ -71,8 +77,7 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
         view, means = 255 - view, 255 - means
 
     # Paper is what is not above a tile's mean, and darkest of the tiles around.
-    tiles = _tile_of(view.shape)
-    paper = _light(_smooth(_tiles(view, means[tiles]), least=True), view.shape)
+    paper = at_pixels(least_around(tile_means(view, means)), view.shape)
     differences = _without_specks(view) - paper
     lowest, base, highest = _ranks(differences)
     contrast, noise = highest - base, base - lowest
@@ -133,62 +138,6 @@ def _is_small(view: Integers) -> bool:
     return bool(max(view.shape) < SMALL)
 
 
-def _tile_edges(shape: tuple[int, ...]) -> tuple[int, Integers, Integers]:
-    """How many tiles a side, and where they begin and end along the rows and the columns."""
-    n = max(min(min(shape) // 4, TILES), 2)
-    rows, columns = (np.arange(n + 1) * size // n for size in shape)
-    return n, rows, columns
-
-
-def _tile_of(shape: tuple[int, ...]) -> tuple[Integers, Integers]:
-    """The tile of each pixel, as an index of rows and one of columns."""
-    n, rows, columns = _tile_edges(shape)
-    places = (np.repeat(np.arange(n), np.diff(edges)) for edges in (rows, columns))
-    y, x = np.ix_(*places)
-    return y, x
-
-
-def _tiles(view: Integers, limits: Integers) -> Integers:
-    """The mean of each tile, of its values up to their limit."""
-    _, rows, columns = _tile_edges(view.shape)
-    within = view <= limits
-
-    def total(values: Integers) -> Integers:
-        sums = np.add.reduceat(np.add.reduceat(values, rows[:-1], 0), columns[:-1], 1)
-        return sums.astype(np.int64)
-
-    means: Integers = total(np.where(within, view, 0)) // total(within.astype(np.int64))
-    return means
-
-
-def _around(values: npt.NDArray[Any], mode: str) -> npt.NDArray[Any]:
-    """The 3x3 values around each: ``(9, rows, columns)``."""
-    padded = np.pad(values, 1, mode)  # type: ignore[call-overload]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-    return windows.reshape(*values.shape, 9).transpose(2, 0, 1)
-
-
-def _smooth(means: Integers, least: bool) -> Integers:
-    """Each tile's mean of 3x3 tiles, or their least."""
-    count = _around(np.ones_like(means), "constant").sum(0)
-    smooth: Integers = _around(means, "constant").sum(0) // count
-    return np.asarray(_around(means, "edge").min(0)) if least else smooth
-
-
-def _light(tiles: Integers, shape: tuple[int, ...]) -> Integers:
-    """The level at each pixel: between the tiles' centres, as at the nearest beyond them."""
-    n = len(tiles)
-    lines = []
-    for size in shape:
-        step = n * 65536 // size
-        place = np.clip(np.arange(size) * step + step // 2 - 32768, 0, (n - 1) * 65536 - 1)
-        lines.append((place >> 16, place >> 8 & 255))
-    (i, down), (j, along) = lines
-    rows = tiles[i] * (256 - down)[:, None] + tiles[i + 1] * down[:, None]
-    level: Integers = (rows[:, j] * (256 - along) + rows[:, j + 1] * along) >> 16
-    return level
-
-
 def _without_specks(view: Integers) -> Integers:
     """The median of 3x3 pixels; a small view as it is, where that would take strokes away."""
     if _is_small(view):
@@ -242,7 +191,7 @@ def _pixels(cells: Mask, side: int, shape: tuple[int, ...]) -> Mask:
 
 def _spread(cells: Mask) -> Mask:
     """The cells of a set and those around."""
-    spread: Mask = _around(cells, "constant").max(0)
+    spread: Mask = around(cells, "constant").max(0)
     return spread
 
 
@@ -280,11 +229,21 @@ def _digit_cells(ink: Mask) -> Mask:
 
 def _pieces(cells: Mask) -> list[Mask]:
     """The connected sets of cells, corners included, in the order of their first cells."""
-    from scipy import ndimage
-
-    labels, count = ndimage.label(cells, np.ones((3, 3)))
-    pieces = [labels == label for label in range(1, count + 1)]
-    return sorted(pieces, key=lambda piece: int(piece.argmax()))
+    left = set(map(tuple, np.argwhere(cells).tolist()))
+    pieces = []
+    for first in sorted(left):
+        if first not in left:
+            continue
+        piece, found = np.zeros_like(cells), [first]
+        left.remove(first)
+        while found:
+            y, x = found.pop()
+            piece[y, x] = True
+            beside = {(y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= beside
+            found += beside
+        pieces.append(piece)
+    return pieces
 
 
 def _image(
@@ -325,7 +284,7 @@ def _image(
     gain = 255 * 256 // (most - least)
     ink = np.minimum(np.maximum(level - least, 0) * gain >> 8, 255)
 
-    sums = _shares(high * parts, rows) @ ink @ _shares(wide * parts, columns).T
+    sums = shares(high * parts, rows) @ ink @ shares(wide * parts, columns).T
     area = high * parts * wide * parts
     return placed(sums, area, shape)
 
@@ -359,7 +318,7 @@ def _places(size: int, parts: int) -> tuple[Integers, Integers]:
     return place >> 8, place >> 4 & 15
 
 
-def _shares(count: int, places: int) -> Integers:
+def shares(count: int, places: int) -> Integers:
     """How much of each of ``count`` equal parts of an axis lies in each of ``places``."""
     begin = np.arange(count) * places
     place = np.arange(places)[:, None] * count

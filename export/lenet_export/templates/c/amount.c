@@ -12,28 +12,21 @@
  *
  * Costs were chosen on lines of MNIST's training digits; sizes in 64ths are of the line's height. */
 enum {
-    LINE_TILES = 8,
-    LINE_CELLS = 48,  /* rows of them */
-    LINE_WIDTH = 448, /* columns of them */
-    LINE_WORDS = LINE_WIDTH / 32,
-    LINE_PAD = 12,     /* columns of paper at either side */
+    LINE_PAD = 12,     /* columns of paper at either side of the cells */
     LINE_CONTRAST = 8, /* at least */
     CELL_INK = 100,    /* of 255: a cell of more has ink */
     INK_COST = 12,     /* of a cell of ink on a path; a step aside costs 1 */
     REACH = 19,        /* how far a path goes aside, in 64ths of the rows */
     CUT_REACH = 12,    /* and a cut */
     SPECK = 4,         /* cells of ink between two paths that part nothing */
-    BLOCKS = 32,       /* between free paths */
     SMALL = 8,         /* a block with this part of the middle block's ink is no digit */
     COMMA = 29,        /* what is lower, in 64ths of the line's height, and low, is a comma */
     CUT_WIDTH = 25,    /* a wider block may be cut, in 64ths, as all sizes below */
-    CUTS = 13,         /* through a block */
     WIDTH_OF_CUT = 10, /* a block has a cut for each of it */
     APART = 28,        /* cells of ink between two cuts */
     CROSSED = 4,       /* a cut costs this for each cell of ink, beside half of its steps aside */
     MOST_COST = 4000,  /* in 16ths of a nat, as all that follow */
     UNLIKELY = 96,     /* a digit of this cost is none */
-    WAYS = 4,          /* texts that are kept at each path */
     SURE = 4,          /* a block of less is not cut */
     SURE_HEIGHT = 38,  /* if it is as high */
     SURE_WIDTH = 76,   /* and no wider */
@@ -48,8 +41,8 @@ enum {
     SKIP_HEIGHT = 32,  /* lower than this, or at either end of the line */
     BOUND = 50,        /* what a way may cost more than the block as one digit */
     FRAME = 20,        /* the box of an image's digit */
-    LAST_EDGE = CUTS + 1,
-    NEXT_EDGE = CUTS + 2 /* where the block behind ends */
+    LAST_EDGE = LENET_CUTS + 1,
+    NEXT_EDGE = LENET_CUTS + 2 /* where the block behind ends */
 };
 
 /* 16 * log(1 + exp(-gap / 16)): by the gap between the two largest logits, in 16ths of a nat, what
@@ -68,103 +61,39 @@ static void copy_bytes(void *to, const void *from, int count)
     }
 }
 
-static uint32_t lit_at(const lenet_line *ws, int y, int x)
+static const uint8_t *line_row(const lenet_line *ws, int y)
 {
-    const uint8_t *row = ws->pixels + (uintptr_t)ws->stride * (uintptr_t)y;
-    return (uint32_t)(row[x] ^ ws->dark);
+    return ws->pixels + (uintptr_t)ws->stride * (uintptr_t)y;
 }
 
-/* Where tile k of `tiles` along `size` pixels begins. */
-static int tile_begin(int k, int tiles, int size)
+/* The mean of each tile, of its pixels up to the mean that it has. */
+static void measure_line(lenet_line *ws)
 {
-    return (int)((int32_t)k * size / tiles);
-}
-
-/* The mean of each tile, of its values up to `limit`. */
-static void measure_line(lenet_line *ws, const uint8_t *limit, uint8_t *mean)
-{
-    for (int i = 0; i < ws->tiles; i++) {
-        for (int j = 0; j < ws->tiles; j++) {
-            int tile = i * ws->tiles + j;
-            int right = tile_begin(j + 1, ws->tiles, ws->columns);
-            int bottom = tile_begin(i + 1, ws->tiles, ws->rows);
-            uint32_t sum = 0, count = 0;
-            for (int y = tile_begin(i, ws->tiles, ws->rows); y < bottom; y++) {
-                for (int x = tile_begin(j, ws->tiles, ws->columns); x < right; x++) {
-                    uint32_t level = lit_at(ws, y, x);
-                    if (level <= limit[tile]) {
-                        sum += level;
-                        count++;
-                    }
-                }
-            }
-            mean[tile] = (uint8_t)(sum / (count ? count : 1));
-        }
+    begin_tiles(&ws->shared.light);
+    for (int y = 0; y < ws->paper.rows; y++) {
+        add_to_tiles(&ws->paper, &ws->shared.light, y, line_row(ws, y));
     }
+    finish_tiles(&ws->paper, &ws->shared.light);
 }
 
-/* Each tile's paper from 3x3 tiles: their mean, or the least. */
-static void smooth_line(lenet_line *ws, int is_least)
+/* How far a pixel of row y is above the paper. */
+static int level_at(const lenet_line *ws, const int32_t paper[LENET_TILES], int y, int x)
 {
-    for (int i = 0; i < ws->tiles; i++) {
-        for (int j = 0; j < ws->tiles; j++) {
-            int sum = 0, count = 0, least = 255;
-            for (int a = i - 1; a <= i + 1; a++) {
-                for (int b = j - 1; b <= j + 1; b++) {
-                    if (a >= 0 && b >= 0 && a < ws->tiles && b < ws->tiles) {
-                        int level = ws->mean[a * ws->tiles + b];
-                        sum += level;
-                        count++;
-                        least = level < least ? level : least;
-                    }
-                }
-            }
-            ws->paper[i * ws->tiles + j] = (uint8_t)(is_least ? least : sum / count);
-        }
-    }
-}
-
-/* Where pixel k lies between the centres of `tiles` along `size` pixels, in 1/65536 of a tile. */
-static int32_t place_among(int k, int tiles, int size)
-{
-    int32_t step = (int32_t)tiles * 65536 / size, last = (int32_t)(tiles - 1) * 65536 - 1;
-    int32_t place = k * step + step / 2 - 32768;
-    return place < 0 ? 0 : place > last ? last : place;
-}
-
-/* The paper along row y: 256 times its level at each column of tiles. */
-static void paper_along(const lenet_line *ws, int y, uint32_t paper[LINE_TILES])
-{
-    int32_t place = place_among(y, ws->tiles, ws->rows);
-    const uint8_t *above = ws->paper + (place >> 16) * ws->tiles;
-    uint32_t part = (uint32_t)place >> 8 & 255;
-    for (int j = 0; j < ws->tiles; j++) {
-        paper[j] = above[j] * (256 - part) + above[ws->tiles + j] * part;
-    }
-}
-
-/* The paper at column x of that row. */
-static int paper_under(const lenet_line *ws, const uint32_t paper[LINE_TILES], int x)
-{
-    int32_t place = place_among(x, ws->tiles, ws->columns);
-    const uint32_t *left = paper + (place >> 16);
-    uint32_t part = (uint32_t)place >> 8 & 255;
-    return (int)((left[0] * (256 - part) + left[1] * part) >> 16);
+    return above_paper(&ws->paper, paper, x, line_row(ws, y)[x] ^ ws->paper.dark);
 }
 
 /* Counts how far the pixels are above their paper; returns the sum of those at the border. */
 static int32_t count_levels(lenet_line *ws)
 {
-    uint32_t paper[LINE_TILES];
-    int32_t border = 0;
-    clear_words(ws->shared.histogram, 511);
-    for (int y = 0; y < ws->rows; y++) {
-        int is_border = y == 0 || y == ws->rows - 1;
-        paper_along(ws, y, paper);
-        for (int x = 0; x < ws->columns; x++) {
-            int level = (int)lit_at(ws, y, x) - paper_under(ws, paper, x);
-            ws->shared.histogram[255 + level]++;
-            if (is_border || x == 0 || x == ws->columns - 1) {
+    int32_t paper[LENET_TILES], border = 0;
+    int bottom = ws->paper.rows - 1, right = ws->paper.columns - 1;
+    clear_words(ws->shared.light.shared.histogram, 511);
+    for (int y = 0; y <= bottom; y++) {
+        paper_along(&ws->paper, y, paper);
+        for (int x = 0; x <= right; x++) {
+            int level = level_at(ws, paper, y, x);
+            ws->shared.light.shared.histogram[255 + level]++;
+            if (y == 0 || y == bottom || x == 0 || x == right) {
                 border += level;
             }
         }
@@ -172,54 +101,30 @@ static int32_t count_levels(lenet_line *ws)
     return border;
 }
 
-/* The level that `count` pixels reach, from -255 upwards or from 255 downwards. */
-static int level_of(const lenet_line *ws, uint32_t count, int is_down)
-{
-    int k = is_down ? 510 : 0;
-    uint32_t seen = ws->shared.histogram[k];
-    while (seen < count) {
-        k += is_down ? -1 : 1;
-        seen += ws->shared.histogram[k];
-    }
-    return k - 255;
-}
-
 /* Finds how the line is lit; returns 0 if nothing stands out from the paper. */
 static int find_light(lenet_line *ws)
 {
-    int32_t area = (int32_t)ws->rows * ws->columns,
-            around = 2 * ((int32_t)ws->rows + ws->columns) - 4;
+    lenet_light *light = &ws->shared.light;
+    int32_t area = (int32_t)ws->paper.rows * ws->paper.columns;
+    int32_t around = 2 * ((int32_t)ws->paper.rows + ws->paper.columns) - 4;
     uint32_t few = area / 1024 > 6 ? (uint32_t)(area / 1024) : 6, sum = 0, count = 0;
-    ws->tiles = lesser(lesser(ws->rows, ws->columns) / 4, LINE_TILES);
-    ws->dark = 0;
-    for (int k = 0; k < LINE_TILES * LINE_TILES; k++) {
-        *(volatile uint8_t *)(ws->paper + k) = 255;
-    }
-    measure_line(ws, ws->paper, ws->mean);
-
-    /* Ink reaches further from the local mean than paper does, and the border is paper. */
-    smooth_line(ws, 0);
-    int32_t border = count_levels(ws);
-    if ((level_of(ws, few, 0) + level_of(ws, few, 1)) * around < border) {
-        ws->dark = 255;
-        for (int k = 0; k < ws->tiles * ws->tiles; k++) {
-            ws->mean[k] = (uint8_t)(255 - ws->mean[k]);
-        }
-    }
+    measure_line(ws);
+    smooth_tiles(&ws->paper, light, 0);
+    find_polarity(&ws->paper, light, few, around, count_levels(ws));
 
     /* Paper is what is not above a tile's mean, and darkest of the tiles around. */
-    measure_line(ws, ws->mean, ws->mean);
-    smooth_line(ws, 1);
+    measure_line(ws);
+    smooth_tiles(&ws->paper, light, 1);
     count_levels(ws);
-    ws->base = level_of(ws, (uint32_t)(area / 2) + 1, 0);
-    int top = level_of(ws, few, 1);
+    ws->base = count_up(light, (uint32_t)(area / 2) + 1);
+    int top = count_down(light, few);
     if (top - ws->base < LINE_CONTRAST) {
         return 0;
     }
     ws->threshold = ws->base + (top - ws->base) / 2;
     for (int k = ws->threshold + 1; k <= 255; k++) {
-        sum += ws->shared.histogram[255 + k] * (uint32_t)(k - ws->base);
-        count += ws->shared.histogram[255 + k];
+        sum += light->shared.histogram[255 + k] * (uint32_t)(k - ws->base);
+        count += light->shared.histogram[255 + k];
     }
     ws->contrast = (int)(sum / count);
     return 1;
@@ -236,20 +141,22 @@ static int inside(int k, int end)
  * on. */
 static void find_cells_ink(const lenet_line *ws, int y, int from, int to, uint8_t *ink)
 {
-    uint32_t paper[LINE_TILES];
+    int32_t paper[LENET_TILES];
     int side = ws->side, least = ws->contrast / 5;
-    paper_along(ws, inside(ws->top + y * side + side / 2, ws->rows), paper);
+    paper_along(&ws->paper, inside(ws->top + y * side + side / 2, ws->paper.rows), paper);
     for (int x = from; x < to; x++) {
         int left = ws->left + x * side;
         uint32_t sum = 0;
         for (int i = 0; i < side; i++) {
+            const uint8_t *row = line_row(ws, inside(ws->top + y * side + i, ws->paper.rows));
             for (int j = 0; j < side; j++) {
-                sum += lit_at(ws, inside(ws->top + y * side + i, ws->rows),
-                              inside(left + j, ws->columns));
+                sum += row[inside(left + j, ws->paper.columns)] ^ (uint32_t)ws->paper.dark;
             }
         }
-        int32_t level = (int32_t)(sum / ((uint32_t)side * (uint32_t)side));
-        level -= paper_under(ws, paper, inside(left + side / 2, ws->columns)) + ws->base + least;
+        int mean = (int)(sum / ((uint32_t)side * (uint32_t)side));
+        int32_t level =
+            above_paper(&ws->paper, paper, inside(left + side / 2, ws->paper.columns), mean);
+        level -= ws->base + least;
         level = level > 0 ? level * 255 / (ws->contrast - least) : 0;
         *ink++ = (uint8_t)(level < 255 ? level : 255);
     }
@@ -263,7 +170,7 @@ static int has_ink(const lenet_line *ws, int y, int x)
 /* Whether a row of pixels is of a ruled line. */
 static int is_ruled(const lenet_line *ws, int y)
 {
-    return y >= 0 && y < ws->rows && (ws->ruled[y / 32] >> (y % 32) & 1);
+    return y >= 0 && y < ws->paper.rows && (ws->ruled[y / 32] >> (y % 32) & 1);
 }
 
 /* Whether a row of cells has one of them. */
@@ -271,7 +178,7 @@ static int is_ruled_cell(const lenet_line *ws, int y)
 {
     int found = 0;
     for (int i = 0; y >= 0 && y < ws->high && i < ws->side; i++) {
-        found |= is_ruled(ws, inside(ws->top + y * ws->side + i, ws->rows));
+        found |= is_ruled(ws, inside(ws->top + y * ws->side + i, ws->paper.rows));
     }
     return found;
 }
@@ -279,11 +186,11 @@ static int is_ruled_cell(const lenet_line *ws, int y)
 /* The first and behind the last pixel with ink in row y; returns how many there are. */
 static int find_row_ink(const lenet_line *ws, int y, int *left, int *right)
 {
-    uint32_t paper[LINE_TILES];
+    int32_t paper[LENET_TILES];
     int count = 0;
-    paper_along(ws, y, paper);
-    for (int x = 0; x < ws->columns; x++) {
-        if ((int)lit_at(ws, y, x) - paper_under(ws, paper, x) > ws->threshold) {
+    paper_along(&ws->paper, y, paper);
+    for (int x = 0; x < ws->paper.columns; x++) {
+        if (level_at(ws, paper, y, x) > ws->threshold) {
             *left = count ? *left : x;
             *right = x + 1;
             count++;
@@ -298,10 +205,10 @@ static void find_ruled(lenet_line *ws)
 {
     int left, right, start = 0;
     clear_words(ws->ruled, LENET_LINE_ROWS / 32);
-    for (int y = 0; y <= ws->rows; y++) {
-        int32_t count = y < ws->rows ? find_row_ink(ws, y, &left, &right) : 0;
-        if (4 * count < (int32_t)3 * ws->columns) {
-            for (int k = start; y - start <= ws->rows / 16 && k < y; k++) {
+    for (int y = 0; y <= ws->paper.rows; y++) {
+        int32_t count = y < ws->paper.rows ? find_row_ink(ws, y, &left, &right) : 0;
+        if (4 * count < (int32_t)3 * ws->paper.columns) {
+            for (int k = start; y - start <= ws->paper.rows / 16 && k < y; k++) {
                 ws->ruled[k / 32] |= (uint32_t)1 << (k % 32);
             }
             start = y + 1;
@@ -313,9 +220,9 @@ static void find_ruled(lenet_line *ws)
  * Returns 0 if there are none. */
 static int place_cells(lenet_line *ws)
 {
-    int top = ws->rows, bottom = 0, left = ws->columns, right = 0;
+    int top = ws->paper.rows, bottom = 0, left = ws->paper.columns, right = 0;
     find_ruled(ws);
-    for (int y = 0; y < ws->rows; y++) {
+    for (int y = 0; y < ws->paper.rows; y++) {
         int first, end;
         if (!is_ruled(ws, y) && find_row_ink(ws, y, &first, &end)) {
             top = y < top ? y : top;
@@ -324,8 +231,8 @@ static int place_cells(lenet_line *ws)
             right = end > right ? end : right;
         }
     }
-    int across = LINE_WIDTH - 2 * LINE_PAD;
-    int down = (bottom - top + LINE_CELLS - 1) / LINE_CELLS;
+    int across = LENET_LINE_WIDE - 2 * LINE_PAD;
+    int down = (bottom - top + LENET_LINE_HIGH - 1) / LENET_LINE_HIGH;
     int side = (right - left + across - 1) / across;
     if (bottom == 0) {
         return 0;
@@ -370,7 +277,7 @@ static void fill_cells(lenet_line *ws)
 {
     for (int y = 0; y < ws->high; y++) {
         int is_own = !is_ruled_cell(ws, y);
-        clear_words(ws->ink[y], LINE_WORDS);
+        clear_words(ws->ink[y], LENET_LINE_WIDE / 32);
         for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
             uint8_t ink;
             find_cells_ink(ws, y, x, x + 1, &ink);
@@ -397,10 +304,10 @@ static void shear_cells(lenet_line *ws)
         }
     }
     for (int y = 0; y < ws->high; y++) {
-        uint32_t row[LINE_WORDS];
+        uint32_t row[LENET_LINE_WIDE / 32];
         int shift = sheared(ws, y, best);
         copy_bytes(row, ws->ink[y], sizeof row);
-        clear_words(ws->ink[y], LINE_WORDS);
+        clear_words(ws->ink[y], LENET_LINE_WIDE / 32);
         for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
             int to = x + shift;
             ws->ink[y][to / 32] |= (row[x / 32] >> (x % 32) & 1) << (to % 32);
@@ -445,8 +352,8 @@ typedef struct {
 static int find_cell_box(const lenet_line *ws, const uint16_t *left, const uint16_t *right,
                          int is_sheared, line_box *box)
 {
-    box->top = LINE_CELLS;
-    box->left = LINE_WIDTH;
+    box->top = LENET_LINE_HIGH;
+    box->left = LENET_LINE_WIDE;
     box->bottom = box->right = 0;
     for (int y = 0; y < ws->high; y++) {
         int back = is_sheared ? 0 : ws->shift[y];
@@ -511,7 +418,7 @@ static int find_path(lenet_line *ws, int middle, int reach, lenet_path path, int
 
 static void copy_path(const uint16_t *from, uint16_t *to)
 {
-    copy_bytes(to, from, LINE_CELLS * 2);
+    copy_bytes(to, from, LENET_LINE_HIGH * 2);
 }
 
 /* No path is left of the one before it. */
@@ -532,7 +439,7 @@ static void add_free_path(lenet_line *ws, const path_group *group)
 {
     lenet_path path;
     int crossed, middle = (group->first + group->last) / 2;
-    if (group->count && ws->paths <= BLOCKS) {
+    if (group->count && ws->paths <= LENET_BLOCKS) {
         int is_cheapest = find_path(ws, middle, REACH, path, &crossed) == group->cost;
         ws->path[ws->paths++] = (uint16_t)(is_cheapest ? middle : group->first);
     }
@@ -608,7 +515,7 @@ static void free_path(lenet_line *ws, int k, const uint16_t *before, uint16_t *p
 /* Finds the height of the line, and the ink of its middle block. */
 static void measure_blocks(lenet_line *ws)
 {
-    uint16_t height[BLOCKS], mass[BLOCKS];
+    uint16_t height[LENET_BLOCKS], mass[LENET_BLOCKS];
     lenet_path left, right;
     line_box box;
     for (int k = 0; k < ws->paths; k++) {
@@ -702,11 +609,11 @@ static void find_cut(lenet_line *ws, int middle, const uint16_t *right, lenet_pa
 /* Cuts the block from ws->edge[0] to `right`: its best cuts are the next edges, `right` the last. */
 static void cut_block(lenet_line *ws, const uint16_t *right, const line_box *box)
 {
-    cut_path cuts[CUTS + 1], cut;
+    cut_path cuts[LENET_CUTS + 1], cut;
     lenet_path path;
     int width = share_of_height(ws, box->right - box->left), most = width / WIDTH_OF_CUT;
     int apart = APART * ws->height / 64, mass = count_between(ws, ws->edge[0], right), count = 0;
-    most = most < CUTS ? most : CUTS;
+    most = most < LENET_CUTS ? most : LENET_CUTS;
     for (int x = box->left; width > CUT_WIDTH && x < box->right; x++) {
         find_cut(ws, x, right, path, &cut);
         if (cut.before >= apart && mass - cut.before >= apart) {
@@ -906,13 +813,13 @@ static void put_way(lenet_ways *ways, const lenet_ways *added)
         }
         place += ways->way[k].cost <= added->way[0].cost;
     }
-    if (place == WAYS) {
+    if (place == LENET_WAYS) {
         return;
     }
-    if (end == ways->count && end < WAYS) {
+    if (end == ways->count && end < LENET_WAYS) {
         ways->count++;
     }
-    end = end < WAYS ? end : WAYS - 1;
+    end = end < LENET_WAYS ? end : LENET_WAYS - 1;
     for (int k = end; k > place; k--) {
         copy_bytes(ways->way + k, ways->way + k - 1, size);
     }
@@ -1061,8 +968,7 @@ static void read_line(lenet_line *ws, const uint8_t *line, int rows, int columns
         columns >= LENET_LINE_LEAST && columns <= LENET_LINE_COLUMNS && stride >= columns) {
         ws->pixels = line;
         ws->stride = stride;
-        ws->rows = rows;
-        ws->columns = columns;
+        begin_paper(&ws->paper, &ws->shared.light, rows, columns);
         amount->verdict = LENET_NO_INK;
         if (find_light(ws) && place_cells(ws)) {
             fill_cells(ws);

@@ -1,21 +1,4 @@
-/* ---- A picture's rows ------------------------------------------------------------------------ */
-
-/* How a picture becomes an image: seven passes over its rows, three in the strip at a time. They
- * find the light, whether ink is dark, the paper, how far ink stands out, the cells that have ink,
- * the box around the digit's, and the image.
- *
- * Bounds, for any picture: a difference is -255 to 255, a tile's sum at most 171 * 171 * 255, an
- * interpolation 255 * 256 * 256, a sum of the image 362 * 362 * 255: sides of the view, or of what
- * is enlarged for an image of 128 rows. So 32 bits hold all. */
-enum {
-    VIEW_SIDE = 342, /* of the view, at most: a third of a picture's */
-    SMALL_SIDE = 48, /* of a view whose strokes may be a pixel wide */
-    TILES = 8,
-    CELLS = 64,
-    BOX_ROWS = LENET_ROWS * 5 / 7, /* MNIST's 20 of 28 */
-    BOX_COLUMNS = LENET_COLUMNS * 5 / 7,
-    LEAST_CONTRAST = 8
-};
+/* ---- Paper ----------------------------------------------------------------------------------- */
 
 static int lesser(int a, int b)
 {
@@ -25,11 +8,6 @@ static int lesser(int a, int b)
 static int greater(int a, int b)
 {
     return a > b ? a : b;
-}
-
-static int middle(int a, int b, int c)
-{
-    return greater(lesser(a, b), lesser(greater(a, b), c));
 }
 
 /* volatile keeps these loops: a compiler may otherwise make them calls of memset. */
@@ -47,6 +25,150 @@ static void fill_bytes(volatile uint8_t *bytes, int count, uint8_t value)
     }
 }
 
+/* Paper of so many pixels, of which nothing is known: ink is light, and a tile's mean is any. */
+static void begin_paper(lenet_paper *paper, lenet_light *light, int rows, int columns)
+{
+    int tiles = greater(lesser(lesser(rows, columns) / 4, LENET_TILES), 2);
+    paper->rows = rows;
+    paper->columns = columns;
+    paper->tiles = tiles;
+    paper->down = (int32_t)tiles * 65536 / rows;
+    paper->across = (int32_t)tiles * 65536 / columns;
+    paper->dark = 0;
+    fill_bytes(light->mean, LENET_TILES * LENET_TILES, 255);
+}
+
+/* Begins to measure the mean of each tile, of its pixels up to the mean that it has. */
+static void begin_tiles(lenet_light *light)
+{
+    clear_words(light->shared.tile.sum, LENET_TILES * LENET_TILES);
+    clear_words(light->shared.tile.count, LENET_TILES * LENET_TILES);
+}
+
+/* Counts row y; tile k of n begins at pixel k * size / n of each axis. */
+static void add_to_tiles(const lenet_paper *paper, lenet_light *light, int y, const uint8_t *row)
+{
+    int n = paper->tiles, tile = (int)(((int32_t)(y + 1) * n - 1) / paper->rows) * n;
+    for (int j = 0, x = 0; j < n; j++, tile++) {
+        int end = (int)((int32_t)(j + 1) * paper->columns / n);
+        uint32_t sum = 0, count = 0;
+        for (; x < end; x++) {
+            uint32_t pixel = row[x] ^ paper->dark;
+            if (pixel <= light->mean[tile]) {
+                sum += pixel;
+                count++;
+            }
+        }
+        light->shared.tile.sum[tile] += sum;
+        light->shared.tile.count[tile] += count;
+    }
+}
+
+static void finish_tiles(const lenet_paper *paper, lenet_light *light)
+{
+    for (int k = 0; k < paper->tiles * paper->tiles; k++) {
+        uint32_t count = light->shared.tile.count[k];
+        light->mean[k] = (uint8_t)(light->shared.tile.sum[k] / (count ? count : 1));
+    }
+}
+
+/* The paper is each tile's mean of 3x3 tiles, or their least. */
+static void smooth_tiles(lenet_paper *paper, const lenet_light *light, int is_least)
+{
+    int n = paper->tiles;
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j < n; j++) {
+            int sum = 0, count = 0, least = 255;
+            for (int a = greater(i - 1, 0); a <= lesser(i + 1, n - 1); a++) {
+                for (int b = greater(j - 1, 0); b <= lesser(j + 1, n - 1); b++) {
+                    sum += light->mean[a * n + b];
+                    count++;
+                    least = lesser(least, light->mean[a * n + b]);
+                }
+            }
+            paper->level[i * n + j] = (uint8_t)(is_least ? least : sum / count);
+        }
+    }
+}
+
+/* Where pixel k lies between the centres of the first and the last tile, in 1/65536 of a tile: the
+ * nearest place. */
+static int32_t among_tiles(int k, int32_t step, int tiles)
+{
+    int32_t place = k * step + step / 2 - 32768, last = (int32_t)(tiles - 1) * 65536 - 1;
+    return place < 0 ? 0 : place > last ? last : place;
+}
+
+/* The paper along row y: 256 times its level at each column of tiles. */
+static void paper_along(const lenet_paper *paper, int y, int32_t along[LENET_TILES])
+{
+    int n = paper->tiles;
+    int32_t place = among_tiles(y, paper->down, n), part = place >> 8 & 255;
+    const uint8_t *above = paper->level + (place >> 16) * n;
+    for (int j = 0; j < n; j++) {
+        along[j] = (int32_t)above[j] * 256 + (above[n + j] - above[j]) * part;
+    }
+}
+
+/* How far a level at column x of that row, its ink light, is above the paper. */
+static int above_paper(const lenet_paper *paper, const int32_t along[LENET_TILES], int x, int level)
+{
+    int32_t place = among_tiles(x, paper->across, paper->tiles);
+    const int32_t *left = along + (place >> 16);
+    return level - (int)((left[0] * 256 + (left[1] - left[0]) * (place >> 8 & 255)) >> 16);
+}
+
+/* The difference from the paper that `count` pixels reach from below. */
+static int count_up(const lenet_light *light, uint32_t count)
+{
+    uint32_t seen = light->shared.histogram[0];
+    int k = 0;
+    while (seen < count) {
+        seen += light->shared.histogram[++k];
+    }
+    return k - 255;
+}
+
+/* The difference that `count` pixels reach from above. */
+static int count_down(const lenet_light *light, uint32_t count)
+{
+    uint32_t seen = light->shared.histogram[510];
+    int k = 510;
+    while (seen < count) {
+        seen += light->shared.histogram[--k];
+    }
+    return k - 255;
+}
+
+/* Finds whether ink is dark, by the differences from tiles' means: it reaches further than paper does,
+ * and the border, of `around` pixels that sum up to `border`, is paper. */
+static void find_polarity(lenet_paper *paper, lenet_light *light, uint32_t few, int32_t around,
+                          int32_t border)
+{
+    if ((count_down(light, few) + count_up(light, few)) * around < border) {
+        paper->dark = 255;
+        for (int k = 0; k < LENET_TILES * LENET_TILES; k++) {
+            light->mean[k] = (uint8_t)(255 - light->mean[k]);
+        }
+    }
+}
+
+/* ---- A picture's rows ------------------------------------------------------------------------ */
+
+/* How a picture becomes an image: seven passes over its rows, three in the strip at a time. They
+ * find the light, whether ink is dark, the paper, how far ink stands out, the cells that have ink,
+ * the box around the digit's, and the image.
+ *
+ * Bounds, for any picture: a difference is -255 to 255, a tile's sum at most 171 * 171 * 255, an
+ * interpolation 255 * 256 * 256, a sum of the image 362 * 362 * 255: sides of the view, or of what
+ * is enlarged for an image of 128 rows. So 32 bits hold all. */
+enum {
+    SMALL_SIDE = 48,               /* of a view whose strokes may be a pixel wide */
+    BOX_ROWS = LENET_ROWS * 5 / 7, /* MNIST's 20 of 28 */
+    BOX_COLUMNS = LENET_COLUMNS * 5 / 7,
+    LEAST_CONTRAST = 8
+};
+
 /* Row y of the picture, or a null pointer once one was none. */
 static const uint8_t *next_of(lenet_preparation *ws, int y)
 {
@@ -55,22 +177,20 @@ static const uint8_t *next_of(lenet_preparation *ws, int y)
     return row;
 }
 
-/* Row y of the view goes to the strip, its ink light: means of shrink * shrink pixels. */
+/* Row y of the view goes to the strip: means of shrink * shrink pixels. */
 static void look_at(lenet_preparation *ws, int y)
 {
     uint8_t *to = ws->strip[y % 3];
-    int shrink = ws->shrink, columns = ws->columns;
-    uint32_t share = (uint32_t)(65535 + shrink * shrink) / (uint32_t)(shrink * shrink),
-             dark = ws->dark;
+    int shrink = ws->shrink, columns = ws->paper.columns;
+    uint32_t share = (uint32_t)(65535 + shrink * shrink) / (uint32_t)(shrink * shrink);
     for (int i = 0; i < shrink; i++) {
         const uint8_t *from = next_of(ws, y * shrink + i);
         if (!from) {
             return;
         }
-        uint32_t flip = i == shrink - 1 ? dark : 0;
         if (shrink == 1) {
             for (int x = 0; x < columns; x++) {
-                to[x] = (uint8_t)(from[x] ^ flip);
+                to[x] = from[x];
             }
             return;
         }
@@ -79,7 +199,7 @@ static void look_at(lenet_preparation *ws, int y)
             for (int j = 0; j < shrink; j++) {
                 sum += *from++;
             }
-            to[x] = (uint8_t)(((sum * share >> 16) + (i ? to[x] : 0u)) ^ flip);
+            to[x] = (uint8_t)((sum * share >> 16) + (i ? to[x] : 0u));
         }
     }
 }
@@ -93,7 +213,7 @@ static void begin_at(lenet_preparation *ws, int y)
 /* Rows y - 1 to y + 1 are in the strip: for the row that a pass began at, then for each next one. */
 static void hold(lenet_preparation *ws, int y)
 {
-    while (ws->held < lesser(y + 1, ws->rows - 1)) {
+    while (ws->held < lesser(y + 1, ws->paper.rows - 1)) {
         look_at(ws, ++ws->held);
     }
 }
@@ -101,96 +221,27 @@ static void hold(lenet_preparation *ws, int y)
 /* Row y of the strip; beyond the view its border goes on. */
 static const uint8_t *held_at(const lenet_preparation *ws, int y)
 {
-    return ws->strip[lesser(greater(y, 0), ws->rows - 1) % 3];
+    return ws->strip[lesser(greater(y, 0), ws->paper.rows - 1) % 3];
 }
 
-/* ---- Its paper ------------------------------------------------------------------------------- */
-
-/* The mean of each tile, of its values up to `limit`. */
-static void measure_tiles(lenet_preparation *ws, const uint8_t *limit, uint8_t *mean)
+/* The mean of each tile, of its pixels up to the mean that it has. */
+static void measure_tiles(lenet_preparation *ws)
 {
-    int n = ws->tiles;
-    clear_words(ws->shared.tile.sum, TILES * TILES);
-    clear_words(ws->shared.tile.count, TILES * TILES);
+    begin_tiles(&ws->shared.light);
     begin_at(ws, 0);
-    for (int y = 0, i = 0; y < ws->rows; y++) {
-        if (y == (int)((int32_t)(i + 1) * ws->rows / n)) {
-            i++;
-        }
+    for (int y = 0; y < ws->paper.rows; y++) {
         hold(ws, y);
-        const uint8_t *row = held_at(ws, y);
-        for (int j = 0, x = 0; j < n; j++) {
-            int tile = i * n + j, end = (int)((int32_t)(j + 1) * ws->columns / n);
-            uint32_t sum = 0, count = 0;
-            for (; x < end; x++) {
-                if (row[x] <= limit[tile]) {
-                    sum += row[x];
-                    count++;
-                }
-            }
-            ws->shared.tile.sum[tile] += sum;
-            ws->shared.tile.count[tile] += count;
-        }
+        add_to_tiles(&ws->paper, &ws->shared.light, y, held_at(ws, y));
     }
-    for (int k = 0; k < n * n; k++) {
-        mean[k] =
-            (uint8_t)(ws->shared.tile.sum[k] / (uint32_t)greater((int)ws->shared.tile.count[k], 1));
-    }
-}
-
-/* Each tile's paper from 3x3 tiles: their mean, or the least. */
-static void smooth_tiles(lenet_preparation *ws, const uint8_t *from, int is_least)
-{
-    int n = ws->tiles;
-    for (int i = 0; i < n; i++) {
-        for (int j = 0; j < n; j++) {
-            int sum = 0, count = 0, least = 255;
-            for (int a = greater(i - 1, 0); a <= lesser(i + 1, n - 1); a++) {
-                for (int b = greater(j - 1, 0); b <= lesser(j + 1, n - 1); b++) {
-                    sum += from[a * n + b];
-                    count++;
-                    least = lesser(least, from[a * n + b]);
-                }
-            }
-            ws->paper[i * n + j] = (uint8_t)(is_least ? least : sum / count);
-        }
-    }
-}
-
-/* Where the middle of pixel k of `count` lies from the centre of the first tile, in 1/65536 tile. */
-static int32_t from_first_tile(const lenet_preparation *ws, int k, int count)
-{
-    int32_t side = (int32_t)ws->tiles * 65536 / count;
-    return k * side + side / 2 - 32768;
-}
-
-/* The same between the centres of the first and the last tile, the nearest place. */
-static int32_t among_tiles(int32_t place, int tiles)
-{
-    int32_t last = (int32_t)(tiles - 1) * 65536 - 1;
-    return place < 0 ? 0 : place > last ? last : place;
-}
-
-/* The paper along row y: 256 times its level at each column of tiles. */
-static void find_paper(const lenet_preparation *ws, int y, int32_t paper[TILES])
-{
-    int n = ws->tiles;
-    int32_t place = among_tiles(from_first_tile(ws, y, ws->rows), n), part = place >> 8 & 255;
-    const uint8_t *above = ws->paper + (place >> 16) * n;
-    for (int j = 0; j < n; j++) {
-        paper[j] = (int32_t)above[j] * 256 + (above[n + j] - above[j]) * part;
-    }
-}
-
-/* The paper at a place of that row. */
-static int paper_at(const int32_t paper[TILES], int32_t place, int tiles)
-{
-    place = among_tiles(place, tiles);
-    const int32_t *left = paper + (place >> 16);
-    return (int)((left[0] * 256 + (left[1] - left[0]) * (place >> 8 & 255)) >> 16);
+    finish_tiles(&ws->paper, &ws->shared.light);
 }
 
 /* ---- Its ink --------------------------------------------------------------------------------- */
+
+static int middle(int a, int b, int c)
+{
+    return greater(lesser(a, b), lesser(greater(a, b), c));
+}
 
 /* Three values above each other, in order. */
 typedef struct {
@@ -215,18 +266,17 @@ static int median_of(const three_values *a, const three_values *b, const three_v
 
 static int is_small(const lenet_preparation *ws)
 {
-    return ws->rows < SMALL_SIDE && ws->columns < SMALL_SIDE;
+    return ws->paper.rows < SMALL_SIDE && ws->paper.columns < SMALL_SIDE;
 }
 
 /* How far each pixel of row y is above the paper, without specks: the median of 3x3 pixels. In a
  * small view the pixel itself, since a median would take away strokes as thin as a pixel. */
 static void find_differences(lenet_preparation *ws, int y)
 {
-    int columns = ws->columns, tiles = ws->tiles, has_median = !is_small(ws);
-    int32_t paper[TILES], side = (int32_t)tiles * 65536 / columns;
-    int32_t place = from_first_tile(ws, 0, columns);
+    int columns = ws->paper.columns, has_median = !is_small(ws);
+    int32_t paper[LENET_TILES];
     hold(ws, y);
-    find_paper(ws, y, paper);
+    paper_along(&ws->paper, y, paper);
     const uint8_t *above = held_at(ws, y - 1), *row = held_at(ws, y), *below = held_at(ws, y + 1);
     three_values left, here, right;
     sort_at(above, row, below, 0, &right);
@@ -241,8 +291,8 @@ static void find_differences(lenet_preparation *ws, int y)
             left = here;
             here = right;
         }
-        ws->line.difference[x] = (int16_t)(level - paper_at(paper, place, tiles));
-        place += side;
+        level ^= ws->paper.dark;
+        ws->line.difference[x] = (int16_t)above_paper(&ws->paper, paper, x, level);
     }
 }
 
@@ -255,14 +305,14 @@ static int rows_apart(const lenet_preparation *ws)
 /* Counts the differences of such rows; returns the sum of those at the border above and aside. */
 static int32_t count_differences(lenet_preparation *ws)
 {
-    int last = ws->columns - 1;
+    int last = ws->paper.columns - 1;
     int32_t border = 0;
-    clear_words(ws->shared.histogram, 511);
+    clear_words(ws->shared.light.shared.histogram, 511);
     begin_at(ws, 0);
-    for (int y = 0; y < ws->rows; y += rows_apart(ws)) {
+    for (int y = 0; y < ws->paper.rows; y += rows_apart(ws)) {
         find_differences(ws, y);
         for (int x = 0; x <= last; x++) {
-            ws->shared.histogram[255 + ws->line.difference[x]]++;
+            ws->shared.light.shared.histogram[255 + ws->line.difference[x]]++;
         }
         border += (int32_t)ws->line.difference[0] + ws->line.difference[last];
         for (int x = 1; y == 0 && x < last; x++) {
@@ -270,28 +320,6 @@ static int32_t count_differences(lenet_preparation *ws)
         }
     }
     return border;
-}
-
-/* The difference that `count` pixels reach from below. */
-static int count_up(const lenet_preparation *ws, uint32_t count)
-{
-    uint32_t seen = ws->shared.histogram[0];
-    int k = 0;
-    while (seen < count) {
-        seen += ws->shared.histogram[++k];
-    }
-    return k - 255;
-}
-
-/* The difference that `count` pixels reach from above. */
-static int count_down(const lenet_preparation *ws, uint32_t count)
-{
-    uint32_t seen = ws->shared.histogram[510];
-    int k = 510;
-    while (seen < count) {
-        seen += ws->shared.histogram[--k];
-    }
-    return k - 255;
 }
 
 /* ---- Its cells ------------------------------------------------------------------------------- */
@@ -310,7 +338,7 @@ static void add_cell(lenet_cells *cells, int x, int y)
 static void spread(const lenet_cells *cells, int y, uint32_t row[2])
 {
     uint32_t left = 0, right = 0;
-    for (int a = greater(y - 1, 0); a <= lesser(y + 1, CELLS - 1); a++) {
+    for (int a = greater(y - 1, 0); a <= lesser(y + 1, LENET_CELLS - 1); a++) {
         left |= cells->row[a][0];
         right |= cells->row[a][1];
     }
@@ -339,11 +367,11 @@ static int grow_within(lenet_preparation *ws, int y)
 static void grow_from(lenet_preparation *ws, int x, int y)
 {
     int bottom = y, grew = 1;
-    clear_words(ws->shared.map.piece.row[0], 2 * CELLS);
+    clear_words(ws->shared.map.piece.row[0], 2 * LENET_CELLS);
     add_cell(&ws->shared.map.piece, x, y);
     while (grew) {
         grew = 0;
-        for (int a = y; a <= lesser(bottom + 1, CELLS - 1); a++) {
+        for (int a = y; a <= lesser(bottom + 1, LENET_CELLS - 1); a++) {
             if (grow_within(ws, a)) {
                 grew = 1;
                 bottom = greater(bottom, a);
@@ -381,7 +409,7 @@ static int count_cells(const lenet_cells *cells, box_around *box)
     int count = 0;
     columns[0] = columns[1] = 0;
     make_empty(box);
-    for (int y = 0; y < CELLS; y++) {
+    for (int y = 0; y < LENET_CELLS; y++) {
         for (int k = 0; k < 2; k++) {
             columns[k] |= cells->row[y][k];
             for (uint32_t left = cells->row[y][k]; left; left &= left - 1) {
@@ -391,7 +419,7 @@ static int count_cells(const lenet_cells *cells, box_around *box)
             }
         }
     }
-    for (int x = 0; x < CELLS; x++) {
+    for (int x = 0; x < LENET_CELLS; x++) {
         if (columns[x / 32] >> (x % 32) & 1) {
             box->left = lesser(box->left, x);
             box->right = x;
@@ -417,12 +445,12 @@ static void keep_digit(lenet_preparation *ws)
     int main_count = 0;
     make_empty(&main_box);
     for (int pass = 0; pass < 2; pass++) {
-        for (int y = 0; y < CELLS; y++) {
+        for (int y = 0; y < LENET_CELLS; y++) {
             for (int k = 0; k < 2; k++) {
                 ws->shared.map.left.row[y][k] = ws->shared.map.ink.row[y][k];
             }
         }
-        for (int y = 0; y < CELLS; y++) {
+        for (int y = 0; y < LENET_CELLS; y++) {
             for (int x = 0; ws->shared.map.left.row[y][0] | ws->shared.map.left.row[y][1]; x++) {
                 if (!has_cell(&ws->shared.map.left, x, y)) {
                     continue;
@@ -452,19 +480,19 @@ static void find_cells(lenet_preparation *ws, int threshold)
 {
     int cell = ws->cell;
     uint8_t *count = ws->shared.map.count;
-    fill_bytes(count, CELLS, 0);
-    clear_words(ws->shared.map.ink.row[0], 2 * CELLS);
-    clear_words(ws->shared.map.faint.row[0], 2 * CELLS);
+    fill_bytes(count, LENET_CELLS, 0);
+    clear_words(ws->shared.map.ink.row[0], 2 * LENET_CELLS);
+    clear_words(ws->shared.map.faint.row[0], 2 * LENET_CELLS);
     begin_at(ws, 0);
-    for (int y = 0; y < ws->rows; y++) {
+    for (int y = 0; y < ws->paper.rows; y++) {
         find_differences(ws, y);
-        for (int x = 0, k = 0; x < ws->columns; k++) {
-            for (int end = lesser(x + cell, ws->columns); x < end; x++) {
+        for (int x = 0, k = 0; x < ws->paper.columns; k++) {
+            for (int end = lesser(x + cell, ws->paper.columns); x < end; x++) {
                 count[k] = (uint8_t)(count[k] + (ws->line.difference[x] > threshold));
             }
         }
-        if ((y + 1) % cell == 0 || y == ws->rows - 1) {
-            for (int k = 0; k < CELLS; k++) {
+        if ((y + 1) % cell == 0 || y == ws->paper.rows - 1) {
+            for (int k = 0; k < LENET_CELLS; k++) {
                 if (count[k] && 6 * count[k] >= cell * cell) {
                     add_cell(&ws->shared.map.faint, k, y / cell);
                 }
@@ -476,10 +504,10 @@ static void find_cells(lenet_preparation *ws, int threshold)
         }
     }
     keep_digit(ws);
-    for (int y = 0; y < CELLS; y++) {
+    for (int y = 0; y < LENET_CELLS; y++) {
         spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
     }
-    for (int y = 0; y < CELLS; y++) {
+    for (int y = 0; y < LENET_CELLS; y++) {
         for (int k = 0; k < 2; k++) {
             ws->shared.map.ink.row[y][k] |=
                 ws->shared.map.piece.row[y][k] & ws->shared.map.faint.row[y][k];
@@ -501,10 +529,10 @@ static int find_box(lenet_preparation *ws, int base, int threshold, int faint, b
         return 0;
     }
     begin_at(ws, cells.top * cell);
-    for (int y = cells.top * cell; y < lesser((cells.bottom + 1) * cell, ws->rows); y++) {
+    for (int y = cells.top * cell; y < lesser((cells.bottom + 1) * cell, ws->paper.rows); y++) {
         find_differences(ws, y);
         for (int k = cells.left; k <= cells.right; k++) {
-            int end = lesser((k + 1) * cell, ws->columns);
+            int end = lesser((k + 1) * cell, ws->paper.columns);
             for (int x = k * cell; has_cell(&ws->shared.map.ink, k, y / cell) && x < end; x++) {
                 int difference = ws->line.difference[x];
                 if (difference > faint) {
@@ -524,21 +552,21 @@ static int find_box(lenet_preparation *ws, int base, int threshold, int faint, b
  * the paper, 0 far from the digit's cells. Beyond the view its border goes on. */
 static void find_ink(lenet_preparation *ws, const box_around *box, int base, int y, uint8_t *ink)
 {
-    int32_t paper[TILES], side = (int32_t)ws->tiles * 65536 / ws->columns;
-    int32_t first = from_first_tile(ws, 0, ws->columns);
-    y = lesser(greater(y, 0), ws->rows - 1);
+    int32_t paper[LENET_TILES];
+    y = lesser(greater(y, 0), ws->paper.rows - 1);
     hold(ws, y);
-    find_paper(ws, y, paper);
+    paper_along(&ws->paper, y, paper);
     const uint8_t *row = held_at(ws, y);
     int cell_y = y / ws->cell, cell_x = -1, end = 0, is_near = 0;
     for (int k = box->left - 1; k <= box->right + 1; k++) {
-        int x = lesser(greater(k, 0), ws->columns - 1);
+        int x = lesser(greater(k, 0), ws->paper.columns - 1);
         while (x >= end) {
             cell_x++;
             end += ws->cell;
             is_near = has_cell(&ws->shared.image.near, cell_x, cell_y);
         }
-        int level = is_near ? row[x] - paper_at(paper, first + x * side, ws->tiles) - base : 0;
+        int level = row[x] ^ ws->paper.dark;
+        level = is_near ? above_paper(&ws->paper, paper, x, level) - base : 0;
         *ink++ = (uint8_t)lesser(greater(level, 0), 255);
     }
 }
@@ -694,10 +722,10 @@ static int make_image(lenet_preparation *ws, const box_around *box, int base, in
     int rows = is_high ? goal : greater((int)(((int32_t)high * goal + side / 2) / side), 1);
     int columns = is_high ? greater((int)(((int32_t)wide * goal + side / 2) / side), 1) : goal;
     int parts = side < (is_small(ws) ? goal : 2 * goal) ? (2 * goal + side - 1) / side : 1;
-    for (int y = 0; y < CELLS; y++) {
+    for (int y = 0; y < LENET_CELLS; y++) {
         spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
     }
-    for (int y = 0; y < CELLS; y++) {
+    for (int y = 0; y < LENET_CELLS; y++) {
         for (int k = 0; k < 2; k++) {
             ws->shared.image.near.row[y][k] = ws->shared.map.piece.row[y][k];
         }
@@ -712,28 +740,21 @@ static int make_image(lenet_preparation *ws, const box_around *box, int base, in
 /* Prepares a picture; its sides and rows are as they must be. */
 static lenet_verdict prepare_view(lenet_preparation *ws, uint8_t *image, lenet_prepared *prepared)
 {
-    int counted_rows = (ws->rows + rows_apart(ws) - 1) / rows_apart(ws);
-    int32_t counted = (int32_t)counted_rows * ws->columns;
+    lenet_light *light = &ws->shared.light;
+    int counted_rows = (ws->paper.rows + rows_apart(ws) - 1) / rows_apart(ws);
+    int32_t counted = (int32_t)counted_rows * ws->paper.columns;
+    int32_t around = 2 * (int32_t)counted_rows + ws->paper.columns - 2;
     uint32_t few = (uint32_t)greater((int)(counted / 1024), 6 / rows_apart(ws));
-    fill_bytes(ws->paper, TILES * TILES, 255);
-    measure_tiles(ws, ws->paper, ws->mean);
-
-    /* Ink reaches further from the local mean than paper does, and the border is paper. */
-    smooth_tiles(ws, ws->mean, 0);
-    int32_t border = count_differences(ws), around = 2 * (int32_t)counted_rows + ws->columns - 2;
-    if ((count_down(ws, few) + count_up(ws, few)) * around < border) {
-        ws->dark = 255;
-        for (int k = 0; k < TILES * TILES; k++) {
-            ws->mean[k] = (uint8_t)(255 - ws->mean[k]);
-        }
-    }
+    measure_tiles(ws);
+    smooth_tiles(&ws->paper, light, 0);
+    find_polarity(&ws->paper, light, few, around, count_differences(ws));
 
     /* Paper is what is not above a tile's mean, and darkest of the tiles around. */
-    measure_tiles(ws, ws->mean, ws->mean);
-    smooth_tiles(ws, ws->mean, 1);
+    measure_tiles(ws);
+    smooth_tiles(&ws->paper, light, 1);
     count_differences(ws);
-    int base = count_up(ws, (uint32_t)(counted / 2)), contrast = count_down(ws, few) - base;
-    int noise = base - count_up(ws, few);
+    int base = count_up(light, (uint32_t)(counted / 2)), contrast = count_down(light, few) - base;
+    int noise = base - count_up(light, few);
     if (contrast < LEAST_CONTRAST || 8 * contrast < 9 * noise) {
         return LENET_NO_INK;
     }
@@ -747,7 +768,7 @@ static lenet_verdict prepare_view(lenet_preparation *ws, uint8_t *image, lenet_p
     if (mean == 0 || !make_image(ws, &box, base, mean, image)) {
         return LENET_NO_INK;
     }
-    prepared->is_dark = ws->dark != 0;
+    prepared->is_dark = ws->paper.dark != 0;
     prepared->left = box.left * ws->shrink;
     prepared->top = box.top * ws->shrink;
     prepared->right = (box.right + 1) * ws->shrink;
@@ -774,15 +795,11 @@ lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(vo
         greater(rows, columns) > LENET_PICTURE_MOST) {
         return LENET_NO_PICTURE;
     }
-    int longer = greater(rows, columns);
     ws->row = row;
     ws->source = source;
-    ws->shrink = (longer + VIEW_SIDE - 1) / VIEW_SIDE;
-    ws->rows = rows / ws->shrink;
-    ws->columns = columns / ws->shrink;
-    ws->tiles = greater(lesser(lesser(ws->rows, ws->columns) / 4, TILES), 2);
-    ws->cell = (greater(ws->rows, ws->columns) + CELLS - 1) / CELLS;
-    ws->dark = 0;
+    ws->shrink = (greater(rows, columns) + LENET_VIEW_SIDE - 1) / LENET_VIEW_SIDE;
+    begin_paper(&ws->paper, &ws->shared.light, rows / ws->shrink, columns / ws->shrink);
+    ws->cell = (greater(ws->paper.rows, ws->paper.columns) + LENET_CELLS - 1) / LENET_CELLS;
     ws->is_broken = 0;
     lenet_verdict verdict = prepare_view(ws, image, prepared);
     if (ws->is_broken) {

@@ -4,53 +4,16 @@
 #define LENET_PICTURE_LEAST 12
 #define LENET_PICTURE_MOST 1024
 
-/* A set of 64x64 cells: cell x of row y is bit x % 32 of row[y][x / 32]. */
-typedef struct {
-    uint32_t row[64][2];
-} lenet_cells;
-
-/* Scratch memory of one preparation, at most 4 000 bytes for an image of 28x28; it holds nothing between two
- * pictures. */
-typedef struct {
-    const uint8_t *(*row)(void *source, int y); /* gives row y of the picture */
-    void *source;                               /* is handed to it */
-    int shrink;                                 /* this many pixels a side are one of the view */
-    int rows, columns;                          /* of the view */
-    int held;                                   /* the last row of the view in `strip` */
-    int tiles;                                  /* a side */
-    int cell;                                   /* pixels of the view, a side */
-    uint8_t dark;                               /* 255 where ink is darker than paper, else 0 */
-    uint8_t is_broken;                          /* a row of the picture was a null pointer */
-    uint8_t strip[3][342];                      /* the last three rows of the view; ink is light */
-    uint8_t mean[8 * 8];                        /* of each tile */
-    uint8_t paper[8 * 8];                       /* the level of the paper in each tile */
-    union {
-        int16_t difference[342]; /* of a row from the paper */
-        uint8_t ink[2][342 + 2]; /* of two rows of the box and around, above the paper */
-    } line;
-    /* Needed one after the other. */
-    union {
-        struct {
-            uint32_t sum[8 * 8], count[8 * 8];
-        } tile;
-        uint32_t histogram[511]; /* of differences, from -255 */
-        struct {
-            lenet_cells ink, faint, left, piece;
-            uint8_t count[64]; /* of pixels with ink, in a row of cells */
-        } map;
-        struct {
-            lenet_cells near;
-            uint32_t box[(LENET_ROWS * 5 / 7) * (LENET_COLUMNS * 5 / 7)];
-        } image;
-    } shared;
-} lenet_preparation;
-
 /* What was found in a picture. */
 typedef struct {
     int is_dark;                  /* 1 if the ink is darker than the paper, else 0 */
     int top, left, bottom, right; /* the ink's box in pixels; bottom, right outside */
     int contrast;                 /* between ink and paper, 0 to 255 */
 } lenet_prepared;
+
+/* Scratch memory of one preparation, and memory of one picture's reading: see below. */
+typedef struct lenet_preparation lenet_preparation;
+typedef struct lenet_picture lenet_picture;
 
 /* Brings a picture to the convention of the training images: paper and light taken away, the ink
  * in a box of 5/7 of the image, its strongest 255, its centre of mass in the middle.
@@ -73,17 +36,6 @@ lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(vo
                                  uint8_t image[LENET_ROWS * LENET_COLUMNS],
                                  lenet_prepared *prepared);
 
-/* Memory of one picture's reading: what the network saw, 808 bytes for an image of 28x28, and scratch
- * memory, of which preparation and network need theirs one after the other. */
-typedef struct {
-    lenet_prepared prepared;
-    uint8_t image[LENET_ROWS * LENET_COLUMNS];
-    union {
-        lenet_preparation preparation;
-        lenet_workspace network;
-    } shared;
-} lenet_picture;
-
 /* Reads the digit in a picture, as lenet_prepare and then lenet_read do; afterwards ws->image is what
  * the network saw. Without a picture or ink the digit is -1, the gap 0, and the verdict says why. */
 #ifdef __SDCC
@@ -97,3 +49,73 @@ lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int r
 lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
                                       void *source, int rows, int columns);
 #endif
+
+/* What memory holds. The view is the picture, or means of 2x2 or 3x3 pixels of a large one. */
+enum {
+    LENET_VIEW_SIDE = 342, /* a third of a picture's, at most */
+    LENET_TILES = 8,       /* a side */
+    LENET_CELLS = 64       /* a side, of one or more pixels each */
+};
+
+/* The paper that ink stands on. */
+typedef struct {
+    int rows, columns;                        /* in pixels */
+    int tiles;                                /* a side */
+    int32_t down, across;                     /* from a pixel to the next, in 1/65536 of a tile */
+    uint8_t dark;                             /* 255 where ink is darker than paper, else 0 */
+    uint8_t level[LENET_TILES * LENET_TILES]; /* of each tile */
+} lenet_paper;
+
+/* What the light is found by. */
+typedef struct {
+    uint8_t mean[LENET_TILES * LENET_TILES]; /* of each tile */
+    union {
+        struct {
+            uint32_t sum[LENET_TILES * LENET_TILES], count[LENET_TILES * LENET_TILES];
+        } tile;
+        uint32_t histogram[511]; /* of differences from the paper, from -255 */
+    } shared;
+} lenet_light;
+
+/* A set of cells: cell x of row y is bit x % 32 of row[y][x / 32]. */
+typedef struct {
+    uint32_t row[LENET_CELLS][LENET_CELLS / 32];
+} lenet_cells;
+
+/* At most 3 952 bytes for an image of 28x28; it holds nothing between two pictures. */
+struct lenet_preparation {
+    const uint8_t *(*row)(void *source, int y); /* gives row y of the picture */
+    void *source;                               /* is handed to it */
+    int shrink;                                 /* this many pixels a side are one of the view */
+    int held;                                   /* the last row of the view in `strip` */
+    int cell;                                   /* pixels of the view, a side */
+    uint8_t is_broken;                          /* a row of the picture was a null pointer */
+    lenet_paper paper;
+    uint8_t strip[3][LENET_VIEW_SIDE]; /* the last three rows of the view */
+    union {
+        int16_t difference[LENET_VIEW_SIDE]; /* of a row from the paper */
+        uint8_t ink[2][LENET_VIEW_SIDE + 2]; /* of two rows of the box and around */
+    } line;
+    /* Needed one after the other. */
+    union {
+        lenet_light light;
+        struct {
+            lenet_cells ink, faint, left, piece;
+            uint8_t count[LENET_CELLS]; /* of pixels with ink, in a row of cells */
+        } map;
+        struct {
+            lenet_cells near;
+            uint32_t box[(LENET_ROWS * 5 / 7) * (LENET_COLUMNS * 5 / 7)];
+        } image;
+    } shared;
+};
+
+/* 808 bytes more for an image of 28x28, unless the network needs more than the preparation. */
+struct lenet_picture {
+    lenet_prepared prepared;
+    uint8_t image[LENET_ROWS * LENET_COLUMNS]; /* what the network saw */
+    union {
+        lenet_preparation preparation;
+        lenet_workspace network;
+    } shared;
+};
