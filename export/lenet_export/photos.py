@@ -18,6 +18,7 @@ NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,9})"
 PGM = re.compile(rb"P5" + NUMBER * 3 + rb"\s")
 AGAIN = "save it again, as PNG, JPEG or PGM"
 LARGEST = 2**28  # pixels
+WHITES = (1, 255, 65535)  # of 32 bits a pixel; else the brightest pixel is
 
 
 def read(path: Path) -> npt.NDArray[np.uint8]:
@@ -76,8 +77,10 @@ def _by_pillow(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
             with Image.open(io.BytesIO(data)) as file:
                 image = ImageOps.exif_transpose(file)
                 if image.mode.startswith(("I", "F")):
-                    values = np.asarray(image, np.float64)
-                    most = 65535 if image.mode.startswith("I") else 1
+                    values = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
+                    # Such a file does not say what its white is.
+                    most = next((white for white in WHITES if values.max() <= white), values.max())
+                    most = 65535 if image.mode.startswith("I;16") else most
                     return (values.clip(0, most) / most * 255).round().astype(np.uint8)
                 if image.has_transparency_data:
                     image = image.convert("RGBA")

@@ -72,11 +72,17 @@ class _Outliving(io.FileIO):
     """A stream whose reader may go away (``| head -1``) while the program goes on."""
 
     def write(self, data: Any) -> int:
-        """Writes, or drops what nobody reads."""
+        """Writes, or drops what nobody reads.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         try:
             return super().write(data)
         except BrokenPipeError:
             return memoryview(data).nbytes
+        except OSError as error:
+            raise _unwritable(self.fileno(), error) from None
 
 
 def _outlive_readers() -> None:
@@ -139,14 +145,17 @@ def _flush(stream: TextIO | None) -> None:
             stream.flush()
     except OSError as error:
         assert stream
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # where Python's own flush at the end succeeds
-        os.close(nowhere)
-        raise UserError(
-            "standard output",
-            f"cannot be written: {(error.strerror or str(error)).lower()}",
-            "the work itself is done; send the output elsewhere to read it",
-        ) from None
+        raise _unwritable(stream.fileno(), error) from None
+
+
+def _unwritable(handle: int, error: OSError) -> UserError:
+    """What to tell of a stream; all that follows goes nowhere, so that nothing else is told."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, handle)
+    os.close(nowhere)
+    name = "standard error" if handle == 2 else "standard output"
+    what = f"cannot be written: {(error.strerror or str(error)).lower()}"
+    return UserError(name, what, "send the output elsewhere to read it")
 
 
 def _mistake(error: UserError | OSError | MemoryError) -> UserError:

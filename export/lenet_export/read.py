@@ -66,14 +66,14 @@ def _run(options: argparse.Namespace) -> None:
     pictures = [(path, photos.read(path)) for path in options.pictures]
     network = load(options.model, options.max_error)
     results = [read(network, path, picture) for path, picture in pictures]
-    if options.json:
-        print(json.dumps([_as_json(result) for result in results], indent=2))
-    else:
-        print("\n".join(_as_text(result) for result in results))
     if options.show:
         from lenet_export.steps import drawing  # takes matplotlib, which is slow to import
 
         files.write({options.show: drawing(results, options.show.suffix[1:])})
+    if options.json:
+        print(json.dumps([_as_json(result) for result in results], indent=2))
+    else:
+        print("\n".join(_as_text(result) for result in results))
 
 
 def _as_text(result: Read) -> str:

@@ -90,6 +90,22 @@ def test_a_picture_may_come_through_a_pipe():
     assert done.stdout.startswith(b"/dev/stdin: 3, gap ")
 
 
+def test_a_long_output_on_a_full_disk_is_told_as_such_and_the_drawing_is_there(tmp_path):
+    code = "import sys; from lenet_export.__main__ import read; sys.exit(read())"
+    show = tmp_path / "steps.png"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *[PAGE] * 80, "--json", "--show", show],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "lenet-read: error: standard output: cannot be written: no space left on device\n"
+        "  send the output elsewhere to read it\n",
+    )
+    assert show.stat().st_size > 5_000
+
+
 def test_a_model_of_no_grey_images_is_named(capsys, tmp_path):
     model = random_model((Stage("fc", "dense", 3),), (8, 8, 3))
     checkpoint.save(model, tmp_path / "model")
@@ -124,6 +140,10 @@ def test_the_default_model_is_one_of_the_package():
         ("lossy.jpg", Image.fromarray(GREY), 30),
         ("colour.png", Image.fromarray(np.stack([GREY] * 3, -1)), 0),
         ("deep.png", Image.fromarray(GREY.astype(np.uint16) * 257), 0),
+        ("words.tif", Image.fromarray(GREY.astype(np.int32)), 0),
+        ("more words.tif", Image.fromarray(GREY.astype(np.int32) * 2**22), 30),
+        ("floats.tif", Image.fromarray(GREY.astype(np.float32)), 0),
+        ("shares.tif", Image.fromarray(GREY.astype(np.float32) / 255), 0),
         ("palette.gif", Image.fromarray(GREY).quantize(256), 4),
     ],
 )
