@@ -21,6 +21,7 @@ from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.outputs.npz import render_npz
+from lenet_export.outputs.options import PARTS, parts_of
 from lenet_export.plan import make_plan
 from needs import ROOT
 
@@ -54,6 +55,12 @@ def exports(name: str) -> Iterator[tuple[str, dict[str, bytes]]]:
     sure = make_plan(model, "int8", 0.01)
     yield f"{name} int8 max-error 0.01", render_c(sure, Options())
     yield f"{name} int8 single-file", render_c(sure, Options("reader", single_file=True))
+    for part in PARTS:
+        try:
+            files = render_c(sure, Options(parts=parts_of([part])))
+        except UserError:
+            files = {}
+        yield f"{name} int8 with {part}", files
 
 
 def hashed(files: dict[str, bytes]) -> str:

@@ -7,10 +7,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lenet_export.api import Exported, export
     from lenet_export.errors import UserError
+    from lenet_export.gap_table import GapTable
     from lenet_export.ink import Ink
     from lenet_export.preparation import Prepared, prepare
 
-__all__ = ["Exported", "Ink", "Prepared", "UserError", "export", "prepare"]
+__all__ = ["Exported", "GapTable", "Ink", "Prepared", "UserError", "export", "prepare"]
 
 
 def __getattr__(name: str) -> Any:

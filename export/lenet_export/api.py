@@ -58,6 +58,8 @@ def export(
     labels: npt.NDArray[Any] | None = None,
     dtype: str = "int8",
     max_error: float | None = None,
+    max_amount_error: float | None = None,
+    amount_table: GapTable | None = None,
     none_output: bool = False,
     ink: Ink | None = None,
     cpu: str = "generic",
@@ -85,6 +87,10 @@ def export(
             then the images should be none that the network was trained on.
         dtype: ``int8`` or ``float32``.
         max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
+        max_amount_error: with ``amount``, the largest share of wrong amounts among the accepted
+            ones; needs ``amount_table``.
+        amount_table: what the scores of amounts tell of a validation split's lines, as an earlier
+            export reads them: ``GapTable.of(scores, is_wrong)``.
         none_output: whether the last output stands for "none of these", so that the classes are
             those in front of it.
         ink: the limits of an image's ink: ``Ink.measure(training images)``; ``None``: no limits.
@@ -126,7 +132,12 @@ def export(
         raise UserError("with_" if wrong[0] == "parts" else wrong[0], wrong[1], "leave it out")
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
-    max_error = _checked_share(max_error)
+    max_error = _checked_share("max_error", max_error)
+    max_amount_error = _checked_share("max_amount_error", max_amount_error)
+    if max_amount_error is not None and "amount" not in parts:
+        raise UserError("max_amount_error", "goes with amounts only", 'give with_=["amount"]')
+    if not isinstance(amount_table, GapTable | None):
+        raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
     if ink is not None:
@@ -136,7 +147,7 @@ def export(
     if labels is not None:
         check_count(images, labels)
     model = read(module, params, input_shape, images)
-    model = replace(model, none_output=bool(none_output), ink=ink)
+    model = replace(model, none_output=bool(none_output), ink=ink, amount_table=amount_table)
     if labels is not None:
         labels = check_labels(labels, model.classes)
     if dtype == "int8":
@@ -147,7 +158,13 @@ def export(
             model, gap_table=GapTable.measure(logits, labels, none_output=model.none_output)
         )
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
-    options = Options(prefix, bool(single_file), target=target, tables=tables, parts=parts)
+    options = Options(
+        *(prefix, bool(single_file)),
+        target=target,
+        tables=tables,
+        parts=parts,
+        max_amount_error=max_amount_error,
+    )
     exported = write(plan, Path(out), options, verify, images, labels)
     for text in exported.report.warnings if exported.report else ():
         warnings.warn(text, stacklevel=2)
@@ -228,16 +245,15 @@ def _checked_cpu(cpu: Any) -> str:
     return name
 
 
-def _checked_share(max_error: Any) -> float | None:
-    """``max_error`` in Python's numbers, if it is given.
+def _checked_share(name: str, given: Any) -> float | None:
+    """A share in Python's numbers, if it is given.
 
     Raises:
         UserError: it is no share.
     """
-    share = as_share(max_error)
-    if share is None and max_error is not None:
-        remedy = "give a share between 0 and 1, e.g. 0.005"
-        raise UserError("max_error", f"is {max_error!r}", remedy)
+    share = as_share(given)
+    if share is None and given is not None:
+        raise UserError(name, f"is {given!r}", "give a share between 0 and 1, e.g. 0.005")
     return share
 
 

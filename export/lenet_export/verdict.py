@@ -16,7 +16,8 @@ from lenet_export.reference import Images
 class Verdict(IntEnum):
     """``lenet_verdict``.
 
-    Where several are true, it is the first of MISCOUNTED, NO_INK, OUTSIDE, NO_CLASS, UNSURE.
+    Where several are true, it is the first of NO_PICTURE, MISCOUNTED, NO_INK, OUTSIDE, NO_CLASS,
+    UNSURE. NO_PICTURE is told by exports ``--with picture`` only.
     """
 
     ACCEPTED = 0
@@ -25,6 +26,7 @@ class Verdict(IntEnum):
     NO_CLASS = 3
     NO_INK = 4
     OUTSIDE = 5
+    NO_PICTURE = 6
 
 
 class Readings(NamedTuple):

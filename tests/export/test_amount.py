@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import mmap
+import re
 import subprocess
 
 import numpy as np
 import pytest
 
 import amount_table
+import lenet_export
 from lenet_export import UserError, amount, checkpoint, cli, prepare
 from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork
@@ -280,6 +282,33 @@ def test_an_amount_below_the_least_score_is_unsure(model_file, written):
         (False, False),
     }
     assert all(one.verdict in (ACCEPTED, UNSURE, NO_CLASS) for one in read)
+
+
+def test_python_exports_the_least_score_of_a_table_that_it_is_given(tmp_path):
+    import jax
+    from flax import linen as nn
+
+    module = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(10)])
+    params = module.init(jax.random.key(0), np.zeros((1, 28, 28, 1)))
+
+    def export(**options):
+        lenet_export.export(module, params, (28, 28, 1), tmp_path, verify=False, **options)
+
+    # As an export without a threshold scores lines: of the 40 below 8, ten are wrong.
+    scores = np.repeat(np.float32([5, 20]), [40, 60])
+    table = lenet_export.GapTable.of(scores, np.arange(100) < 10)
+    export(with_=["amount"], max_amount_error=0.05, amount_table=table)
+    least = int(re.search(r"MIN_SCORE (\d+)\n", (tmp_path / "lenet.h").read_text())[1])
+    assert 5 < least <= 20
+    for message, options in {
+        "--max-amount-error 0.05: the model has no table": {"with_": ["amount"]},
+        "max_amount_error: goes with amounts only": {"amount_table": table},
+        "amount_table: is 3": {"with_": ["amount"], "amount_table": 3},
+    }.items():
+        with pytest.raises(UserError, match=message):
+            export(max_amount_error=0.05, **options)
+    with pytest.raises(UserError, match="max_amount_error: is 2"):
+        export(with_=["amount"], max_amount_error=2)
 
 
 def test_an_error_that_cannot_be_shown_is_told(model_file, capsys, tmp_path):

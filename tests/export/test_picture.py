@@ -13,6 +13,7 @@ from lenet_export.compiled import CompiledNetwork
 from lenet_export.cpus.registry import lay_out
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
+from lenet_export.verdict import Verdict
 from needs import ROOT, require, wide
 
 from .networks import named_model, random_model
@@ -149,6 +150,11 @@ def test_pictures_of_one_pixel_or_30_000_columns_are_told(network):
         assert bytes(ffi.buffer(image)) == bytes(784)
         reading = lib.lenet_read_picture(ffi.new("lenet_picture *"), pointer, *numbers)
         assert (reading.digit, reading.accepted, reading.verdict) == (-1, 0, NO_PICTURE)
+
+
+def test_pythons_verdicts_have_the_numbers_and_names_of_the_c(network):
+    names = {verdict: verdict.name.lower().replace("_", " ") for verdict in Verdict}
+    assert {verdict: network.verdict_name(verdict) for verdict in range(7)} == names
 
 
 def test_one_grey_has_no_ink_and_no_digit(network):
