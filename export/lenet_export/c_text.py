@@ -86,15 +86,19 @@ def tidy(text: str) -> str:
     Comments are filled, from one line that ends with a period to the next. The comment at the top
     stays as it is, and so does each with an indented line: it holds a list or a table.
     """
-    text = re.sub(r"\n{2,}(?= *\})", "\n", re.sub(r"\n{3,}", "\n\n", text))
+    text = re.sub(r"\n\n+(?= *\})", "\n", re.sub(r"\n\n\n+", "\n\n", text))
     top, begin, rest = text.partition("\n#")
-    comment = r"^( *)/\* ((?:(?!\*/).)*?)(\n* *\*/)$"
+    comment = r"/\* ((?:(?!\*/).)*?)(\n* *\*/)$"
     rest = re.sub(comment, _filled, rest, flags=re.MULTILINE | re.DOTALL)
     return top + begin + "\n".join(map(_folded, rest.split("\n")))
 
 
 def _filled(comment: re.Match[str]) -> str:
-    indent, text, end = comment.groups()
+    text, end = comment.groups()
+    start = comment.start()
+    indent = comment.string[comment.string.rfind("\n", 0, start) + 1 : start]
+    if indent.strip():  # It stands beside code.
+        return comment[0]
     passages: list[str] = []
     for line in re.split(r"\n *\* ?", text):
         if line.startswith(" "):
@@ -111,7 +115,7 @@ def _filled(comment: re.Match[str]) -> str:
         for passage in passages
         for line in textwrap.wrap(passage, width, break_on_hyphens=False) or [""]
     ]
-    filled = "\n".join(lines).replace(" * ", "/* ", 1).replace("\0", " ")
+    filled = "\n".join(lines).replace(f"{indent} * ", "/* ", 1).replace("\0", " ")
     return filled if end == " */" else filled + end
 
 
