@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import pickle
+import shlex
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 import shared
 from lenet_export import compiled, flax_network, reference
+from lenet_export.cpus.registry import CPUS
 from lenet_export.plan import Layout
 
 
@@ -46,6 +49,36 @@ def quickly_compiled():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "FLAGS", ("-std=c99", "-O0"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="package")
+def intrinsics_read_once():
+    """To read ``immintrin.h`` takes longer than to compile what needs it: it is compiled ahead."""
+    host_flags = compiled.host_flags
+
+    def with_header(cpu):
+        flags = host_flags(cpu)
+        if "immintrin.h" not in CPUS[cpu].headers:
+            return flags
+        return [*flags, "-include", ahead([*compiled.compiler(), *compiled.FLAGS, *flags])]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "host_flags", with_header)
+        yield
+
+
+def ahead(command):
+    """The path of a header that includes ``immintrin.h``; what ``command`` made of it is beside."""
+    name = hashlib.sha256(shlex.join(command).encode()).hexdigest()
+    header = shared.FOLDER / f"{name}.h"
+
+    def make():
+        header.write_text("#include <immintrin.h>\n")
+        output = ["-fPIC", "-o", header.with_suffix(".h.gch"), header]
+        subprocess.run([*command, "-x", "c-header", *output], check=True)
+        return str(header)
+
+    return shared.once(name, make)
 
 
 def remembering(function, read):

@@ -40,7 +40,11 @@ def no_pictures() -> Iterator[None]:
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """What a newcomer runs first, as a newcomer runs it: nothing is compiled yet."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    newcomer = {"JAX_ENABLE_COMPILATION_CACHE": "false", "JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
+    newcomer = {
+        "JAX_ENABLE_COMPILATION_CACHE": "false",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "false",
+        "XLA_FLAGS": "",
+    }
     before = _children_seconds()
     done = lenet_train("--dataset", "digits", "--out", folder, **newcomer)
     assert done.returncode == 0, done.stderr
