@@ -117,6 +117,7 @@ def build(
     cpu: str | None = None,
     optimize: str | None = None,
     model: Path | None = None,
+    target: str = "all",
     **variables: str,
 ) -> Firmware:
     """Configures and builds a preset in ``folder``.
@@ -127,6 +128,7 @@ def build(
         cpu: ``--cpu`` of lenet-export; default: the preset's.
         optimize: ``--optimize`` of lenet-export; default: not given.
         model: a ``model.safetensors``; default: the bundled one.
+        target: what to build; of ``host`` the firmware is a small part.
         variables: more of CMake's variables, such as ``CMAKE_C_FLAGS_RELEASE="-Os"``.
 
     Raises:
@@ -138,7 +140,7 @@ def build(
     options = [f"-D{name}={value}" for name, value in given.items() if value is not None]
     for command in (
         ["cmake", "--preset", preset, "-B", folder, *options],
-        ["cmake", "--build", folder],
+        ["cmake", "--build", folder, "--target", target],
     ):
         done = subprocess.run(
             list(map(str, command)),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import firmware
+import shared
 from export.lines import lines
 from export.networks import named_model
 from export.pictures import differ, found_in, pictures, scene
@@ -71,21 +72,16 @@ def packed():
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def built():
     """A function that builds a preset, each variant once."""
-    done = {}
 
     def build(preset, cpu=None, optimize=None, model=None):
         for tool in (*TOOLS.get(preset, ()), "cmake", "make", "cc"):
             require(tool)
-        key = preset, cpu, optimize, model
-        if key not in done:
-            done[key] = firmware.build(
-                preset, tmp_path_factory.mktemp(preset), cpu, optimize, model
-            )
-        if not (done[key].folder / "emulate").exists():
+        board = shared.firmware_of(preset, cpu, optimize, model)
+        if not (board.folder / "emulate").exists():
             missing("the emulator", "install the package libsimavr-dev")
-        return done[key]
+        return board
 
     return build
 
@@ -97,6 +93,18 @@ def small(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "deep.safetensors"
     checkpoint.save(model, path)
     return path, make_plan(model, "int8")
+
+
+@pytest.fixture(scope="session")
+def plain(built, small, int8_plan):
+    """A function that builds plain C of the largest model that a core holds; and its plan."""
+
+    def build(core):
+        if core in SMALL:
+            return built(core, SMALL[core], model=small[0]), small[1]
+        return built(core, None if core == "host" else "generic"), int8_plan
+
+    return build
 
 
 # ---- Each core ------------------------------------------------------------------------------
@@ -186,8 +194,8 @@ def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
 
 
 @pytest.mark.parametrize("core", CPUS)
-def test_the_counter_of_a_core_is_exact(built, small, core):
-    board = built(core, SMALL.get(core, "generic"), model=small[0])
+def test_the_counter_of_a_core_is_exact(plain, core):
+    board, _ = plain(core)
     done = board.emulate(board.folder / "check_count")
     assert done.returncode == 0, done.stdout
     counted = re.findall(r"^(\d+) loops of 8: counted (\d+)$", done.stdout, re.MULTILINE)
@@ -196,11 +204,9 @@ def test_the_counter_of_a_core_is_exact(built, small, core):
 
 
 @pytest.mark.parametrize("core", CPUS)
-def test_the_tests_of_a_preset_pass(built, small, core):
+def test_the_tests_of_a_preset_pass(plain, core):
     """With the committed export where it fits, and so with the picture of a digit."""
-    folder = built(
-        core, SMALL.get(core, "generic"), model=small[0] if core in SMALL else None
-    ).folder
+    folder = plain(core)[0].folder
     done = subprocess.run(
         ["ctest", "--test-dir", folder, "--output-on-failure"],
         env=os.environ | {"CI": "true"},
@@ -243,6 +249,7 @@ def test_a_host_of_32_bits_of_either_byte_order_gives_the_logits_of_jax(
     host = firmware.build(
         "host",
         tmp_path,
+        target="firmware",
         CMAKE_SYSTEM_NAME="Linux",
         CMAKE_C_COMPILER=require(compiler),
         CMAKE_CROSSCOMPILING_EMULATOR=emulator,
@@ -255,8 +262,8 @@ def test_a_host_of_32_bits_of_either_byte_order_gives_the_logits_of_jax(
     assert record.self_test == 0
 
 
-def test_the_host_runs_it_as_an_ordinary_program(built, images, expected):
-    record = built("host").run(images)
+def test_the_host_runs_it_as_an_ordinary_program(plain, images, expected):
+    record = plain("host")[0].run(images)
     assert (record.logits != expected).sum() == 0
     assert (record.self_test, record.stack, record.counts.max()) == (0, 0, 0)
 
@@ -277,9 +284,8 @@ def program_with_a_broken_weight(board, plan, folder):
 
 
 @pytest.mark.parametrize("core", [*CPUS, "host"])
-def test_the_self_test_finds_one_broken_bit_of_the_weights(built, small, int8_plan, tmp_path, core):
-    path, plan = small if core in SMALL else (None, int8_plan)
-    board = built(core, SMALL.get(core, "generic"), model=path)
+def test_the_self_test_finds_one_broken_bit_of_the_weights(plain, tmp_path, core):
+    board, plan = plain(core)
     broken = program_with_a_broken_weight(board, plan, tmp_path)
     whole, done = board.emulate(board.program), board.emulate(broken)
     assert (whole.returncode, whole.stdout.strip()) == (0, "self-test passed")
@@ -294,9 +300,8 @@ def test_the_self_test_finds_one_broken_bit_of_the_weights(built, small, int8_pl
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", "atmega328p", "host"])
-def test_an_input_that_ends_within_an_image_is_told(built, small, tmp_path, core):
-    path, plan = small
-    board = built(core, SMALL.get(core, "generic"), model=path)
+def test_an_input_that_ends_within_an_image_is_told(plain, tmp_path, core):
+    board, plan = plain(core)
     size = int(np.prod(plan.input_shape))
     for length, status in ((2 * size, 0), (2 * size - 1, 2), (2 * size + 1, 2), (0, 0)):
         (tmp_path / "images").write_bytes(bytes(length))
@@ -307,8 +312,8 @@ def test_an_input_that_ends_within_an_image_is_told(built, small, tmp_path, core
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "host"])
-def test_files_may_have_blanks_in_their_paths(built, small, tmp_path, core):
-    board = built(core, "generic", model=small[0])
+def test_files_may_have_blanks_in_their_paths(plain, tmp_path, core):
+    board, _ = plain(core)
     source, record = tmp_path / "an image, or two", tmp_path / "a record"
     source.write_bytes(b"")
     assert board.emulate(board.program, source, record).returncode == 0

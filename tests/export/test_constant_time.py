@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import firmware
+import shared
 from lenet_export import checkpoint, reference, verify
 from lenet_export.compiled import runs_here
 from lenet_export.cpus.registry import CPUS, lay_out
@@ -86,26 +87,17 @@ class Board:
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory):
+def board():
     """A function that builds a core's firmware, each once."""
-    done = {}
 
     def build(core):
         for tool in ("cmake", "make", "cc", "clang"):
             require(tool)
-        if core not in done:
-            folder = tmp_path_factory.mktemp(core)
-            done[core] = Board(
-                firmware.build(
-                    core,
-                    folder,
-                    core if core == "avr" else "generic",
-                    CMAKE_EXPORT_COMPILE_COMMANDS="ON",
-                )
-            )
-        if not (done[core].built.folder / "emulate").exists():
+        cpu = ("avr", "speed") if core == "avr" else ("generic", None)
+        built = shared.firmware_of(core, *cpu, None)
+        if not (built.folder / "emulate").exists():
             missing("the emulator", "install qemu-system-arm, qemu-system-misc, libsimavr-dev")
-        return done[core]
+        return Board(built)
 
     return build
 
