@@ -13,10 +13,13 @@ import pytest
 
 from lenet_export import idx
 from lenet_train import figures
+from lenet_train.recipes import BEST
+from needs import wide
 
 
 @dataclass(frozen=True)
 class Run:
+    epochs: int
     folder: Path
     cpu_seconds: float
     stdout: str
@@ -36,19 +39,29 @@ def no_pictures() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """What a newcomer runs first, as a newcomer runs it: nothing is compiled yet."""
+#: Of a newcomer nothing is compiled yet, and all is compiled well.
+NEWCOMER = {
+    "JAX_ENABLE_COMPILATION_CACHE": "false",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "false",
+    "XLA_FLAGS": "",
+}
+#: So many reach 97 % too.
+SOME_EPOCHS = 30
+
+
+@pytest.fixture(scope="session", params=[SOME_EPOCHS, *wide([BEST.epochs])])
+def digits_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """What a newcomer runs first, as a newcomer runs it; in ``make test`` fewer epochs."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    newcomer = {
-        "JAX_ENABLE_COMPILATION_CACHE": "false",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "false",
-        "XLA_FLAGS": "",
-    }
+    arguments, environment = ["--dataset", "digits", "--out", folder], NEWCOMER
+    if request.param != BEST.epochs:
+        arguments = [*arguments, "--epochs", request.param]
+        # It runs longer than it compiles.
+        environment = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
     before = _children_seconds()
-    done = lenet_train("--dataset", "digits", "--out", folder, **newcomer)
+    done = lenet_train(*arguments, **environment)
     assert done.returncode == 0, done.stderr
-    return Run(folder, _children_seconds() - before, done.stdout, done.stderr)
+    return Run(request.param, folder, _children_seconds() - before, done.stdout, done.stderr)
 
 
 def _children_seconds() -> float:
