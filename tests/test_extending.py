@@ -31,10 +31,12 @@ import sys
 from dataclasses import replace
 from export.networks import random_model
 from export.test_parity import assert_equals_jax, can_run
+from lenet_export import compiled
 from lenet_export.checkpoint import Stage
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.plan import make_plan
 
+compiled.FLAGS = ("-std=c99", "-O0")  # It runs a few images.
 activation, pool, *cpus = sys.argv[1:]
 stages = (
     Stage("conv1", "conv", 4, activation, (3, 3), "SAME", pool, 2),

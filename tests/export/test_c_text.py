@@ -12,6 +12,7 @@ from lenet_export.c_text import tidy
 from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
+from needs import wide
 
 from .networks import LENET, named_model, random_model
 
@@ -39,11 +40,16 @@ def test_no_line_is_wider_than_100_columns_and_no_blank_line_is_astray(
             assert not re.search(r"\n\n(\n| *\})", data.decode())
 
 
+#: In all, each from 2 to 64.
+LENGTHS = [range(2, 65, 4), *wide([range(3, 65, 4), range(4, 65, 4), range(5, 65, 4)])]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize("cpu", ["generic", "cortex-m4", "x86-64-v4"])
-def test_names_of_any_length_are_printed(cpu):
+def test_names_of_any_length_are_printed(cpu, lengths):
     plan = lay_out(make_plan(named_model("mlp"), "int8"), cpu, "speed")
     short = render_c(plan, Options("a"))["a.c"].decode()
-    for length in range(2, 65):
+    for length in lengths:
         prefix = "a" * length
         text = render_c(plan, Options(prefix))[f"{prefix}.c"].decode()
         # The same but for the name and where lines are broken, comments left aside.
