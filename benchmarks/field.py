@@ -35,6 +35,7 @@ CLASSES = 10  # digits; a further output of a network means that it is none
 REJECTED = 0.015  # of the clean digits, where strangers are counted
 ERRORS = (0.01, 0.001)  # of the strings that are accepted
 MAX_ERROR = 0.001  # of pictures that are accepted, as the model's own table has it
+LARGE = 0.3  # of a picture's longer side: the digit's, for a scan
 ERROR_OF_LINES = 0.01  # of all lines, as readers of cheques are judged
 
 #: uint8 ``(n, 28, 28)`` to integer logits ``(n, classes)``.
@@ -60,6 +61,13 @@ def preparer() -> Prepare:
     plan = make_plan(checkpoint.load(BUNDLED / "mnist.safetensors"), "int8")
     network = CompiledNetwork(plan, render_c(plan, Options(parts=("picture",))))
     return lambda picture: network.prepare(picture).image
+
+
+def scanner() -> Prepare:
+    """The same where the rows come once."""
+    plan = make_plan(checkpoint.load(BUNDLED / "mnist.safetensors"), "int8")
+    network = CompiledNetwork(plan, render_c(plan, Options(parts=("picture",))))
+    return lambda picture: network.scan(picture)[0].image
 
 
 def amount_reader(path: Path) -> ReadAmount:
@@ -199,6 +207,19 @@ def pictures(
     return found
 
 
+def scans(read: Read, scan: Prepare, given: Digits, count: int, seed: int) -> Table:
+    """The share read right of scenes whose rows come once; of those with a ``LARGE`` digit too."""
+    found = {}
+    for kind in scenes.LIGHTS:
+        made = scenes.make(given, kind, count, seed)
+        logits = read(np.stack([scan(scene.picture) for scene in made]))
+        is_right = logits.argmax(1) == np.array([scene.label for scene in made])
+        is_large = np.array([scene.share >= LARGE for scene in made])
+        found[f"{kind} scenes, large digits"] = float(is_right[is_large].mean())
+        found[f"{kind} scenes"] = float(is_right.mean())
+    return found
+
+
 def least_score(is_right: npt.NDArray[np.bool_], score: npt.NDArray[Any], error: float) -> float:
     """The smallest score from which on at most ``error`` of all are accepted and wrong."""
     wrong = np.sort(score[~is_right])[::-1]
@@ -248,6 +269,7 @@ def measure(
     others: Digits | None = None,
     refuse: Refuse = nothing,
     sure: int = 0,
+    scan: Prepare | None = None,
 ) -> dict[str, Any]:
     """Every table of a model, as shares of 1.
 
@@ -262,6 +284,7 @@ def measure(
             split's.
         refuse: tells which images the C does not accept for their ink.
         sure: the score from which on the model's own table accepts a picture.
+        scan: brings pictures whose rows come once to 28x28; without it there is no table ``scans``.
     """
     logits, is_refused = read(given.images), refuse(given.images)
     least = threshold(scores(logits, is_refused), REJECTED)
@@ -279,6 +302,8 @@ def measure(
     }
     if prepare is not None:
         tables["pictures"] = pictures(read, prepare, given, count, seed, sure, refuse)
+    if scan is not None:
+        tables["scans"] = scans(read, scan, given, count, seed)
     if read_amount is not None:
         others = others or digits.load("validation")
         lines = line_amounts(read_amount, given, others, count, seed)
@@ -320,7 +345,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     names = options.models or sorted(path.stem for path in BUNDLED.glob("mnist*.safetensors"))
     given = digits.load(options.split)
-    found, prepare = {}, preparer()
+    found, prepare, scan = {}, preparer(), scanner()
     for name in names:
         bundled = BUNDLED / f"{name}.safetensors"
         path = bundled if bundled.exists() else Path(name)
@@ -330,6 +355,7 @@ def main(arguments: list[str] | None = None) -> None:
             *(read, given, options.count, options.seed, prepare, amount_reader(path)),
             refuse=refuse,
             sure=sure,
+            scan=scan,
         )
     print("\n".join(rows(found)))
     if options.update:

@@ -80,6 +80,23 @@ def test_pictures_and_lines_are_measured_where_there_is_what_reads_them(by_five,
     assert "pictures" not in field.measure(read, by_five, 10, 1)
 
 
+def test_scans_are_counted_all_and_where_the_digit_is_large(by_five):
+    made = scenes.make(by_five, "flat", 40, 1)
+    known = {one.picture.tobytes(): one for one in made}
+
+    def scan(picture):
+        """In place of an image: the digit, if it is large."""
+        one = known.get(picture.tobytes())
+        return np.full((1, 1), one.label if one and one.share >= field.LARGE else 10)
+
+    found = field.scans(lambda images: np.eye(11)[images[:, 0, 0]], scan, by_five, 40, 1)
+    share = np.mean([one.share >= 0.3 for one in made])
+    assert 0 < share < 1
+    assert found["flat scenes, large digits"] == 1
+    assert found["flat scenes"] == pytest.approx(share)
+    assert found["hard scenes"] == 0
+
+
 def test_the_committed_figures_are_those_of_a_run_of_now(written):
     """Of one model and what takes least: three corruptions, cut amounts."""
     read = field.reader(field.BUNDLED / "mnist.safetensors")

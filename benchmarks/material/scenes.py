@@ -64,6 +64,12 @@ class Scene:
     box: tuple[int, int, int, int]
     is_dark: bool
 
+    @property
+    def share(self) -> float:
+        """How long the digit's longer side is, of the picture's."""
+        top, left, bottom, right = self.box
+        return max(bottom - top, right - left) / max(self.picture.shape)
+
 
 def photographed(ink: UInt8, light: Light, is_dark: bool, rng: np.random.Generator) -> UInt8:
     """A picture of ``ink`` (0 is paper, 255 full) on paper, in such a light."""

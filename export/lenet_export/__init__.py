@@ -9,9 +9,18 @@ if TYPE_CHECKING:
     from lenet_export.errors import UserError
     from lenet_export.gap_table import GapTable
     from lenet_export.ink import Ink
-    from lenet_export.preparation import Prepared, prepare
+    from lenet_export.preparation import Prepared, prepare, prepare_scan
 
-__all__ = ["Exported", "GapTable", "Ink", "Prepared", "UserError", "export", "prepare"]
+__all__ = [
+    "Exported",
+    "GapTable",
+    "Ink",
+    "Prepared",
+    "UserError",
+    "export",
+    "prepare",
+    "prepare_scan",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,7 +29,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    is_picture = name in ("Prepared", "prepare")
+    is_picture = name in ("Prepared", "prepare", "prepare_scan")
     module = import_module("lenet_export.preparation" if is_picture else "lenet_export.api")
     return getattr(module, name)
 

@@ -329,6 +329,28 @@ class CompiledNetwork:
         ws = self._ffi.new(f"{self._prefix}_picture *")
         return self.function("read_picture")(ws, self.bytes_of(picture), rows, columns, columns)
 
+    def scan(self, picture: npt.NDArray[np.uint8]) -> tuple[Prepared, Any]:
+        """What the C finds and reads in a picture whose rows come once; ``--with picture``.
+
+        Args:
+            picture: uint8 ``(rows, columns)``, as :func:`lenet_export.prepare_scan` takes it.
+
+        Returns:
+            What was found, and C's reading.
+        """
+        rows, columns = picture.shape
+        ws = self._ffi.new(f"{self._prefix}_scan *")
+        self.function("scan_begin")(ws, rows, columns)
+        take = self.function("scan_row")
+        for row in picture:
+            take(ws, self.bytes_of(row))
+        reading = self.function("scan_finish")(ws)
+        found, pixels = ws.prepared, self._ffi.buffer(ws.shared.read.image)
+        image = np.frombuffer(pixels, np.uint8).reshape(self.plan.input_shape[:2]).copy()
+        box = (found.top, found.left, found.bottom, found.right)
+        has_ink = reading.digit >= 0
+        return Prepared(image, has_ink, bool(found.is_dark), box, found.contrast), reading
+
     def verdict_name(self, verdict: int) -> str:
         """A verdict of the C in small words: ``accepted``, ``unsure``, ``no ink``."""
         name = self._ffi.string(self._ffi.cast(f"{self._prefix}_verdict", verdict))

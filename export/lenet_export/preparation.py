@@ -6,7 +6,7 @@ formulas. All divisions round down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ VIEW = 342  # rows and columns of the view, at most
 SMALL = 48  # rows and columns of a view whose strokes may be a pixel wide: less than these
 CELLS = 64
 LEAST_CONTRAST = 8
+SCAN = 64  # rows and columns that are kept of a scan, at most
+SCAN_RATIO = 16  # of its sides, at most
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,49 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
         UserError: the picture is not such an array.
     """
     view, shrink = _view(check_picture(picture))
+    found = _prepared(view, shape)
+    top, left, bottom, right = (edge * shrink for edge in found.box)
+    return replace(found, box=(top, left, bottom, right))
+
+
+def prepare_scan(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
+    """The same where the rows come once and only 4 KB are kept of them: ``lenet_scan_begin`` in C.
+
+    Args:
+        picture: uint8 ``(rows, columns)``, each 12 to 1024, one at most 16 times the other; a digit
+            whose longer side is three tenths of the picture's or more.
+        shape: rows and columns of the network's images, at least 7.
+
+    Raises:
+        UserError: the picture is not such an array.
+    """
+    rows, columns = size = check_picture(picture).shape
+    if max(size) > SCAN_RATIO * min(size):
+        remedy = f"give sides of which one is at most {SCAN_RATIO} times the other"
+        raise UserError("picture", f"is {rows}x{columns}", remedy)
+    kept = scanned(picture)
+    high, wide = kept.shape
+    found = _prepared(kept.astype(np.int64), shape)
+    top, left, bottom, right = found.box
+    box = (
+        *(top * rows // high, left * columns // wide),
+        *(-(-bottom * rows // high), -(-right * columns // wide)),
+    )
+    return replace(found, box=box)
+
+
+def scanned(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What is kept of a scan: its longer side shrunk to 64 by exact means over areas."""
+    longer = max(picture.shape)
+    if longer <= SCAN:
+        return picture
+    rows, columns = ((size * SCAN + longer // 2) // longer for size in picture.shape)
+    sums = shares(picture.shape[0], rows) @ picture @ shares(picture.shape[1], columns).T
+    return ((sums + picture.size // 2) // picture.size).astype(np.uint8)
+
+
+def _prepared(view: Integers, shape: tuple[int, int]) -> Prepared:
+    """What is found in a view; the box is one of the view."""
     nothing = Prepared(np.zeros(shape, np.uint8), has_ink=False)
 
     # Ink reaches further from the local mean than paper does, and the border is paper.
@@ -92,15 +137,14 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
     is_own = _pixels(cells, cell, view.shape)
     if not (ink & is_own).any():
         return nothing
-    top, left, bottom, right = _box(is_own & (differences > base + contrast // 4))
+    box = _box(is_own & (differences > base + contrast // 4))
     mean = int((differences - base)[ink & is_own].sum()) // int((ink & is_own).sum())
 
     is_near = _pixels(_spread(cells), cell, view.shape)
     levels = np.where(is_near, np.clip(view - paper - base, 0, 255), 0)
-    image = _image(levels, (top, left, bottom, right), mean, shape, _is_small(view))
+    image = _image(levels, box, mean, shape, _is_small(view))
     if not image.any():
         return nothing
-    box = (top * shrink, left * shrink, bottom * shrink, right * shrink)
     return Prepared(image, True, is_dark, box, min(mean, 255), levels.astype(np.uint8))
 
 

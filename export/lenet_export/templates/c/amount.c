@@ -319,14 +319,14 @@ static void shear_cells(lenet_line *ws)
 /* Word k of row y, of the cells from column `from` to before `to`. */
 static uint32_t cells_from(const lenet_line *ws, int y, int k, int from, int to)
 {
-    uint32_t word = ws->ink[y][k];
+    uint32_t cells = ws->ink[y][k];
     if (from > 32 * k) {
-        word = from < 32 * k + 32 ? word & (uint32_t)-1 << (from % 32) : 0;
+        cells = from < 32 * k + 32 ? cells & (uint32_t)-1 << (from % 32) : 0;
     }
     if (to < 32 * k + 32) {
-        word = to > 32 * k ? word & ~((uint32_t)-1 << (to % 32)) : 0;
+        cells = to > 32 * k ? cells & ~((uint32_t)-1 << (to % 32)) : 0;
     }
-    return word;
+    return cells;
 }
 
 /* How many cells with ink lie between two paths. */
@@ -335,7 +335,8 @@ static int count_between(const lenet_line *ws, const uint16_t *left, const uint1
     int count = 0;
     for (int y = 0; y < ws->high; y++) {
         for (int k = left[y] / 32; 32 * k < right[y]; k++) {
-            for (uint32_t word = cells_from(ws, y, k, left[y], right[y]); word; word &= word - 1) {
+            for (uint32_t cells = cells_from(ws, y, k, left[y], right[y]); cells;
+                 cells &= cells - 1) {
                 count++;
             }
         }
@@ -715,7 +716,6 @@ static void make_part(lenet_line *ws, const uint16_t *left, const uint16_t *righ
     rows = rows ? rows : 1;
     columns = columns ? columns : 1;
     sum_row(ws, left, right, &box, parts, rows, columns);
-    fill_bytes(ws->shared.image.image, 28 * 28, 0);
     place_box(ws->shared.image.use.framing.box, rows, columns,
               (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.image);
 }

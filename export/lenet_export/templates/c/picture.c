@@ -170,7 +170,7 @@ enum {
 };
 
 /* Row y of the picture, or a null pointer once one was none. */
-static const uint8_t *next_of(lenet_preparation *ws, int y)
+static const uint8_t *next_of(lenet_view *ws, int y)
 {
     const uint8_t *row = ws->is_broken ? 0 : ws->row(ws->source, y);
     ws->is_broken = !row;
@@ -178,10 +178,10 @@ static const uint8_t *next_of(lenet_preparation *ws, int y)
 }
 
 /* Row y of the view goes to the strip: means of shrink * shrink pixels. */
-static void look_at(lenet_preparation *ws, int y)
+static void look_at(lenet_view *ws, int y)
 {
-    uint8_t *to = ws->strip[y % 3];
     int shrink = ws->shrink, columns = ws->paper.columns;
+    uint8_t *to = ws->strip + y % ws->kept * columns;
     uint32_t share = (uint32_t)(65535 + shrink * shrink) / (uint32_t)(shrink * shrink);
     for (int i = 0; i < shrink; i++) {
         const uint8_t *from = next_of(ws, y * shrink + i);
@@ -205,13 +205,15 @@ static void look_at(lenet_preparation *ws, int y)
 }
 
 /* Begins a pass, or a part of one, at row y. */
-static void begin_at(lenet_preparation *ws, int y)
+static void begin_at(lenet_view *ws, int y)
 {
-    ws->held = greater(y - 2, -1);
+    if (ws->kept < ws->paper.rows) {
+        ws->held = greater(y - 2, -1);
+    }
 }
 
 /* Rows y - 1 to y + 1 are in the strip: for the row that a pass began at, then for each next one. */
-static void hold(lenet_preparation *ws, int y)
+static void hold(lenet_view *ws, int y)
 {
     while (ws->held < lesser(y + 1, ws->paper.rows - 1)) {
         look_at(ws, ++ws->held);
@@ -219,13 +221,13 @@ static void hold(lenet_preparation *ws, int y)
 }
 
 /* Row y of the strip; beyond the view its border goes on. */
-static const uint8_t *held_at(const lenet_preparation *ws, int y)
+static const uint8_t *held_at(const lenet_view *ws, int y)
 {
-    return ws->strip[lesser(greater(y, 0), ws->paper.rows - 1) % 3];
+    return ws->strip + lesser(greater(y, 0), ws->paper.rows - 1) % ws->kept * ws->paper.columns;
 }
 
 /* The mean of each tile, of its pixels up to the mean that it has. */
-static void measure_tiles(lenet_preparation *ws)
+static void measure_tiles(lenet_view *ws)
 {
     begin_tiles(&ws->shared.light);
     begin_at(ws, 0);
@@ -264,14 +266,14 @@ static int median_of(const three_values *a, const three_values *b, const three_v
                   lesser(lesser(a->high, b->high), c->high));
 }
 
-static int is_small(const lenet_preparation *ws)
+static int is_small(const lenet_view *ws)
 {
     return ws->paper.rows < SMALL_SIDE && ws->paper.columns < SMALL_SIDE;
 }
 
 /* How far each pixel of row y is above the paper, without specks: the median of 3x3 pixels. In a
  * small view the pixel itself, since a median would take away strokes as thin as a pixel. */
-static void find_differences(lenet_preparation *ws, int y)
+static void find_differences(lenet_view *ws, int y)
 {
     int columns = ws->paper.columns, has_median = !is_small(ws);
     int32_t paper[LENET_TILES];
@@ -292,18 +294,18 @@ static void find_differences(lenet_preparation *ws, int y)
             here = right;
         }
         level ^= ws->paper.dark;
-        ws->line.difference[x] = (int16_t)above_paper(&ws->paper, paper, x, level);
+        ws->difference[x] = (int16_t)above_paper(&ws->paper, paper, x, level);
     }
 }
 
 /* In a view that is not small every second row tells enough. */
-static int rows_apart(const lenet_preparation *ws)
+static int rows_apart(const lenet_view *ws)
 {
     return is_small(ws) ? 1 : 2;
 }
 
 /* Counts the differences of such rows; returns the sum of those at the border above and aside. */
-static int32_t count_differences(lenet_preparation *ws)
+static int32_t count_differences(lenet_view *ws)
 {
     int last = ws->paper.columns - 1;
     int32_t border = 0;
@@ -312,11 +314,11 @@ static int32_t count_differences(lenet_preparation *ws)
     for (int y = 0; y < ws->paper.rows; y += rows_apart(ws)) {
         find_differences(ws, y);
         for (int x = 0; x <= last; x++) {
-            ws->shared.light.shared.histogram[255 + ws->line.difference[x]]++;
+            ws->shared.light.shared.histogram[255 + ws->difference[x]]++;
         }
-        border += (int32_t)ws->line.difference[0] + ws->line.difference[last];
+        border += (int32_t)ws->difference[0] + ws->difference[last];
         for (int x = 1; y == 0 && x < last; x++) {
-            border += ws->line.difference[x];
+            border += ws->difference[x];
         }
     }
     return border;
@@ -347,7 +349,7 @@ static void spread(const lenet_cells *cells, int y, uint32_t row[2])
 }
 
 /* Grows the piece within row y, from there and the rows beside it; returns whether it grew. */
-static int grow_within(lenet_preparation *ws, int y)
+static int grow_within(lenet_view *ws, int y)
 {
     uint32_t *piece = ws->shared.map.piece.row[y], *left = ws->shared.map.left.row[y], row[2];
     for (int grew = 0;; grew = 1) {
@@ -364,7 +366,7 @@ static int grow_within(lenet_preparation *ws, int y)
 
 /* The piece of ink around a cell, which is the first of its rows from above: sweeps down and up
  * until none grows. Each but the last adds a cell, so they end. */
-static void grow_from(lenet_preparation *ws, int x, int y)
+static void grow_from(lenet_view *ws, int x, int y)
 {
     int bottom = y, grew = 1;
     clear_words(ws->shared.map.piece.row[0], 2 * LENET_CELLS);
@@ -439,7 +441,7 @@ static int belongs(int count, const box_around *box, int main_count, const box_a
 }
 
 /* Takes away the pieces of ink that are not the digit's: the largest piece is. */
-static void keep_digit(lenet_preparation *ws)
+static void keep_digit(lenet_view *ws)
 {
     box_around box, main_box;
     int main_count = 0;
@@ -476,7 +478,7 @@ static void keep_digit(lenet_preparation *ws)
 
 /* Finds the cells that have ink: a quarter of their pixels above the threshold; or a sixth, beside
  * those of the digit. */
-static void find_cells(lenet_preparation *ws, int threshold)
+static void find_cells(lenet_view *ws, int threshold)
 {
     int cell = ws->cell;
     uint8_t *count = ws->shared.map.count;
@@ -488,7 +490,7 @@ static void find_cells(lenet_preparation *ws, int threshold)
         find_differences(ws, y);
         for (int x = 0, k = 0; x < ws->paper.columns; k++) {
             for (int end = lesser(x + cell, ws->paper.columns); x < end; x++) {
-                count[k] = (uint8_t)(count[k] + (ws->line.difference[x] > threshold));
+                count[k] = (uint8_t)(count[k] + (ws->difference[x] > threshold));
             }
         }
         if ((y + 1) % cell == 0 || y == ws->paper.rows - 1) {
@@ -519,7 +521,7 @@ static void find_cells(lenet_preparation *ws, int threshold)
 
 /* Finds the box around the digit's ink, and its mean difference from `base`: of the pixels of its
  * cells above the threshold; a pixel above `faint` widens the box. Returns 0 if there is none. */
-static int find_box(lenet_preparation *ws, int base, int threshold, int faint, box_around *box)
+static int find_box(lenet_view *ws, int base, int threshold, int faint, box_around *box)
 {
     int cell = ws->cell;
     uint32_t sum = 0, count = 0;
@@ -534,7 +536,7 @@ static int find_box(lenet_preparation *ws, int base, int threshold, int faint, b
         for (int k = cells.left; k <= cells.right; k++) {
             int end = lesser((k + 1) * cell, ws->paper.columns);
             for (int x = k * cell; has_cell(&ws->shared.map.ink, k, y / cell) && x < end; x++) {
-                int difference = ws->line.difference[x];
+                int difference = ws->difference[x];
                 if (difference > faint) {
                     include(box, x, y);
                 }
@@ -550,7 +552,7 @@ static int find_box(lenet_preparation *ws, int base, int threshold, int faint, b
 
 /* Row y of the view from column box->left - 1 to box->right + 1: how far it is above `base` above
  * the paper, 0 far from the digit's cells. Beyond the view its border goes on. */
-static void find_ink(lenet_preparation *ws, const box_around *box, int base, int y, uint8_t *ink)
+static void find_ink(lenet_view *ws, const box_around *box, int base, int y, uint8_t *ink)
 {
     int32_t paper[LENET_TILES];
     y = lesser(greater(y, 0), ws->paper.rows - 1);
@@ -599,10 +601,21 @@ static void walk_on(axis_walk *walk)
     }
 }
 
+/* Adds the next part to its places, by how much of it is there. */
+static void add_next(uint32_t *places, axis_walk *walk, uint32_t value)
+{
+    uint32_t here = here_of(walk), rest = (uint32_t)walk->to - here;
+    places[walk->place] += value * here;
+    if (rest) {
+        places[walk->place + 1] += value * rest;
+    }
+    walk_on(walk);
+}
+
 /* Sums up the box in rows x columns places: its pixels, each enlarged to parts x parts by
  * interpolation, as ink of 0 to 255, which a fifth of `contrast` and all of it are; steeper where
  * interpolation has made strokes wide. */
-static void sum_up(lenet_preparation *ws, const box_around *box, int base, int contrast, int parts,
+static void sum_up(lenet_view *ws, const box_around *box, int base, int contrast, int parts,
                    int rows, int columns)
 {
     int32_t side = 256 / parts, first = side / 2 + 128; /* of a part, in 1/256 pixel */
@@ -615,16 +628,16 @@ static void sum_up(lenet_preparation *ws, const box_around *box, int base, int c
     begin_walk(&down, (box->bottom - box->top + 1) * parts, rows);
     clear_words(ws->shared.image.box, rows * columns);
     begin_at(ws, greater(box->top - 1, 0));
-    find_ink(ws, box, base, box->top - 1, ws->line.ink[0]);
-    find_ink(ws, box, base, box->top, ws->line.ink[1]);
+    find_ink(ws, box, base, box->top - 1, ws->ink[0]);
+    find_ink(ws, box, base, box->top, ws->ink[1]);
     for (int i = 0; i < down.from; i++) {
         int32_t y = first + i * side;
         uint32_t below = (uint32_t)y >> 4 & 15;
         while (last <= (int)(y >> 8)) {
             last++;
-            find_ink(ws, box, base, box->top - 1 + last, ws->line.ink[last % 2]);
+            find_ink(ws, box, base, box->top - 1 + last, ws->ink[last % 2]);
         }
-        const uint8_t *upper = ws->line.ink[(last + 1) % 2], *lower = ws->line.ink[last % 2];
+        const uint8_t *upper = ws->ink[(last + 1) % 2], *lower = ws->ink[last % 2];
         begin_walk(&along, (box->right - box->left + 1) * parts, columns);
         clear_words(line, columns);
         for (int j = 0; j < along.from; j++) {
@@ -636,12 +649,7 @@ static void sum_up(lenet_preparation *ws, const box_around *box, int base, int c
             int level = (int)((above * (16 - below) + under * below + 128) >> 8) - least;
             uint32_t ink = level > 0 ? (uint32_t)level * gain >> 8 : 0;
             ink = ink < 255 ? ink : 255;
-            uint32_t here = here_of(&along), rest = (uint32_t)columns - here;
-            line[along.place] += ink * here;
-            if (rest) {
-                line[along.place + 1] += ink * rest;
-            }
-            walk_on(&along);
+            add_next(line, &along, ink);
         }
         uint32_t here = here_of(&down), rest = (uint32_t)rows - here;
         uint32_t *sums = ws->shared.image.box + down.place * columns;
@@ -682,7 +690,7 @@ static int begin_of(uint32_t moment, uint32_t mass, int size, int side)
     return lesser(begin, side - size);
 }
 
-/* Puts a box of rows x columns places into an empty image: what each sums up to, of `area`, with the
+/* Makes an image of a box of rows x columns places: what each sums up to, of `area`, with the
  * strongest as 255, and the centre of mass in the middle. Returns 0 if there is nothing to put. */
 static int place_box(uint32_t *values, int rows, int columns, uint32_t area, uint8_t *image)
 {
@@ -702,6 +710,7 @@ static int place_box(uint32_t *values, int rows, int columns, uint32_t area, uin
     if (mass == 0) {
         return 0;
     }
+    fill_bytes(image, LENET_ROWS * LENET_COLUMNS, 0);
     image += begin_of(down, mass, rows, LENET_ROWS) * LENET_COLUMNS;
     image += begin_of(along, mass, columns, LENET_COLUMNS);
     for (int y = 0; y < rows; y++) {
@@ -713,8 +722,7 @@ static int place_box(uint32_t *values, int rows, int columns, uint32_t area, uin
 }
 
 /* The image of the box: its longer side as long as the image's box. Returns 0 if it is empty. */
-static int make_image(lenet_preparation *ws, const box_around *box, int base, int contrast,
-                      uint8_t *image)
+static int make_image(lenet_view *ws, const box_around *box, int base, int contrast, uint8_t *image)
 {
     int high = box->bottom - box->top + 1, wide = box->right - box->left + 1;
     int is_high = (int32_t)high * BOX_COLUMNS >= (int32_t)wide * BOX_ROWS;
@@ -737,8 +745,16 @@ static int make_image(lenet_preparation *ws, const box_around *box, int base, in
 
 /* ---- Pictures -------------------------------------------------------------------------------- */
 
-/* Prepares a picture; its sides and rows are as they must be. */
-static lenet_verdict prepare_view(lenet_preparation *ws, uint8_t *image, lenet_prepared *prepared)
+/* An empty image, and nothing found. */
+static void find_nothing(uint8_t *image, lenet_prepared *prepared)
+{
+    fill_bytes(image, LENET_ROWS * LENET_COLUMNS, 0);
+    prepared->is_dark = prepared->contrast = 0;
+    prepared->left = prepared->top = prepared->right = prepared->bottom = 0;
+}
+
+/* Prepares the view. */
+static lenet_verdict prepare_view(lenet_view *ws, uint8_t *image, lenet_prepared *prepared)
 {
     lenet_light *light = &ws->shared.light;
     int counted_rows = (ws->paper.rows + rows_apart(ws) - 1) / rows_apart(ws);
@@ -777,12 +793,21 @@ static lenet_verdict prepare_view(lenet_preparation *ws, uint8_t *image, lenet_p
     return LENET_ACCEPTED;
 }
 
-/* An empty image, and nothing found. */
-static void clear_result(uint8_t *image, lenet_prepared *prepared)
+/* Prepares a view of rows x columns; what is not found is 0, and then the image is empty. */
+static lenet_verdict prepare_view_of(lenet_view *ws, int rows, int columns, uint8_t *image,
+                                     lenet_prepared *prepared)
 {
-    fill_bytes(image, LENET_ROWS * LENET_COLUMNS, 0);
-    prepared->is_dark = prepared->contrast = 0;
-    prepared->left = prepared->top = prepared->right = prepared->bottom = 0;
+    begin_paper(&ws->paper, &ws->shared.light, rows, columns);
+    ws->cell = (greater(rows, columns) + LENET_CELLS - 1) / LENET_CELLS;
+    ws->is_broken = 0;
+    lenet_verdict verdict = prepare_view(ws, image, prepared);
+    if (ws->is_broken) {
+        verdict = LENET_NO_PICTURE;
+    }
+    if (verdict != LENET_ACCEPTED) {
+        find_nothing(image, prepared);
+    }
+    return verdict;
 }
 
 lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(void *source, int y),
@@ -790,23 +815,21 @@ lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(vo
                                  uint8_t image[LENET_ROWS * LENET_COLUMNS],
                                  lenet_prepared *prepared)
 {
-    clear_result(image, prepared);
+    int shrink = (greater(rows, columns) + LENET_VIEW_SIDE - 1) / LENET_VIEW_SIDE;
     if (!row || lesser(rows, columns) < LENET_PICTURE_LEAST ||
         greater(rows, columns) > LENET_PICTURE_MOST) {
+        find_nothing(image, prepared);
         return LENET_NO_PICTURE;
     }
-    ws->row = row;
-    ws->source = source;
-    ws->shrink = (greater(rows, columns) + LENET_VIEW_SIDE - 1) / LENET_VIEW_SIDE;
-    begin_paper(&ws->paper, &ws->shared.light, rows / ws->shrink, columns / ws->shrink);
-    ws->cell = (greater(ws->paper.rows, ws->paper.columns) + LENET_CELLS - 1) / LENET_CELLS;
-    ws->is_broken = 0;
-    lenet_verdict verdict = prepare_view(ws, image, prepared);
-    if (ws->is_broken) {
-        clear_result(image, prepared);
-        return LENET_NO_PICTURE;
-    }
-    return verdict;
+    ws->view.row = row;
+    ws->view.source = source;
+    ws->view.shrink = shrink;
+    ws->view.strip = ws->strip;
+    ws->view.kept = 3;
+    ws->view.difference = ws->line.difference;
+    ws->view.ink[0] = ws->line.ink[0];
+    ws->view.ink[1] = ws->line.ink[1];
+    return prepare_view_of(&ws->view, rows / shrink, columns / shrink, image, prepared);
 }
 
 /* A picture in memory; null pixels are none. */
@@ -883,5 +906,123 @@ lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int r
     picture_in_memory picture;
     begin_picture(&picture, pixels, columns, stride);
     return lenet_read_picture_rows(ws, picture_line, &picture, rows, columns);
+}
+#endif
+
+/* ---- A scan ---------------------------------------------------------------------------------- */
+
+static int can_be_scanned(int rows, int columns)
+{
+    int longer = greater(rows, columns), shorter = lesser(rows, columns);
+    return shorter >= LENET_PICTURE_LEAST && longer <= LENET_PICTURE_MOST &&
+           longer <= LENET_SCAN_RATIO * shorter;
+}
+
+/* What is kept of so many rows or columns. */
+static int kept_of(const lenet_scan *ws, int size)
+{
+    int longer = greater(ws->rows, ws->columns);
+    return longer <= LENET_SCAN_SIDE
+               ? size
+               : (int)(((int32_t)size * LENET_SCAN_SIDE + longer / 2) / longer);
+}
+
+/* The next row is shared out among the places that it lies in: of its row of them, and the next. */
+static void take_scanned(lenet_scan *ws, const uint8_t *row)
+{
+    int rows = kept_of(ws, ws->rows), columns = kept_of(ws, ws->columns);
+    int32_t begin = (int32_t)ws->row * rows;
+    int place = (int)(begin / ws->rows), room = ws->rows - (int)(begin % ws->rows);
+    uint32_t here = (uint32_t)lesser(rows, room), rest = (uint32_t)rows - here;
+    uint32_t area = (uint32_t)ws->rows * (uint32_t)ws->columns;
+    uint32_t *line = ws->view.shared.scan.line, *sum = ws->view.shared.scan.sum;
+    uint8_t *to = ws->shared.pixels + place * columns;
+    axis_walk along;
+    begin_walk(&along, ws->columns, columns);
+    clear_words(line, columns);
+    for (int x = 0; x < ws->columns; x++) {
+        add_next(line, &along, row[x]);
+    }
+    for (int x = 0; x < columns; x++) {
+        sum[x] += line[x] * here;
+        if (rows >= room) {
+            to[x] = (uint8_t)((sum[x] + area / 2) / area);
+            sum[x] = line[x] * rest;
+        }
+    }
+}
+
+void lenet_scan_begin(lenet_scan *ws, int rows, int columns)
+{
+    ws->rows = rows;
+    ws->columns = columns;
+    ws->row = 0;
+    ws->left = rows;
+    clear_words(ws->view.shared.scan.sum, LENET_SCAN_SIDE);
+}
+
+void lenet_scan_row(lenet_scan *ws, const uint8_t *row)
+{
+    int is_next = ws->row >= 0 && ws->row < ws->rows && ws->left == ws->rows - ws->row;
+    if (row && is_next && can_be_scanned(ws->rows, ws->columns)) {
+        take_scanned(ws, row);
+        ws->row++;
+        ws->left--;
+    } else {
+        ws->left = -1; /* one too many, or none */
+    }
+}
+
+/* Prepares what was kept, in its place; the box is made one of the picture. */
+static lenet_verdict prepare_scan(lenet_scan *ws)
+{
+    int rows = kept_of(ws, ws->rows), columns = kept_of(ws, ws->columns);
+    lenet_prepared *found = &ws->prepared;
+    ws->view.shrink = 1;
+    ws->view.strip = ws->shared.pixels;
+    ws->view.kept = rows;
+    ws->view.held = rows - 1;
+    ws->view.difference = ws->line.difference;
+    ws->view.ink[0] = ws->line.ink[0];
+    ws->view.ink[1] = ws->line.ink[1];
+    lenet_verdict verdict = prepare_view_of(&ws->view, rows, columns, ws->shared.read.image, found);
+    found->top = (int)((int32_t)found->top * ws->rows / rows);
+    found->left = (int)((int32_t)found->left * ws->columns / columns);
+    found->bottom = (int)(((int32_t)found->bottom * ws->rows + rows - 1) / rows);
+    found->right = (int)(((int32_t)found->right * ws->columns + columns - 1) / columns);
+    return verdict;
+}
+
+static lenet_verdict finish_scan(lenet_scan *ws)
+{
+    lenet_verdict verdict = LENET_NO_PICTURE;
+    if (can_be_scanned(ws->rows, ws->columns)) {
+        int is_whole = ws->row == ws->rows && ws->left == 0;
+        verdict = is_whole ? prepare_scan(ws) : LENET_MISCOUNTED;
+    }
+    if (verdict == LENET_NO_PICTURE || verdict == LENET_MISCOUNTED) {
+        find_nothing(ws->shared.read.image, &ws->prepared);
+    }
+    ws->left = -1; /* what comes next is of no picture, until it begins */
+    return verdict;
+}
+
+#ifdef __SDCC
+void lenet_scan_finish(lenet_scan *ws, lenet_reading *reading)
+{
+    lenet_verdict verdict = finish_scan(ws);
+    read_nothing(verdict, reading);
+    if (verdict == LENET_ACCEPTED) {
+        lenet_read(&ws->shared.read.network, ws->shared.read.image, reading);
+    }
+}
+#else
+lenet_reading lenet_scan_finish(lenet_scan *ws)
+{
+    lenet_reading reading;
+    lenet_verdict verdict = finish_scan(ws);
+    read_nothing(verdict, &reading);
+    return verdict == LENET_ACCEPTED ? lenet_read(&ws->shared.read.network, ws->shared.read.image)
+                                     : reading;
 }
 #endif

@@ -11,9 +11,10 @@ typedef struct {
     int contrast;                 /* between ink and paper, 0 to 255 */
 } lenet_prepared;
 
-/* Scratch memory of one preparation, and memory of one picture's reading: see below. */
+/* Scratch memory of one preparation; memory of one picture's reading, and of one scan's: see below. */
 typedef struct lenet_preparation lenet_preparation;
 typedef struct lenet_picture lenet_picture;
+typedef struct lenet_scan lenet_scan;
 
 /* Brings a picture to the convention of the training images: paper and light taken away, the ink
  * in a box of 5/7 of the image, its strongest 255, its centre of mass in the middle.
@@ -50,11 +51,30 @@ lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(v
                                       void *source, int rows, int columns);
 #endif
 
+/* Reads the digit in a picture whose rows come once, from the top, as from a scanner, and are not kept:
+ * begin, `rows` rows of `columns` bytes, finish. Pictures with a side of more than 64 pixels are shrunk as
+ * they come, the longer side to 64: the digit's should be 3/10 of it or more.
+ *
+ * The reading is as lenet_read_picture's; afterwards ws->prepared is what was found, and
+ * ws->shared.read.image what the network saw. Its verdict is LENET_NO_PICTURE if a side is none of
+ * LENET_PICTURE_LEAST to _MOST, or one more than 16 times the other; LENET_MISCOUNTED if not exactly
+ * `rows` rows came since lenet_scan_begin, a null pointer being no row. Without lenet_scan_begin
+ * nothing is read but `columns` bytes of a row, and nothing written outside the workspace. */
+void lenet_scan_begin(lenet_scan *ws, int rows, int columns);
+void lenet_scan_row(lenet_scan *ws, const uint8_t *row);
+#ifdef __SDCC
+void lenet_scan_finish(lenet_scan *ws, lenet_reading *reading);
+#else
+lenet_reading lenet_scan_finish(lenet_scan *ws);
+#endif
+
 /* What memory holds. The view is the picture, or means of 2x2 or 3x3 pixels of a large one. */
 enum {
     LENET_VIEW_SIDE = 342, /* a third of a picture's, at most */
     LENET_TILES = 8,       /* a side */
-    LENET_CELLS = 64       /* a side, of one or more pixels each */
+    LENET_CELLS = 64,      /* a side, of one or more pixels each */
+    LENET_SCAN_SIDE = 64,  /* of what is kept of a scan, at most */
+    LENET_SCAN_RATIO = 16  /* of its sides, at most */
 };
 
 /* The paper that ink stands on. */
@@ -82,22 +102,23 @@ typedef struct {
     uint32_t row[LENET_CELLS][LENET_CELLS / 32];
 } lenet_cells;
 
-/* At most 3 952 bytes for an image of 28x28; it holds nothing between two pictures. */
-struct lenet_preparation {
+/* A picture on its way to an image. */
+typedef struct {
     const uint8_t *(*row)(void *source, int y); /* gives row y of the picture */
     void *source;                               /* is handed to it */
+    uint8_t *strip;                             /* rows of the view: the last three, or all */
+    int16_t *difference;                        /* of a row from the paper */
+    uint8_t *ink[2];                            /* two rows of the box and around */
     int shrink;                                 /* this many pixels a side are one of the view */
-    int held;                                   /* the last row of the view in `strip` */
+    int kept, held;                             /* rows in the strip; the last one of them */
     int cell;                                   /* pixels of the view, a side */
     uint8_t is_broken;                          /* a row of the picture was a null pointer */
     lenet_paper paper;
-    uint8_t strip[3][LENET_VIEW_SIDE]; /* the last three rows of the view */
-    union {
-        int16_t difference[LENET_VIEW_SIDE]; /* of a row from the paper */
-        uint8_t ink[2][LENET_VIEW_SIDE + 2]; /* of two rows of the box and around */
-    } line;
     /* Needed one after the other. */
     union {
+        struct {
+            uint32_t line[LENET_SCAN_SIDE], sum[LENET_SCAN_SIDE];
+        } scan;
         lenet_light light;
         struct {
             lenet_cells ink, faint, left, piece;
@@ -108,6 +129,16 @@ struct lenet_preparation {
             uint32_t box[(LENET_ROWS * 5 / 7) * (LENET_COLUMNS * 5 / 7)];
         } image;
     } shared;
+} lenet_view;
+
+/* At most 4 000 bytes for an image of 28x28; it holds nothing between two pictures. */
+struct lenet_preparation {
+    lenet_view view;
+    uint8_t strip[3 * LENET_VIEW_SIDE];
+    union {
+        int16_t difference[LENET_VIEW_SIDE];
+        uint8_t ink[2][LENET_VIEW_SIDE + 2];
+    } line;
 };
 
 /* 808 bytes more for an image of 28x28, unless the network needs more than the preparation. */
@@ -117,5 +148,24 @@ struct lenet_picture {
     union {
         lenet_preparation preparation;
         lenet_workspace network;
+    } shared;
+};
+
+/* At most 6 560 bytes for an image of 28x28, unless LENET_WORKSPACE_BYTES exceeds 3 312. */
+struct lenet_scan {
+    lenet_prepared prepared;
+    int rows, columns; /* of the picture */
+    int row, left;     /* how many rows came, and how many are to come */
+    lenet_view view;
+    union {
+        int16_t difference[LENET_SCAN_SIDE];
+        uint8_t ink[2][LENET_SCAN_SIDE + 2];
+    } line;
+    union {
+        uint8_t pixels[LENET_SCAN_SIDE * LENET_SCAN_SIDE]; /* of the view */
+        struct {
+            uint8_t image[LENET_ROWS * LENET_COLUMNS]; /* what the network saw */
+            lenet_workspace network;
+        } read;
     } shared;
 };
