@@ -75,7 +75,7 @@ for dtype in ("int8", "float32"):
         done = export(layers, None, (12, 12, 1), out, images=images, dtype=dtype)
         assert done.report.largest_difference <= (0 if dtype == "int8" else 1e-4)
         print(dtype, *(stage.name for stage in done.plan.model.stages))
-for wrong in (layers[:2] + [layers[2], layers[2]], 5):
+for wrong in (layers[:2] + [nn.tanh] + layers[2:], 5):
     try:
         export(wrong, None, (12, 12, 1), "out", images=images)
     except UserError as error:
@@ -169,7 +169,7 @@ def test_the_recipe_of_a_reader_exports_what_it_reads_and_refuses_the_rest(packa
     assert run(package, program=READS) == [
         "int8 conv1 fc1 fc2",
         "float32 conv1 fc1 fc2",
-        "layer 3 is a second pool behind conv1",
+        "behind conv1, tanh is a second activation behind conv1",
         "the module, int is not a network that can be read",
     ]
 

@@ -85,7 +85,10 @@ def test_no_module_needs_itself_by_way_of_others(package):
 
 def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made():
     jax = {file for file, module in imports(EXPORT) if module.split(".")[0] in ("jax", "flax")}
-    readers = {f"readers/{name}.py" for name in ("registry", "functions", "linen")}
+    readers = {
+        f"readers/{name}.py"
+        for name in ("trace", "functions", "registry", "linen", "nnx", "parameters", "source")
+    }
     assert jax == {"reference.py", "flax_network.py"} | readers
     assert {file for file, module in imports(EXPORT) if module == "jinja2"} == {"outputs/c.py"}
 

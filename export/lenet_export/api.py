@@ -29,6 +29,7 @@ from lenet_export.reference import Images
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from lenet_export.readers.chain_builder import Line
     from lenet_export.verify import Report
 
 
@@ -40,19 +41,23 @@ class Exported:
         plan: the network as the C computes it; ``plan.model`` is the float one.
         files: their paths.
         report: what the comparison with JAX found; ``None`` where none was asked for.
+        notes: what a user should know of how the network was read, in sentences.
     """
 
     plan: Plan
     files: tuple[Path, ...]
     report: Report | None
+    notes: tuple[str, ...] = ()
 
 
 def export(
     module: Any,
     params: Any,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     out: Path | str,
     *,
+    input_mean: Any = None,
+    input_std: Any = None,
     target: str = "c",
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
@@ -73,13 +78,21 @@ def export(
     """Exports a network, as C compared with JAX before it is written.
 
     Args:
-        module: the network, e.g. an ``nn.Sequential``: what a reader in
-            :data:`lenet_export.readers.registry.READERS` knows. It reads float32 ``(images, rows,
-            columns, channels)`` from 0 to 1, the image's bytes divided by 255, and gives one logit
-            for each class. An unknown layer is refused with its place and what is supported.
-        params: its variables as trained: of Flax ``params``, and ``batch_stats`` if it has some.
-        input_shape: rows, columns and channels of an image.
+        module: the network: a module of ``flax.linen`` of any form, one of ``flax.nnx``, or a
+            function of images; see :data:`lenet_export.readers.registry.READERS`. It reads float32
+            ``(images, *input_shape)`` and gives one logit for each class, or one for two classes.
+            What a chain cannot have is refused with its place and what is supported there.
+        params: its variables as trained: of linen ``params``, and ``batch_stats`` if it has some;
+            of nnx ``None``, or an ``nnx.State``; of a function ``None``, or its first argument. Or
+            where they are: the path of a folder of Orbax, a .msgpack or a .safetensors; or as the
+            bytes of ``flax.serialization``, a ``TrainState``, or by paths (``conv1/kernel``).
+        input_shape: what the network reads, without the axis of images: ``(28, 28, 1)``, ``(28,
+            28)``, ``(784,)``.
         out: the folder to write to.
+        input_mean: what the network reads is ``(bytes / 255 - input_mean) / input_std``: a number,
+            or one for each channel. Without both it is bytes / 255; or bytes from 0 to 255, where
+            the network divides them itself. For one that reads bytes as they are, 0 and 1 / 255.
+        input_std: see ``input_mean``.
         target: what to write: a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
         images: uint8 ``(images, *input_shape)``, some hundreds that are like those to come: the
             ranges of functions without a bound (ReLU, GELU) are measured on them, for int8.
@@ -111,8 +124,7 @@ def export(
         UserWarning: the C is what was planned, but reads many images otherwise than the network; or
             the network itself reads them no better than chance.
     """
-    from lenet_export import flax_network  # takes JAX, which is slow to import
-    from lenet_export.readers.registry import read
+    from lenet_export.readers.registry import read  # takes JAX, which is slow to import
 
     for name, value, known in [
         ("target", target, tuple(OUTPUTS)),
@@ -140,23 +152,22 @@ def export(
         raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
     check_prefix(prefix)
     input_shape = _checked_shape(input_shape)
-    if ink is not None:
-        check_ink(ink, input_shape)
+    scale = checked_scale(input_mean, input_std)
     if images is not None:
-        images = check_images(images, input_shape)
+        images = check_images(_without_ones(images, input_shape), input_shape)
     if labels is not None:
         check_count(images, labels)
-    model = read(module, params, input_shape, images)
-    model = replace(model, none_output=bool(none_output), ink=ink, amount_table=amount_table)
+    network = read(module, params, input_shape, images, scale)
+    model = replace(
+        network.model, none_output=bool(none_output), ink=ink, amount_table=amount_table
+    )
+    if ink is not None:
+        check_ink(ink, model.input_shape)
+    if images is not None:
+        images = network.images(images)
     if labels is not None:
         labels = check_labels(labels, model.classes)
-    if dtype == "int8":
-        model = replace(model, activation_ranges=_ranges(model, images))
-    if images is not None and labels is not None:
-        logits = flax_network.run_logits(model, images)
-        model = replace(
-            model, gap_table=GapTable.measure(logits, labels, none_output=model.none_output)
-        )
+    model = measured(model, dtype, images, labels)
     plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
     options = Options(
         *(prefix, bool(single_file)),
@@ -166,9 +177,29 @@ def export(
         max_amount_error=max_amount_error,
     )
     exported = write(plan, Path(out), options, verify, images, labels)
+    exported = replace(exported, notes=network.notes)
     for text in exported.report.warnings if exported.report else ():
         warnings.warn(text, stacklevel=2)
     return exported
+
+
+def measured(
+    model: Model, dtype: str, images: Images | None, labels: npt.NDArray[Any] | None
+) -> Model:
+    """The model with what is measured on images: ranges for int8, and with labels the score gap.
+
+    Raises:
+        UserError: there are no images to measure ranges on, or a layer is dead.
+    """
+    from lenet_export import flax_network
+
+    if dtype == "int8":
+        model = replace(model, activation_ranges=_ranges(model, images))
+    if images is None or labels is None:
+        return model
+    logits = flax_network.run_logits(model, images)
+    gaps = GapTable.measure(logits, labels, none_output=model.none_output)
+    return replace(model, gap_table=gaps)
 
 
 def write(
@@ -257,8 +288,8 @@ def _checked_share(name: str, given: Any) -> float | None:
     return share
 
 
-def _checked_shape(shape: Any) -> tuple[int, int, int]:
-    """The shape of an image in Python's numbers.
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    """The shape of what a network reads in Python's numbers, without an axis of one image.
 
     Raises:
         UserError: it is none.
@@ -267,9 +298,51 @@ def _checked_shape(shape: Any) -> tuple[int, int, int]:
         sizes = np.asarray(shape)
     except ValueError:  # of several lengths
         sizes = np.zeros(0)
-    if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or not (sizes > 0).all():
+    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or not (sizes > 0).all():
         raise UserError("input_shape", f"is {shape!r}", "give rows, columns, channels")
-    if sizes.max() > SIZE_MAX:
+    if sizes.size and sizes.max() > SIZE_MAX:
         raise UserError("input_shape", f"is {shape!r}", f"give sizes of {SIZE_MAX:,} at most")
-    rows, columns, channels = (int(size) for size in sizes)
-    return rows, columns, channels
+    if len(sizes) == 4 and sizes[0] == 1:
+        sizes = sizes[1:]
+    if not 1 <= len(sizes) <= 3:
+        remedy = "give rows, columns, channels, or what the network reads in their place"
+        raise UserError("input_shape", f"is {shape!r}", remedy)
+    return tuple(int(size) for size in sizes)
+
+
+def _without_ones(images: Any, shape: tuple[int, ...]) -> Any:
+    """The images in ``shape``, if they differ from it by axes of one alone."""
+    found = getattr(images, "shape", (0,))
+    same = [size for size in found[1:] if size != 1] == [size for size in shape if size != 1]
+    return images.reshape(len(images), *shape) if same else images
+
+
+def checked_scale(mean: Any, std: Any) -> Line | None:
+    """What the network reads of an image's bytes / 255, if the user says it.
+
+    Raises:
+        UserError: they are no numbers, or would make all images the same.
+    """
+    from lenet_export.readers.chain_builder import Line
+
+    if mean is None and std is None:
+        return None
+    numbers = []
+    for name, value, default in (("input_mean", mean, 0.0), ("input_std", std, 1.0)):
+        try:
+            number = np.asarray(default if value is None else value, np.float64)
+        except (TypeError, ValueError):
+            number = np.full(1, np.nan)
+        if (
+            number.ndim > 1
+            or not np.isfinite(number).all()
+            or (name == "input_std" and not number.all())
+        ):
+            remedy = "give a number, or one for each channel, of bytes / 255"
+            raise UserError(name, f"is {value!r}", remedy)
+        numbers.append(number)
+    try:
+        return Line.of(1 / numbers[1], -numbers[0] / numbers[1])
+    except ValueError:
+        what = f"are of {numbers[0].size} and {numbers[1].size} channels"
+        raise UserError("input_mean and input_std", what, "give as many of each") from None

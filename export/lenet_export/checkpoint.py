@@ -25,6 +25,9 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
     The fields of :class:`lenet_export.gap_table.GapTable`, or null.
 ``amount_table``
     The same fields, of lines of digits and their scores. It is there where it was measured only.
+``input_zero``
+    The byte that stands for 0: the network reads ``(byte - input_zero) / 255``, and the border of a
+    convolution of the image is of such bytes. It is there where it is not 0 only.
 ``info``
     What a model card tells: recipe, seed, data set and its hash, accuracies, ... Free, and not
     needed for an export.
@@ -51,6 +54,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export import files
+from lenet_export.activations import CODE_MAX
 from lenet_export.errors import UserError, printable
 from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.ink import Ink, check_ink
@@ -186,6 +190,7 @@ class Model:
         none_output: whether the last output stands for "none of these".
         ink: the limits of an image's ink; ``None`` if they were not measured.
         amount_table: for the reject option of amounts; its gaps are scores, and its images lines.
+        input_zero: the byte of an image that stands for 0.
     """
 
     input_shape: tuple[int, int, int]
@@ -197,6 +202,7 @@ class Model:
     none_output: bool = False
     ink: Ink | None = None
     amount_table: GapTable | None = None
+    input_zero: int = 0
 
     def __repr__(self) -> str:
         """One line, e.g. ``Model(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
@@ -238,6 +244,8 @@ def save(model: Model, path: Path) -> None:
     }
     if model.amount_table is not None:
         content["amount_table"] = dataclasses.asdict(model.amount_table)
+    if model.input_zero:
+        content["input_zero"] = model.input_zero
     content = json.loads(json.dumps(content, allow_nan=False))
     tensors = {name: np.ascontiguousarray(value) for name, value in model.params.items()}
     content["sha256"] = sha256_of(content, tensors)
@@ -342,7 +350,7 @@ def _content(path: Path, text: str) -> dict[str, Any]:
                 "it is of another version of lenet-export; train again with this one",
             )
         own = FIELDS[content["format"]]
-        more = {"amount_table"} & content.keys() if content["format"] >= 3 else set()
+        more = {"amount_table", "input_zero"} & content.keys() if content["format"] >= 3 else set()
         _check_fields("the metadata", content, own | more)
         sha256_of(content, {})  # refuses NaN, which no JSON may hold and Python reads
     return content
@@ -368,6 +376,9 @@ def _model(path: Path, content: dict[str, Any]) -> Model:
         if type(none_output) is not bool:
             raise ValueError(f"{none_output} does not say whether there is an output for none")
         shape = _size(content["input"], 3)
+        zero = content.get("input_zero", 0)
+        if type(zero) is not int or not 0 <= zero <= CODE_MAX:
+            raise ValueError(f"input_zero {zero} is no byte")
         return Model(
             input_shape=shape,
             stages=tuple(_stage(item) for item in content["stages"]),
@@ -378,6 +389,7 @@ def _model(path: Path, content: dict[str, Any]) -> Model:
             none_output=none_output,
             ink=None if ink is None else _ink(ink, shape),
             amount_table=None if amounts is None else _gap_table(amounts, 3, False),
+            input_zero=zero,
         )
 
 

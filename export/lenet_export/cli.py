@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet_export import __version__, bundled
-from lenet_export.api import Exported, write
+from lenet_export.api import Exported, checked_scale, measured, write
+from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, printable
 from lenet_export.images import read_images
@@ -60,6 +62,27 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="a model.safetensors of lenet-train, or a bundled model by its name: "
         f"{', '.join(bundled.names())} (default: %(default)s)",
     )
+    parser.add_argument(
+        "--network",
+        metavar="FILE.py:NAME",
+        help="a network of your own: a module of flax.linen or flax.nnx, its class, or a function "
+        "of parameters and images; --model is then what it learned, by the module's names: a "
+        "folder of Orbax, a .msgpack or a .safetensors",
+    )
+    parser.add_argument(
+        "--input-shape",
+        type=_sizes,
+        metavar="ROWSxCOLUMNSxCHANNELS",
+        help="what the --network reads (default: 28x28x1)",
+    )
+    for name, help_ in (
+        ("mean", "what the --network reads is (bytes / 255 - MEAN) / STD (default: bytes / 255)"),
+        (
+            "std",
+            "see --input-mean; for a network that reads bytes as they are, 0.00392156862745098",
+        ),
+    ):
+        parser.add_argument(f"--input-{name}", type=float, metavar=name.upper(), help=help_)
     parser.add_argument(
         "--dtype",
         choices=["int8", "float32"],
@@ -135,7 +158,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--images",
         type=Path,
         metavar="PATH",
-        help="verify on these test images too: an IDX file, or a folder like MNIST's",
+        help="verify on these test images too, and measure on them the ranges of a --network's "
+        "ReLU: an IDX file, or a folder like MNIST's",
     )
     options = parser.parse_args(arguments)
     given = [
@@ -149,8 +173,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--{option} {wrong[1]}")
     if options.max_amount_error is not None and "amount" not in (options.parts or ()):
         parser.error("--max-amount-error goes with --with amount only")
-    if options.images and options.verify is False:
+    if options.images and options.verify is False and not options.network:
         parser.error("--images goes with --verify only")
+    for name in ("input_shape", "input_mean", "input_std"):
+        if getattr(options, name) is not None and not options.network:
+            parser.error(f"--{name.replace('_', '-')} goes with --network only")
+    if options.network and options.model == bundled.DEFAULT:
+        parser.error("--network needs --model, what it learned")
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
@@ -158,6 +187,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.verify is None:
         options.verify = True
     return options
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """The shape of ``--input-shape``, for argparse."""
+    sizes = text.lower().replace(",", "x").split("x")
+    if not all(size.isdecimal() and int(size) for size in sizes):
+        raise argparse.ArgumentTypeError(f"invalid shape: {text!r} (give e.g. 28x28x1)")
+    return tuple(map(int, sizes))
 
 
 def _prefix(text: str) -> str:
@@ -173,23 +210,42 @@ def _export(options: argparse.Namespace) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
     name = options.model
-    is_bundled = name in bundled.names()
-    model = bundled.load(name)
-    name = f"the bundled {name}" if is_bundled else name
-    plan = make_plan(model, options.dtype, options.max_error, name)
-    plan = lay_out(plan, options.cpu, options.optimize)
+    is_bundled = name in bundled.names() and not options.network
+    notes: tuple[str, ...] = ()
+    if options.network:
+        model, notes = _own_network(options)
+        name = options.network
+    else:
+        model = bundled.load(name)
+        name = f"the bundled {name}" if is_bundled else name
     images, labels = None, None
     if options.images:
-        images, labels = read_images(options.images, plan.input_shape, plan.classes)
+        images, labels = read_images(options.images, model.input_shape, model.classes)
+    if options.network:
+        model = measured(model, options.dtype, images, labels)
+    plan = make_plan(model, options.dtype, options.max_error, name)
+    plan = lay_out(plan, options.cpu, options.optimize)
     named = options.model if is_bundled and options.model != bundled.DEFAULT else None
     chosen = Options(
         *(options.prefix, options.single_file, named, options.target, options.tables),
         *(options.parts, options.max_amount_error),
     )
     exported = write(plan, out, chosen, options.verify, images, labels)
+    exported = replace(exported, notes=notes)
     print(_summary(name, exported, OUTPUTS[options.target]))
     for text in exported.report.warnings if exported.report else ():
         print(f"lenet-export: warning: {text}", file=sys.stderr)
+
+
+def _own_network(options: argparse.Namespace) -> tuple[Model, tuple[str, ...]]:
+    """The model of ``--network`` with the parameters of ``--model``, and what is said of it."""
+    from lenet_export.readers.registry import read  # takes JAX, which is slow to import
+    from lenet_export.readers.source import network_in
+
+    scale = checked_scale(options.input_mean, options.input_std)
+    shape = options.input_shape or (28, 28, 1)
+    network = read(network_in(options.network), Path(options.model), shape, None, scale)
+    return network.model, network.notes
 
 
 def _summary(name: str, exported: Exported, output: Output) -> str:
@@ -215,6 +271,7 @@ def _summary(name: str, exported: Exported, output: Output) -> str:
         lines += _report_lines(plan, report)
     elif output.verify:
         lines.append(("verified", "no (--no-verify)"))
+    lines += [("note", note) for note in exported.notes]
     lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
     return "\n".join(f"{head:<10}{printable(text)}" for head, text in lines)
 

@@ -170,5 +170,7 @@ def _apply(model: Model, images: jax.Array, **options: Any) -> Any:
     for name, value in model.params.items():
         layer, tensor = name.split("/")
         params.setdefault(layer, {})[tensor] = value
-    network = FlaxNetwork(model.stages)
-    return network.apply({"params": params}, images.astype(jnp.float32) / 255, **options)
+    x = images.astype(jnp.float32) / 255
+    if np.any(model.input_zero):
+        x = x - jnp.asarray(model.input_zero, jnp.float32) / 255
+    return FlaxNetwork(model.stages).apply({"params": params}, x, **options)

@@ -181,6 +181,7 @@ class Layer:
         integers: what else an integer layer has; ``None`` for float32.
         layout: how it lies in memory, which changes no number.
         norm: the numbers of its norm, if it has one.
+        pad_code: what stands in the border of its input: the code of 0.
     """
 
     stage: Stage
@@ -194,6 +195,7 @@ class Layer:
     integers: Integers | None
     layout: Layout = Layout()
     norm: LayerNorm | None = None
+    pad_code: int = 0
 
     def __repr__(self) -> str:
         """One line, e.g. ``Layer(fc1: (5, 5, 16) -> (120,))``."""
@@ -233,11 +235,6 @@ class Layer:
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Zeros ``((above, below), (left, right))`` of the input."""
         return self.stage.pads(self.input_shape)
-
-    @property
-    def pad_code(self) -> int:
-        """What stands in the border of zeros: the code of 0."""
-        return self.integers.input_zero if self.integers else 0
 
     @property
     def is_padded(self) -> bool:
@@ -563,6 +560,8 @@ class Plan:
         It is the same for every layout, as the outputs are.
         """
         digest = hashlib.sha256(b"none_output" if self.none_output else b"")
+        if self.model.input_zero:
+            digest.update(f"input_zero {self.model.input_zero}".encode())
         for layer in self.layers:
             requantize = layer.integers and layer.integers.requantize
             shift = requantize.shift if requantize else 0
@@ -664,7 +663,15 @@ def _planned(model: Model, dtype: str, before: list[Layer], at: str) -> Layer:
         numbers.bias,
         numbers.integers,
         norm=numbers.norm,
+        pad_code=_pad_code(model, place, numbers.integers),
     )
+
+
+def _pad_code(model: Model, place: int, integers: Integers | None) -> int:
+    """The code of 0 in what the stage at ``place`` reads."""
+    if place == 0:
+        return model.input_zero
+    return integers.input_zero if integers else 0
 
 
 def _learned(model: Model, stage: Stage) -> _Numbers:
@@ -686,7 +693,11 @@ def _floats(model: Model, place: int) -> _Numbers:
     numbers = _learned(model, model.stages[place])
     if place:
         return numbers
-    return numbers._replace(weight=numbers.weight * np.float32(1 / CODE_MAX))
+    weight, bias = numbers.weight * np.float32(1 / CODE_MAX), numbers.bias
+    if model.input_zero:
+        sums = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.float64)
+        bias = (bias - model.input_zero * sums).astype(np.float32)
+    return numbers._replace(weight=weight, bias=bias)
 
 
 def _integers(model: Model, before: list[Layer], at: str) -> _Numbers:
@@ -702,7 +713,7 @@ def _integers(model: Model, before: list[Layer], at: str) -> _Numbers:
         )
     is_last = place == len(model.stages) - 1
     activation = None if is_last else _activation(stage, model, at)
-    codes = _codes_of(before[-1]) if before else (1 / CODE_MAX, 0)
+    codes = _codes_of(before[-1]) if before else (1 / CODE_MAX, model.input_zero)
     if norm and activation:
         return _Numbers(*quantize_normed(weight, bias, codes, activation, norm, at))
     step = None

@@ -19,6 +19,7 @@ from lenet_export.verdict import Readings, Verdict, readings
 FLOAT_TOLERANCE = 1e-4
 OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from Flax
 BUG = "this is a bug of lenet-export: please report it with the model"
+WORSE = 0.005  # a share of images that the C reads wrongly and Flax rightly
 MANY = 30  # images, from which on an accuracy at chance is told
 
 
@@ -155,7 +156,11 @@ def verify(
     classes, float_classes = classes[:real], float_classes[:real]
     verdicts = read.verdicts[:real]
     if labels is not None:
-        told.append(_chance_warning(int((float_classes == labels).sum()), real, plan.classes))
+        right, right_in_c = (int((of == labels).sum()) for of in (float_classes, classes))
+        told += [
+            _chance_warning(right, real, plan.classes),
+            _worse_warning(right, right_in_c, real),
+        ]
     return Report(
         images=len(everything),
         logits=ours.size,
@@ -212,6 +217,17 @@ def _chance_warning(right: int, images: int, classes: int) -> str:
         f"the float network itself reads {right:,} of {images:,} images rightly, as chance would: "
         "it is given bytes / 255, so it must be trained on these, not on numbers of another range "
         "or sign, and the labels must be those of the images"
+    )
+
+
+def _worse_warning(right: int, ours: int, images: int) -> str:
+    """What is told where the C reads surely more than WORSE fewer images rightly; or ""."""
+    if right - ours <= _surely_above(WORSE, images):
+        return ""
+    return (
+        f"THE C IS WORSE THAN THE NETWORK: it reads {ours:,} of {images:,} images rightly, the "
+        f"float network {right:,}. Give some hundred images like those to come, for the activation "
+        "ranges; or train with larger weight decay; or export float32"
     )
 
 

@@ -103,5 +103,5 @@ def test_logits_that_float32_does_not_determine_are_told_as_that(tmp_path):
 
 def test_an_ordinary_network_is_no_noise():
     variables = network().init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
-    plan = make_plan(read(network(), variables, SHAPE), "float32")
+    plan = make_plan(read(network(), variables, SHAPE).model, "float32")
     assert flax_network.noise(plan, IMAGES, 1e-4) is None

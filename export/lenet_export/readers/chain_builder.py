@@ -1,24 +1,75 @@
 """A network, taken up layer by layer as a chain of stages: of no framework in particular.
 
-A reader hands over what each layer learned, as arrays, and the functions between them. Several
-layers are one stage: what learns, its norm, its activation, its pool.
+A reader hands over what each layer learned, as arrays, and what is between them. Several layers
+are one stage: what learns, its norm, its activation, its pool. What is linear in between (a bias,
+batch normalization, the scale of the image) goes into the weights in front of it or behind it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
-from lenet_export.activations import ACTIVATIONS
-from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Float32, Model, Stage
+from lenet_export.activations import ACTIVATIONS, CODE_MAX
+from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Model, Stage
 from lenet_export.errors import UserError
-from lenet_export.fold import fold_batch_norm
 from lenet_export.pools import POOLS
-from lenet_export.readers.functions import FUNCTIONS, Probe
+from lenet_export.readers.functions import FUNCTIONS
+
+LAYERS = (
+    "convolutions, dense layers, BatchNorm, LayerNorm behind one of them, Dropout as in inference"
+)
+SUPPORTED = f"supported: {LAYERS}; {FUNCTIONS}"
+NEAR_ONE = 1e-6  # what a factor may differ from 1, and a shift from 0, by rounding alone
+
+Floats = npt.NDArray[np.float64]
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """``scale * x + shift``, for each channel or place of ``x``: float64 arrays."""
+
+    scale: Floats
+    shift: Floats
+
+    @classmethod
+    def of(cls, scale: Any, shift: Any) -> Line:
+        """The line of two numbers, or of arrays that broadcast."""
+        both = np.broadcast_arrays(np.asarray(scale, np.float64), np.asarray(shift, np.float64))
+        return cls(*both)
+
+    def then(self, other: Line) -> Line:
+        """First this one, then the ``other``."""
+        return Line.of(self.scale * other.scale, self.shift * other.scale + other.shift)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it changes nothing but by rounding."""
+        return bool(
+            (np.abs(self.scale - 1) < NEAR_ONE).all() and (np.abs(self.shift) < NEAR_ONE).all()
+        )
+
+    def over(self, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Scale and shift, both of ``shape``."""
+        return np.broadcast_to(self.scale, shape), np.broadcast_to(self.shift, shape)
+
+    def by_channel(self) -> Line | None:
+        """The same for each channel alone, the last axis; ``None`` if it differs by place."""
+        scale, shift = (
+            values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
+            for values in (self.scale, self.shift)
+        )
+        if (scale != scale[0]).any() or (shift != shift[0]).any():
+            return None
+        return Line(scale[0], shift[0])
+
+
+NOTHING = Line.of(1.0, 0.0)
 
 
 class ChainBuilder:
@@ -27,174 +78,120 @@ class ChainBuilder:
     Every method takes ``at`` first, the layer's place and name for messages: ``layers_2, tanh``.
 
     Attributes:
-        shape: what the layers so far give, and the next one reads.
-        supported: what the reader knows, as the remedy where a layer is none of it.
+        input_shape: rows, columns and channels of an image, as the first layer reads it.
+        notes: what was done on the way that a user should know, in sentences.
+        zero: the byte that stands for the 0 that the first layer's border is of, for each channel;
+            exactly, where :attr:`model` has the nearest whole one.
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], layers: str) -> None:
-        """Begins a chain that reads images of ``input_shape`` and may have ``layers``, in words."""
-        self.shape: tuple[int, ...] = input_shape
-        self.supported = f"supported: {layers}; {FUNCTIONS}"
-        self._input_shape = input_shape
+    def __init__(self, input_shape: tuple[int, int, int]) -> None:
+        """Begins a chain of images of ``input_shape``."""
+        self.input_shape = input_shape
+        self.notes: list[str] = []
+        self.zero: Floats = np.zeros(1)
+        self._line = NOTHING
         self._stages: list[Stage] = []
-        self._params: dict[str, Float32] = {}
+        self._params: dict[str, npt.NDArray[Any]] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What the layers so far give, and the next one reads."""
+        return Model(self.input_shape, tuple(self._stages), {}).shapes[-1]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no layer yet."""
+        return not self._stages
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the last layer has no activation so far."""
+        return not self.is_empty and self._stages[-1].activation == "none"
+
+    @property
+    def last(self) -> str:
+        """The name of the last layer, or of what is in front of the first."""
+        return self._stages[-1].name if self._stages else "the image"
+
+    @property
+    def names(self) -> set[str]:
+        """Those of the layers so far."""
+        return {stage.name for stage in self._stages}
 
     def refuse(self, at: str, what: str, remedy: str = "") -> NoReturn:
         """Raises the error of a layer that cannot be taken up."""
-        raise UserError(at, what, remedy or self.supported)
+        raise UserError(at, what, remedy or SUPPORTED)
 
-    def conv(
-        self,
-        at: str,
-        kernel: Any,
-        bias: Any | None,
-        strides: tuple[int, ...],
-        padding: Any,
-        name: str | None = None,
-    ) -> None:
-        """A convolution.
+    def conv(self, at: str, kernel: Any, stride: tuple[int, int], pads: Pads, name: str) -> None:
+        """A convolution, without its bias.
 
         Args:
             at: its place.
             kernel: ``(rows, columns, input channels, channels)``.
-            bias: ``(channels,)``; ``None`` is 0.
-            strides: down and across.
-            padding: ``SAME``, ``VALID``, or zeros ``((above, below), (left, right))``, a number for
-                any two that are equal.
-            name: as the user called it; ``None`` names it by its number.
+            stride: down and across.
+            pads: zeros ``((above, below), (left, right))``.
+            name: as the user called it; ``""`` names it by its number.
 
         Raises:
             UserError: it cannot be computed.
         """
-        kernel = np.asarray(kernel)
-        if len(self.shape) != 3 or kernel.ndim != 4:
-            size = kernel.shape[:-2]
-            self.refuse(at, f"has a kernel of {size} and reads {self.shape}; expected 2 dimensions")
-        if strides[0] != strides[1]:
-            self.refuse(at, f"has the strides {tuple(strides)}; expected the same twice")
-        size = int(kernel.shape[0]), int(kernel.shape[1])
-        for known in PADDINGS:
-            features = int(kernel.shape[-1])
-            stage = Stage("conv", "conv", features, "none", size, known, stride=int(strides[0]))
-            if padding == known or _border(padding) == stage.pads(self.shape):
+        if len(self.shape) != 3:
+            self.refuse(
+                at, "is a convolution behind a dense layer", "put convolutions first, then dense"
+            )
+        if stride[0] != stride[1]:
+            self.refuse(at, f"has the strides {stride}", "take the same stride down and across")
+        features = int(kernel.shape[-1])
+        for padding in PADDINGS:
+            fitted = [
+                _grown(padding, kernel.shape[axis], stride[0], pads[axis], self.shape[axis])
+                for axis in (0, 1)
+            ]
+            if None not in fitted:
                 break
         else:
-            self.refuse(at, f"has the padding {padding!r}; supported: {', '.join(PADDINGS)}")
-        self._learned(at, stage, kernel, bias, name)
-
-    def dense(self, at: str, kernel: Any, bias: Any | None, name: str | None = None) -> None:
-        """A dense layer: ``kernel`` is ``(inputs, units)``, else as :meth:`conv`."""
-        if len(self.shape) != 1:
-            self.refuse(at, "is behind a map", "flatten first: lambda x: x.reshape(len(x), -1)")
-        kernel = np.asarray(kernel)
-        self._learned(at, Stage("fc", "dense", int(kernel.shape[-1])), kernel, bias, name)
-
-    def batch_norm(self, at: str, statistics: Mapping[str, Any], epsilon: float) -> None:
-        """A batch normalization over the channels or units, of its running statistics.
-
-        It is folded into the layer in front of it.
-
-        Args:
-            at: its place.
-            statistics: ``mean`` and ``var``, and, if they are learned, ``scale`` and ``bias``.
-            epsilon: what is added to the variance.
-        """
-        name = self._normed(at).name
-        kernel, bias = f"{name}/kernel", f"{name}/bias"
-        self._params[kernel], self._params[bias] = fold_batch_norm(
-            self._params[kernel], self._params[bias], statistics, epsilon
-        )
-
-    def layer_norm(self, at: str, scale: Any | None, bias: Any | None, epsilon: float) -> None:
-        """A LayerNorm over the channels of each place or the units; ``None`` is 1 and 0."""
-        stage = self._normed(at)
-        if epsilon != NORM_EPSILON:
-            self.refuse(at, f"has the epsilon {epsilon}; expected {NORM_EPSILON}")
-        ones, zeros = np.ones(stage.features), np.zeros(stage.features)
-        learned = {
-            "scale": ones if scale is None else scale,
-            "bias": zeros if bias is None else bias,
-        }
-        for name, values in learned.items():
-            self._params[f"{stage.norm_name}/{name}"] = np.asarray(values, np.float32)
-        self._stages[-1] = replace(stage, norm="layer")
-
-    def function(self, at: str, function: Callable[[Any], Any]) -> None:
-        """A function without parameters, by what it does to a random input.
-
-        Raises:
-            UserError: it is none that is known, or does not go where it is; it fails or gives no
-                array.
-        """
-        probe = Probe.of(at, function, self.shape)
-        known = probe.known()
-        match known.kind:
-            case "identity":
-                pass
-            case "activation":
-                self._activation(at, known.name)
-            case "pool":
-                self._pool(at, known.name, known.size)
-            case "mean":
-                self._mean(at)
-            case _:
-                self.refuse(at, *probe.told())
-        self.shape = probe.outputs[0].shape[1:]
-
-    def model(self) -> Model:
-        """The chain with its parameters; nothing is measured yet.
-
-        A convolution that gives a map of one place is linear in what it reads: as the last layer
-        it is a dense one.
-
-        Raises:
-            UserError: it does not end in logits.
-        """
-        if not self._stages:
-            raise UserError("the network", "has no layer that learns", self.supported)
-        last = self._stages[-1]
-        if _is_linear(last) and last.kind == "conv" and self._map()[:2] == (1, 1):
-            self._make_dense((1, 1))
-        self._check_end()
-        return Model(self._input_shape, tuple(self._stages), self._params)
-
-    def _learned(self, at: str, stage: Stage, kernel: Any, bias: Any, name: str | None) -> None:
-        """A convolution or dense layer: called as the user did, or by kind and number."""
-        before = self._stages[-1] if self._stages else None
-        if before and before.activation == "none":
             self.refuse(
                 at,
-                f"is behind {before.name}, which has no activation",
-                f"put one between them, or leave {before.name} out: two linear layers are as one",
+                f"has a border of {pads[0]} rows and {pads[1]} columns of zeros",
+                f"take the padding {' or '.join(PADDINGS)}, and train again",
             )
-        number = 1 + sum(other.kind == stage.kind for other in self._stages)
-        name = name or f"{stage.name}{number}"
-        rename = "give it a name: nn.Conv(..., name=...)"
-        if "/" in name:
-            self.refuse(at, f"is called {name!r}, which has a /", rename)
-        if any(name == other.name for other in self._stages):
-            self.refuse(at, f"is called {name!r}, which another layer is, too", rename)
-        bias = np.zeros(stage.features) if bias is None else np.asarray(bias)
-        if np.iscomplexobj(kernel) or np.iscomplexobj(bias):
-            self.refuse(at, "has complex parameters", "give it real ones: the C has float32")
-        expected = stage.kernel_shape(self.shape)
-        if kernel.shape != expected or bias.shape != (stage.features,):
-            self.refuse(
-                at,
-                f"has a kernel of {kernel.shape} and a bias of {bias.shape}, expected {expected} "
-                f"and {(stage.features,)} for an input of shape {self.shape}",
-                "give the module's own parameters and the shape of its input",
-            )
-        self._params[f"{name}/kernel"] = np.asarray(kernel, np.float32)
-        self._params[f"{name}/bias"] = np.asarray(bias, np.float32)
-        self._stages.append(replace(stage, name=name))
-        self.shape = stage.output_shape(self.shape)
+        kernel = np.pad(kernel, (*fitted, (0, 0), (0, 0)))  # type: ignore[arg-type]
+        size = int(kernel.shape[0]), int(kernel.shape[1])
+        stage = Stage("conv", "conv", features, "none", size, padding, stride=int(stride[0]))
+        self._learned(at, stage, kernel, name)
 
-    def _normed(self, at: str) -> Stage:
-        """The stage whose channels or units a norm that stands here is for."""
-        if not self._stages:
-            self.refuse(at, "is in front of the first layer that learns", self.supported)
-        stage = self._stages[-1]
+    def dense(self, at: str, kernel: Any, name: str) -> None:
+        """A dense layer without its bias: ``kernel`` is ``(inputs, units)``, else as :meth:`conv`.
+
+        What it reads is flattened row by row, channels last.
+        """
+        self._learned(at, Stage("fc", "dense", int(kernel.shape[-1])), kernel, name)
+
+    def line(self, line: Line) -> None:
+        """A factor and a number added, by channel or place: a bias, a batch normalization, a scale.
+
+        It goes into the layer in front of it, if nothing but sums is between the two, or else into
+        the one behind it.
+        """
+        by_channel = line.by_channel()
+        if self._is_in_layer(by_channel) and by_channel:
+            stage = self._stages[-1]
+            tensors = ("scale", "bias") if stage.norm == "layer" else ("kernel", "bias")
+            layer = stage.norm_name if stage.norm == "layer" else stage.name
+            scaled, bias = (f"{layer}/{tensor}" for tensor in tensors)
+            self._params[scaled] = self._params[scaled] * by_channel.scale
+            self._params[bias] = self._params[bias] * by_channel.scale + by_channel.shift
+        else:
+            self._line = self._line.then(line)
+            if self._line.is_nothing:
+                self._line = NOTHING
+
+    def layer_norm(self, at: str, scale: Any, epsilon: float) -> None:
+        """A LayerNorm over the channels of each place or the units, then times ``scale``.
+
+        That of sums ``k`` times as large with an epsilon ``k * k`` times as large is the same.
+        """
+        stage = self._behind(at)
         for found, what in [
             (stage.activation != "none", "the activation"),
             (stage.pool != "none", "the pool"),
@@ -206,57 +203,208 @@ class ChainBuilder:
                     f"is behind {what} of {stage.name}",
                     f"put it between {stage.name} and its activation, and train again",
                 )
-        if self.shape[-1] != stage.features:
-            self.refuse(
-                at,
-                f"reads {self.shape[-1]} values where {stage.name} has {stage.features} channels",
-                "norm in front of what flattens, and train again",
-            )
-        return stage
+        factor = math.sqrt(NORM_EPSILON / epsilon) if epsilon else 1.0
+        for tensor in ("kernel", "bias"):
+            self._params[f"{stage.name}/{tensor}"] = self._params[f"{stage.name}/{tensor}"] * factor
+        ones = np.ones(stage.features)
+        self._params[f"{stage.norm_name}/scale"] = ones * np.asarray(scale, np.float64)
+        self._params[f"{stage.norm_name}/bias"] = 0 * ones
+        self._stages[-1] = replace(stage, norm="layer")
 
-    def _activation(self, at: str, name: str) -> None:
+    def activation(self, at: str, name: str) -> None:
         """An activation; a maximum in front of it is the same as behind it, if it never falls."""
         stage = self._behind(at)
-        first = f"put it in front of the pool of {stage.name}, and train again"
         if stage.activation != "none":
-            self.refuse(at, f"is a second activation behind {stage.name}", "leave one of them out")
+            self.refuse(
+                at,
+                f"is a second activation behind {stage.name}",
+                "leave one of them out, or put a layer that learns between them; and train again",
+            )
+        first = f"put it in front of the pool of {stage.name}, and train again"
         if stage.pool != "none":
             pool = POOLS[stage.pool]
-            if not pool.commutes:
+            if stage.pool == "avg" and self._average_by_convolution():
+                stage = self._stages[-1]
+            elif not pool.commutes:
                 self.refuse(
                     at, f"is an activation behind the {pool.noun} pool of {stage.name}", first
                 )
-            if not ACTIVATIONS[name].rises:
+            elif not ACTIVATIONS[name].rises:
                 self.refuse(at, f"is behind the {pool.noun} pool of {stage.name}, and falls", first)
+        if self._line is not NOTHING:
+            self.refuse(
+                at,
+                f"is behind a factor or sum that cannot go into {stage.name}",
+                first,
+            )
         self._stages[-1] = replace(stage, activation=name)
 
-    def _pool(self, at: str, pool: str, size: int) -> None:
+    def pool(self, at: str, pool: str, size: int) -> None:
         """A pool; an average of a whole linear map is linear in what the convolution reads."""
         stage = self._behind(at)
-        if stage.pool != "none":
+        rows, columns, _ = self._checked_map(at)
+        if stage.pool not in ("none", pool) or stage.pool_size * size > POOL_MAX:
             self.refuse(
                 at,
                 f"is a second pool behind {stage.name}",
                 "take one larger pool, or strides in the convolution, and train again",
             )
-        rows, columns, _ = self._map()
+        self._check_pooled(at, pool)
         if pool == "avg" and _is_linear(stage) and rows // size == columns // size == 1:
             self._make_dense((size, size))
         else:
-            self._stages[-1] = replace(stage, pool=pool, pool_size=size)
+            self._stages[-1] = replace(stage, pool=pool, pool_size=stage.pool_size * size)
 
-    def _mean(self, at: str) -> None:
+    def mean(self, at: str) -> None:
         """A mean over a map that is not square, or larger than a pool's window may be."""
         stage = self._behind(at)
-        rows, columns, _ = self._map()
-        if stage.pool != "none" or not _is_linear(stage):
+        rows, columns, _ = self._checked_map(at)
+        if not _is_linear(stage):
             self.refuse(
                 at,
                 f"is a mean over a map of {rows}x{columns}",
                 f"supported: square maps of up to {POOL_MAX}x{POOL_MAX}; of any size where nothing "
                 "is between the convolution and the mean",
             )
+        self._check_pooled(at, "avg")
         self._make_dense((rows, columns))
+
+    def model(self, exact: bool = False) -> Model:
+        """The chain with its parameters; nothing is measured yet.
+
+        A convolution that gives a map of one place is linear in what it reads: as the last layer
+        it is a dense one. One output of two classes is given a second one, which is always 0.
+
+        Args:
+            exact: whether the border of the image is what the network's is, and no whole byte.
+
+        Raises:
+            UserError: it does not end in logits.
+        """
+        if not self._stages:
+            raise UserError("the network", "has no layer that learns", SUPPORTED)
+        last = self._stages[-1]
+        if _is_linear(last) and last.kind == "conv" and self.shape[:2] == (1, 1):
+            self._make_dense((1, 1))
+        self._check_end()
+        if self._stages[-1].features == 1:
+            self._make_two()
+        return self._model(self.zero if exact else self._whole_zero())
+
+    def _model(self, zero: Any) -> Model:
+        """The chain where the byte ``zero`` stands for 0: what it is off by is in the bias."""
+        first = self._stages[0]
+        params = dict(self._params)
+        off = (np.asarray(zero) - self.zero) / CODE_MAX
+        if off.any():
+            kernel, bias = f"{first.name}/kernel", f"{first.name}/bias"
+            places = params[kernel].reshape(-1, len(self.zero), first.features)
+            params[bias] = params[bias] + (places * off[:, None]).sum((0, 1))
+        return Model(
+            self.input_shape,
+            tuple(self._stages),
+            {name: np.asarray(value, np.float32) for name, value in params.items()},
+            input_zero=zero,
+        )
+
+    def _whole_zero(self) -> int:
+        """The byte that is nearest to what the border of the image stands for; 0 without one."""
+        if not any(map(any, self._stages[0].pads(self.input_shape))):
+            return 0
+        return int(np.clip(np.rint(self.zero.mean()), 0, CODE_MAX))
+
+    def _make_two(self) -> None:
+        """Gives a last layer of one output a first one that is always 0: of the other class."""
+        stage = self._stages[-1]
+        kernel, bias = f"{stage.name}/kernel", f"{stage.name}/bias"
+        self._params[kernel] = np.pad(self._params[kernel], ((0, 0), (1, 0)))
+        self._params[bias] = np.pad(self._params[bias], (1, 0))
+        self._stages[-1] = replace(stage, features=2)
+        self.notes.append(
+            f"{stage.name} has one output: class 1 is read where it is above 0, and class 0 else"
+        )
+
+    def _learned(self, at: str, stage: Stage, kernel: Any, name: str) -> None:
+        """A convolution or dense layer: called as the user did, or by kind and number."""
+        before = self._stages[-1] if self._stages else None
+        if before and before.activation == "none":
+            self.refuse(
+                at,
+                f"is behind {before.name}, which has no activation",
+                f"put one between them, or leave {before.name} out: two linear layers are as one",
+            )
+        number = 1 + sum(other.kind == stage.kind for other in self._stages)
+        name = name or f"{stage.name}{number}"
+        if any(name == other.name for other in self._stages):
+            self.refuse(
+                at,
+                f"is called {name!r}, which another layer is, too",
+                "give each layer that is called a name of its own",
+            )
+        if np.iscomplexobj(kernel):
+            self.refuse(at, "has complex parameters", "give it real ones: the C has float32")
+        stage = replace(stage, name=name)
+        self._params[f"{name}/kernel"] = np.asarray(kernel, np.float64)
+        self._params[f"{name}/bias"] = np.zeros(stage.features)
+        self._take_line(at, stage)
+        self._stages.append(stage)
+
+    def _take_line(self, at: str, stage: Stage) -> None:
+        """Puts what is in front of ``stage``, which has no bias yet, into its weights and bias.
+
+        A border of zeros is behind what is put away: of an image its zeros become the byte that
+        stands for 0, and behind a layer that cannot be.
+        """
+        line, self._line = self._line, NOTHING
+        if line is NOTHING:
+            return
+        kernel, bias = f"{stage.name}/kernel", f"{stage.name}/bias"
+        weights = self._params[kernel]
+        if stage.kind == "dense":
+            scale, shift = (values.reshape(-1, 1) for values in line.over(self.shape))
+            self._params[kernel], self._params[bias] = weights * scale, (weights * shift).sum(0)
+            return
+        by_channel = line.by_channel()
+        if by_channel is None:
+            self.refuse(
+                at,
+                f"reads what differs by its place in the map, in scale or shift, from {self.last}",
+                "subtract and divide by numbers of the channels, and train again",
+            )
+        scale, shift = (values[:, None] for values in by_channel.over(self.shape[-1:]))
+        self._params[kernel] = weights * scale
+        if not any(map(any, stage.pads(self.shape))) or not shift.any():
+            self._params[bias] = (weights * shift).sum((0, 1, 2))
+        elif self._stages:
+            self.refuse(
+                at,
+                f"has a border of zeros, and reads what {self.last} gives with a sum added to it",
+                "put the norm in front of the activation, or take padding='VALID'; and train again",
+            )
+        elif not scale.all():
+            self.refuse(at, "reads a channel that is the same in every image", "leave it out")
+        else:
+            self.zero = (-CODE_MAX * shift / scale)[:, 0]
+
+    def _is_in_layer(self, line: Line | None) -> bool:
+        """Whether a line that stands here can go into the layer in front of it."""
+        stage = self._stages[-1] if self._stages else None
+        if stage is None or line is None or stage.activation != "none" or self._line is not NOTHING:
+            return False
+        falls = bool((line.scale < 0).any())
+        return line.scale.size in (1, stage.features) and (
+            stage.pool in ("none", "avg") or (POOLS[stage.pool].commutes and not falls)
+        )
+
+    def _check_pooled(self, at: str, pool: str) -> None:
+        """Checks that what waits for the next layer may be put off until behind a pool."""
+        by_channel = self._line.by_channel()
+        if by_channel is None or (pool != "avg" and (by_channel.scale < 0).any()):
+            self.refuse(
+                at,
+                f"is a {POOLS[pool].noun} pool of what is scaled by a negative number",
+                f"put the norm in front of the activation of {self.last}, and train again",
+            )
 
     def _behind(self, at: str) -> Stage:
         """The stage that a function which stands here goes with."""
@@ -264,9 +412,35 @@ class ChainBuilder:
             self.refuse(at, "is in front of the first layer that learns")
         return self._stages[-1]
 
-    def _map(self) -> tuple[int, ...]:
-        """What the last stage gives."""
-        return Model(self._input_shape, tuple(self._stages), {}).shapes[-1]
+    def _checked_map(self, at: str) -> tuple[int, ...]:
+        """Rows, columns and channels of the map that a pool which stands here is of."""
+        if len(self.shape) != 3:
+            self.refuse(at, f"is a pool over the {self.shape[0]} units of a dense layer")
+        return self.shape
+
+    def _average_by_convolution(self) -> bool:
+        """Makes a convolution and a mean behind it one convolution that moves on by both.
+
+        It has a few weights more, and fewer products. Not where its border would be another one.
+        """
+        stage, side = self._stages[-1], self._stages[-1].pool_size
+        if not _is_linear(replace(stage, pool="none")) or stage.kernel is None:
+            return False
+        shape = Model(self.input_shape, tuple(self._stages[:-1]), {}).shapes[-1]
+        added = stage.stride * (side - 1)
+        size = stage.kernel[0] + added, stage.kernel[1] + added
+        merged = replace(stage, kernel=size, stride=stage.stride * side, pool="none", pool_size=1)
+        starts = [[before for before, _ in of.pads(shape)] for of in (stage, merged)]
+        if starts[0] != starts[1] or merged.output_shape(shape) != stage.output_shape(shape):
+            return False
+        kernel = self._params[f"{stage.name}/kernel"]
+        summed = np.zeros((*size, *kernel.shape[2:]))
+        for i in range(0, added + 1, stage.stride):
+            for j in range(0, added + 1, stage.stride):
+                summed[i : i + kernel.shape[0], j : j + kernel.shape[1]] += kernel / side**2
+        self._params[f"{stage.name}/kernel"] = summed
+        self._stages[-1] = merged
+        return True
 
     def _make_dense(self, window: tuple[int, int]) -> None:
         """Makes the last convolution and the mean over ``window`` of its map one dense layer.
@@ -276,7 +450,7 @@ class ChainBuilder:
         than the convolution.
         """
         stage = self._stages[-1]
-        shape = Model(self._input_shape, tuple(self._stages), {}).shapes[-2]
+        shape = Model(self.input_shape, tuple(self._stages), {}).shapes[-2]
         kernel = self._params[f"{stage.name}/kernel"]
         before = self._stages[-2] if len(self._stages) > 1 else None
         side = window[0]
@@ -299,7 +473,7 @@ class ChainBuilder:
         Raises:
             UserError: it does not.
         """
-        last, shape = self._stages[-1], self._map()
+        last, shape = self._stages[-1], self.shape
         at = f"the last layer, {last.name}"
         if last.activation != "none":
             rises = ACTIVATIONS[last.activation].rises
@@ -321,16 +495,14 @@ class ChainBuilder:
             )
 
 
-def spread(
-    kernel: Float32, stage: Stage, shape: tuple[int, ...], window: tuple[int, int]
-) -> Float32:
+def spread(kernel: Floats, stage: Stage, shape: tuple[int, ...], window: tuple[int, int]) -> Floats:
     """The kernel ``(inputs, features)`` of a convolution's mean over ``window`` of its map.
 
     Each weight of the convolution is added at each place of the input that it meets. The result is
     of ``shape`` times ``features`` values, whatever the size of the kernel.
 
     Args:
-        kernel: float32 ``(rows, columns, input channels, features)``.
+        kernel: ``(rows, columns, input channels, features)``.
         stage: the convolution.
         shape: of its input.
         window: rows and columns of its map, from the top left, that the mean is over.
@@ -343,9 +515,9 @@ def spread(
         for j, taps in enumerate(row):
             down = slice(i, i + step * (window[0] - 1) + 1, step)
             across = slice(j, j + step * (window[1] - 1) + 1, step)
-            padded[down, across] += share * taps.astype(np.float64)
+            padded[down, across] += share * taps
     inside = padded[above : above + rows, left : left + columns]
-    return inside.reshape(-1, stage.features).astype(np.float32)
+    return inside.reshape(-1, stage.features)
 
 
 def _is_linear(stage: Stage) -> bool:
@@ -353,9 +525,27 @@ def _is_linear(stage: Stage) -> bool:
     return (stage.activation, stage.norm, stage.pool) == ("none", "none", "none")
 
 
-def _border(padding: Any) -> Any:
-    """A padding in numbers as ``((above, below), (left, right))``; of a name, the name."""
-    if isinstance(padding, str):
-        return padding
-    sides = (padding, padding) if isinstance(padding, int) else padding
-    return tuple((side, side) if isinstance(side, int) else tuple(side) for side in sides)
+def _grown(
+    padding: str, kernel: int, stride: int, pads: tuple[int, int], size: int
+) -> tuple[int, int] | None:
+    """Zeros in front of and behind a kernel, with which ``padding`` is one of ``pads`` zeros.
+
+    Args:
+        padding: a name in ``PADDINGS``.
+        kernel: its rows, or columns.
+        stride: that it moves on by.
+        pads: zeros in front of what it reads, and behind.
+        size: of what it reads.
+
+    Returns:
+        The fewest that do; ``None`` if none do.
+    """
+    outputs = (size + sum(pads) - kernel) // stride + 1
+    for more in range(stride + max(pads) + 1):
+        grown = kernel + more
+        stage = Stage("", "conv", 1, kernel=(grown, grown), padding=padding, stride=stride)
+        ((before, _), _) = stage.pads((size, size))
+        front = before - pads[0]
+        if stride <= grown and stage.conv_shape((size, size))[0] == outputs and 0 <= front <= more:
+            return front, more - front
+    return None

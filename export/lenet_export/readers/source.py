@@ -1,0 +1,55 @@
+"""A network in a user's own Python file: ``module.py:Model``."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from lenet_export.errors import UserError
+
+GIVE = "give FILE.py:NAME, a module of Flax, its class, or a function of parameters and images"
+
+
+def network_in(text: str) -> Any:
+    """The network that ``text`` names; a class is called without arguments, and nnx with a seed.
+
+    Args:
+        text: the path of a Python file, a colon, and a name in it.
+
+    Raises:
+        UserError: there is no such file or name, or it raises an error.
+    """
+    file, _, name = text.rpartition(":")
+    path = Path(file)
+    if not path.is_file() or path.suffix != ".py":
+        raise UserError(f"--network {text}", "names no Python file", GIVE)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.absolute()))
+    try:
+        spec.loader.exec_module(module)
+        found = getattr(module, name, None)
+        made = _made(found) if inspect.isclass(found) else found
+    except (Exception, SystemExit) as error:
+        what = f"raises {type(error).__name__}: {error}"
+        raise UserError(f"--network {text}", what, "let it be imported and made as it is") from None
+    finally:
+        del sys.path[0]
+    if made is None:
+        has = ", ".join(name for name in vars(module) if not name.startswith("_"))
+        raise UserError(
+            f"--network {text}", f"{path.name} has no {name or 'name'}", f"it has {has}"
+        )
+    return made
+
+
+def _made(network: Any) -> Any:
+    """A module of the class ``network``."""
+    from flax import nnx
+
+    return network(rngs=nnx.Rngs(0)) if issubclass(network, nnx.Module) else network()

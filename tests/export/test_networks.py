@@ -1,0 +1,546 @@
+"""Networks as their authors write them, of every form, are proven or refused by name."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from flax import nnx
+from jax import lax
+
+import lenet_export
+from lenet_export import UserError, flax_network
+from lenet_export.readers.registry import read
+
+KEY = jax.random.key(0)
+
+
+class FlaxMnist(nn.Module):
+    """The MNIST example of Flax, linen."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(features=32, kernel_size=(3, 3))(x)
+        x = nn.relu(x)
+        x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
+        x = nn.Conv(features=64, kernel_size=(3, 3))(x)
+        x = nn.relu(x)
+        x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
+        x = x.reshape((x.shape[0], -1))
+        x = nn.Dense(features=32)(x)
+        x = nn.relu(x)
+        return nn.Dense(features=10)(x)
+
+
+class D2lLeNet(nn.Module):
+    """A textbook's class that holds its net."""
+
+    def setup(self):
+        self.net = nn.Sequential(
+            [
+                nn.Conv(6, kernel_size=(5, 5), padding="SAME"),
+                nn.sigmoid,
+                lambda x: nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2)),
+                nn.Conv(16, kernel_size=(5, 5), padding="VALID"),
+                nn.sigmoid,
+                lambda x: nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2)),
+                lambda x: x.reshape((x.shape[0], -1)),
+                nn.Dense(120),
+                nn.sigmoid,
+                nn.Dense(84),
+                nn.sigmoid,
+                nn.Dense(10),
+            ]
+        )
+
+    def __call__(self, x):
+        return self.net(x)
+
+
+class NnxMnist(nnx.Module):
+    """The MNIST example of Flax, nnx: with batch normalization and dropout."""
+
+    def __init__(self, *, rngs):
+        self.conv1 = nnx.Conv(1, 8, kernel_size=(3, 3), rngs=rngs)
+        self.batch_norm1 = nnx.BatchNorm(8, rngs=rngs)
+        self.dropout1 = nnx.Dropout(rate=0.025)
+        self.conv2 = nnx.Conv(8, 16, kernel_size=(3, 3), rngs=rngs)
+        self.batch_norm2 = nnx.BatchNorm(16, rngs=rngs)
+        self.avg_pool = partial(nnx.avg_pool, window_shape=(2, 2), strides=(2, 2))
+        self.linear1 = nnx.Linear(784, 32, rngs=rngs)
+        self.dropout2 = nnx.Dropout(rate=0.025)
+        self.linear2 = nnx.Linear(32, 10, rngs=rngs)
+
+    def __call__(self, x, rngs=None):
+        x = self.avg_pool(nnx.relu(self.batch_norm1(self.dropout1(self.conv1(x), rngs=rngs))))
+        x = self.avg_pool(nnx.relu(self.batch_norm2(self.conv2(x))))
+        x = x.reshape(x.shape[0], -1)
+        x = nnx.relu(self.dropout2(self.linear1(x), rngs=rngs))
+        return self.linear2(x)
+
+
+class Setup(nn.Module):
+    """A LeNet of named layers, the maximum in front of the activation, log_softmax at the end."""
+
+    def setup(self):
+        self.conv1 = nn.Conv(6, (5, 5), padding=2)
+        self.conv2 = nn.Conv(16, (5, 5), padding="VALID")
+        self.fc1 = nn.Dense(84)
+        self.fc2 = nn.Dense(10)
+
+    def __call__(self, x):
+        x = nn.relu(nn.max_pool(self.conv1(x), (2, 2), (2, 2)))
+        x = nn.relu(nn.max_pool(self.conv2(x), (2, 2), (2, 2)))
+        x = nn.relu(self.fc1(x.reshape(len(x), -1)))
+        return nn.log_softmax(self.fc2(x))
+
+
+class Cifar(nn.Module):
+    """A small colour network of blocks: BatchNorm, dropout, ``train=``, a mean over the map."""
+
+    @nn.compact
+    def __call__(self, x, train: bool = True):
+        x = (x - jnp.array([0.4914, 0.4822, 0.4465])) / jnp.array([0.2470, 0.2435, 0.2616])
+        for features in (8, 16):
+            x = nn.Conv(features, (3, 3), padding="VALID", use_bias=False)(x)
+            x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+            x = nn.max_pool(nn.relu(x), (2, 2), strides=(2, 2))
+            x = nn.Dropout(0.1, deterministic=not train)(x)
+        x = nn.relu(nn.Conv(24, (3, 3))(x))
+        return nn.Dense(10)(jnp.mean(x, axis=(1, 2)))
+
+
+class Block(nn.Module):
+    """A convolution, its norm and its activation."""
+
+    features: int
+    strides: int = 1
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(self.features, (3, 3), strides=self.strides)(x)
+        return nn.gelu(nn.LayerNorm(epsilon=1e-5)(x))
+
+
+class Blocks(nn.Module):
+    """Blocks of its own, LayerNorm with PyTorch's epsilon, strides in place of pools."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = Block(8, 2)(x)
+        x = Block(16, 2)(x)
+        return nn.Dense(10)(x.reshape(len(x), -1))
+
+
+class Mlp(nn.Module):
+    """Dense layers on a vector of 784 numbers, the activations between them in a loop."""
+
+    @nn.compact
+    def __call__(self, x):
+        for width in (48, 24):
+            x = nn.tanh(nn.Dense(width)(x))
+        return nn.softmax(nn.Dense(10)(x))
+
+
+class Keywords(nn.Module):
+    """Depthwise separable convolutions on a spectrogram, with batch normalization."""
+
+    @nn.compact
+    def __call__(self, x):
+        norm = partial(nn.BatchNorm, use_running_average=True)
+        x = nn.relu(norm()(nn.Conv(8, (10, 4), strides=(2, 2))(x)))
+        for _ in range(2):
+            x = nn.relu(norm()(nn.Conv(8, (3, 3), feature_group_count=8)(x)))
+            x = nn.relu(norm()(nn.Conv(8, (1, 1))(x)))
+        x = nn.avg_pool(x, (5, 5), strides=(5, 5))
+        return nn.Dense(12)(x.reshape(len(x), -1))
+
+
+class Binary(nn.Module):
+    """One output, squeezed: whether it is a digit."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.max_pool(nn.relu(nn.Conv(4, (3, 3))(x[..., None])), (4, 4), (4, 4))
+        x = nn.Dense(1)(x.reshape(len(x), -1))
+        return nn.sigmoid(x).squeeze(-1)
+
+
+class Classic(nn.Module):
+    """As in 1998: the mean in front of the activation, which is the scaled tanh."""
+
+    @nn.compact
+    def __call__(self, x):
+        def squash(z):
+            return 1.7159 * jnp.tanh(2 / 3 * z)
+
+        x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        x = squash(nn.avg_pool(nn.Conv(6, (5, 5), padding="VALID")(x), (2, 2), (2, 2)))
+        x = squash(nn.avg_pool(nn.Conv(16, (5, 5), padding="VALID")(x), (2, 2), (2, 2)))
+        x = squash(nn.Conv(60, (5, 5), padding="VALID")(x))
+        x = nn.DenseGeneral(42, axis=(1, 2, 3))(x)
+        return nn.Dense(10)(squash(x))
+
+
+class FullyConvolutional(nn.Module):
+    """No dense layer, a norm behind the activation, reflected in the layer that follows."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(6, (3, 3), strides=2, padding=1)(x))
+        x = nn.max_pool(x, (2, 2), (2, 2))
+        x = nn.BatchNorm(use_running_average=True)(x)
+        x = nn.relu(nn.Conv(12, (3, 3), padding="VALID")(x))
+        return nn.Conv(10, (1, 1))(x).mean((1, 2))
+
+
+def drawn(rng, *shape):
+    return jnp.asarray(rng.normal(0, 1 / np.sqrt(np.prod(shape[:-1])), shape), jnp.float32)
+
+
+def plain_function():
+    """As a tutorial of JAX writes a network: a list of pairs, inverted images, a loop."""
+    rng = np.random.default_rng(0)
+    sizes = (784, 32, 16, 10)
+    params = [(drawn(rng, m, n), 0.1 * drawn(rng, n)) for m, n in pairwise(sizes)]
+
+    def predict(images):
+        x = 1 - images.reshape(-1, 784)
+        for weights, bias in params[:-1]:
+            x = jax.nn.sigmoid(jnp.dot(x, weights) + bias)
+        weights, bias = params[-1]
+        return jnp.dot(x, weights) + bias
+
+    return predict, None
+
+
+def per_image():
+    """As Equinox's example: one image, channels first, ``vmap``, its weights outputs first."""
+    rng = np.random.default_rng(1)
+    conv, bias = drawn(rng, 3, 3, 1, 4).transpose(3, 2, 0, 1), 0.1 * drawn(rng, 4, 1, 1)
+    layers = [(drawn(rng, 256, 20).T, drawn(rng, 20)), (drawn(rng, 20, 10).T, drawn(rng, 10))]
+
+    def model(x):
+        x = lax.conv_general_dilated(x[None], conv, (1, 1), "VALID")[0] + bias
+        x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 3), (1, 3, 3), "VALID")
+        x = jnp.ravel(jax.nn.relu(x))
+        x = jax.nn.sigmoid(layers[0][0] @ x + layers[0][1])
+        return jax.nn.log_softmax(layers[1][0] @ x + layers[1][1])
+
+    return jax.vmap(model), None
+
+
+def haiku_style():
+    """As Haiku's LeNet after ``transform``: ``apply(params, images)``, layers by module."""
+    rng = np.random.default_rng(2)
+    params = {
+        "lenet/~/conv2_d": {"w": drawn(rng, 5, 5, 1, 6), "b": 0.1 * drawn(rng, 6)},
+        "lenet/~/conv2_d_1": {"w": drawn(rng, 5, 5, 6, 8), "b": 0.1 * drawn(rng, 8)},
+        "lenet/~/linear": {"w": drawn(rng, 392, 10), "b": 0.1 * drawn(rng, 10)},
+    }
+
+    def apply(params, images):
+        x = images.astype(jnp.float32) / 255.0
+        for name in ("conv2_d", "conv2_d_1"):
+            layer = params[f"lenet/~/{name}"]
+            axes = ("NHWC", "HWIO", "NHWC")
+            x = lax.conv_general_dilated(x, layer["w"], (1, 1), "SAME", None, None, axes)
+            x = jax.nn.relu(x + jnp.broadcast_to(layer["b"], x.shape))
+            x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME")
+        layer = params["lenet/~/linear"]
+        return jnp.reshape(x, (x.shape[0], -1)) @ layer["w"] + layer["b"]
+
+    return apply, params
+
+
+class Residual(nn.Module):
+    """A sum of two paths."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(8, (3, 3))(x))
+        x = nn.relu(x + nn.Conv(8, (3, 3))(x))
+        return nn.Dense(10)(x.mean((1, 2)))
+
+
+class AlexNetLike(nn.Module):
+    """Pools whose windows overlap."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.max_pool(nn.relu(nn.Conv(8, (5, 5))(x)), (3, 3), strides=(2, 2))
+        return nn.Dense(10)(x.reshape(len(x), -1))
+
+
+MNIST, COLOUR, SPECTROGRAM = (28, 28, 1), (32, 32, 3), (49, 10, 1)
+
+#: Each network, what it reads, and the names of the layers that are exported, or why not.
+NETWORKS = {
+    FlaxMnist: (MNIST, "conv1 conv2 fc1 fc2"),
+    D2lLeNet: (MNIST, "conv1 conv2 fc1 fc2 fc3"),
+    NnxMnist: (MNIST, "conv1 conv2 linear1 linear2"),
+    Setup: (MNIST, "conv1 conv2 fc1 fc2"),
+    Cifar: (COLOUR, "conv1 conv2 conv3 fc1"),
+    Blocks: (MNIST, "conv1 conv2 fc1"),
+    Mlp: ((784,), "fc1 fc2 fc3"),
+    Keywords: (SPECTROGRAM, "conv1 conv2 conv3 conv4 conv5 fc1"),
+    Binary: ((28, 28), "conv1 fc1"),
+    Classic: (MNIST, "conv1 conv2 conv3 fc1 fc2"),
+    FullyConvolutional: (MNIST, "conv1 conv2 conv3"),
+    plain_function: (MNIST, "fc1 fc2 fc3"),
+    per_image: ((1, 26, 26), "conv1 fc1 fc2"),
+    haiku_style: (MNIST, "conv2_d conv2_d_1 linear"),
+    Residual: (MNIST, "adds what two paths gave: a residual connection"),
+    AlexNetLike: (MNIST, "is a pool of 3x3 that moves on by 2x2, so that its windows overlap"),
+}
+
+
+def made(network, shape):
+    """The network, its parameters (their statistics and biases drawn), and its own logits."""
+    if not isinstance(network, type):
+        function, params = network()
+        own = function if params is None else partial(function, params)
+        return function, params, own
+    if issubclass(network, nnx.Module):
+        module = network(rngs=nnx.Rngs(0))
+        nnx.update(module, moved(nnx.state(module, (nnx.Param, nnx.BatchStat))))
+        trained = nnx.clone(module)
+        trained.eval()
+        return module, None, trained
+    module = network()
+    rest = {"train": False} if network is Cifar else {}
+    variables = moved(jax.jit(partial(module.init, **rest))(KEY, jnp.zeros((2, *shape))))
+    return module, variables, partial(module.apply, variables, **rest)
+
+
+def moved(variables):
+    """Variables whose biases and statistics are not those of the start."""
+    rng = np.random.default_rng(3)
+    return jax.tree.map(
+        lambda v: v + jnp.asarray(rng.uniform(0, 0.2, v.shape), v.dtype) * (v.ndim == 1), variables
+    )
+
+
+def images_of(shape, count=40):
+    return np.random.default_rng(1).integers(0, 256, (count, *shape)).astype(np.uint8)
+
+
+EXPORTED = [network for network, (_, told) in NETWORKS.items() if " a" not in told]
+
+
+def test_nearly_all_of_them_are_exported():
+    assert len(NETWORKS) == 16
+    assert len(EXPORTED) == 14
+
+
+#: Of these the C is compiled in the short run, too.
+SHORT = {D2lLeNet, NnxMnist, Cifar, Binary, haiku_style}
+
+
+@pytest.mark.parametrize("network", EXPORTED)
+def test_it_is_read_with_its_own_names_and_logits(network):
+    shape, names = NETWORKS[network]
+    module, params, own = made(network, shape)
+    images = images_of(shape)
+    found = read(module, params, shape)
+    assert " ".join(stage.name for stage in found.model.stages) == names
+    theirs = np.asarray(own(images.astype(np.float32) / (1 if network is haiku_style else 255)))
+    ours = flax_network.run_logits(found.model, found.images(images))
+    if network is Binary:
+        ours = jax.nn.sigmoid(ours[:, 1])
+    elif network in (Setup, per_image):
+        ours = jax.nn.log_softmax(ours)
+    elif network is Mlp:
+        ours = jax.nn.softmax(ours)
+    assert np.abs(ours - theirs).max() < 1e-4 * max(1, np.abs(theirs).max())
+    said = {Binary: 2, Setup: 1, per_image: 1, Mlp: 1, haiku_style: 1}
+    assert len(found.notes) == said.get(network, 0)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(n, marks=[pytest.mark.wide] * (n not in SHORT)) for n in EXPORTED],
+)
+def test_its_c_is_the_reference(network, tmp_path):
+    shape, _ = NETWORKS[network]
+    module, params, _ = made(network, shape)
+    done = lenet_export.export(module, params, shape, tmp_path, images=images_of(shape))
+    assert done.report.largest_difference == 0
+    assert done.report.logits >= 2 * done.report.images
+
+
+@pytest.mark.parametrize("network", [n for n in NETWORKS if n not in EXPORTED])
+def test_it_is_refused_by_name_with_its_place_and_a_remedy(network, tmp_path):
+    shape, says = NETWORKS[network]
+    module, params, _ = made(network, shape)
+    with pytest.raises(UserError) as caught:
+        lenet_export.export(module, params, shape, tmp_path / "out", images=images_of(shape))
+    assert caught.value.what == says
+    assert "behind Conv_0" in caught.value.where or "behind conv1" in caught.value.where
+    assert "train again" in caught.value.remedy
+    assert "test_networks.py, line" in caught.value.where
+    assert not (tmp_path / "out").exists()
+
+
+RNG = np.random.default_rng(4)
+K = RNG.normal(0, 0.3, (3, 3, 2, 4)).astype("f4")
+D = RNG.normal(0, 0.3, (600, 3)).astype("f4")
+AXES = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(x, kernel=K, padding="SAME", **options):
+    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=AXES, **options)
+
+
+def head(x):
+    return x.reshape(len(x), -1) @ D[: x[0].size]
+
+
+def colour_first(x):
+    """Images and maps with the channels in front; what is flattened then is, too."""
+    x = lax.conv_general_dilated(x, K.transpose(3, 2, 0, 1), (1, 1), "SAME")
+    x = lax.reduce_window(jax.nn.relu(x), -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+    return head(x)
+
+
+def windows_by_reshape(x):
+    x = jax.nn.sigmoid(conv(x))
+    return head(x.reshape(len(x), 5, 2, 4, 2, 4).mean((2, 4)))
+
+
+def global_maximum(x):
+    return head(jax.nn.tanh(conv(x[:, ::-1, :8])).max((1, 2)))
+
+
+def dense_over_channels(x):
+    x = jax.nn.relu(jnp.einsum("nijc,cd->nijd", x, K[0, 0]) + 0.1)
+    return head(x)
+
+
+def groups(x):
+    x = jax.nn.relu(conv(x, K[:, :, :1], feature_group_count=2) + 0.1)
+    return head(x)
+
+
+def one_dimension(x):
+    x = x.reshape(len(x), 80, 2)
+    x = lax.conv_general_dilated(x, K[0], (2,), "SAME", None, None, ("NWC", "WIO", "NWC"))
+    return head(jax.nn.relu(x))
+
+
+def norm_by_hand(x):
+    x = conv(x)
+    centred = x - x.mean(-1, keepdims=True)
+    x = centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-3) * D[:4, 0] + D[:4, 1]
+    return head(jax.nn.relu(x))
+
+
+def norms_in_odd_places(x):
+    x = nn.max_pool(
+        jax.nn.relu(conv((x - 0.5) / np.array([0.4, 0.5], "f4"))) * 3 + D[:4, 1], (2, 2), (2, 2)
+    )
+    x = jax.nn.tanh((conv(x, RNG_K, "VALID") + 1) * D[:5, 2]) / D[:60, 0].reshape(3, 4, 5)[:, :2]
+    return head(x) / 7
+
+
+RNG_K = RNG.normal(0, 0.3, (3, 3, 4, 5)).astype("f4")
+
+FORMS = {
+    colour_first: ((2, 10, 8), "conv1:relu/max2 fc1:none/none1"),
+    windows_by_reshape: ((10, 8, 2), "conv1:sigmoid/avg2 fc1:none/none1"),
+    dense_over_channels: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    groups: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    one_dimension: ((10, 16), "conv1:relu/none1 fc1:none/none1"),
+    norm_by_hand: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    norms_in_odd_places: ((10, 8, 2), "conv1:relu/max2 conv2:tanh/none1 fc1:none/none1"),
+}
+
+
+@pytest.mark.parametrize("function", FORMS)
+def test_a_function_is_read_however_its_numbers_lie(function):
+    shape, expected = FORMS[function]
+    network = read(function, None, shape)
+    stages = network.model.stages
+    assert " ".join(f"{s.name}:{s.activation}/{s.pool}{s.pool_size}" for s in stages) == expected
+    images = images_of(shape, 5)
+    ours = flax_network.run_logits(network.model, network.images(images))
+    theirs = function(images / np.float32(255))
+    assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()  # a border of a whole byte
+
+
+def in_training(x):
+    x = conv(x)
+    return head(jax.nn.relu((x - x.mean((0, 1, 2))) / x.std((0, 1, 2))))
+
+
+def recurrent(x):
+    def step(state, row):
+        return jnp.tanh(state + row), None
+
+    return head(lax.scan(step, jnp.zeros_like(x[:, 0]), x.transpose(1, 0, 2, 3))[0])
+
+
+def gated(x):
+    x = jax.nn.relu(conv(x))
+    return head(x * jax.nn.sigmoid(x.mean((1, 2)) @ D[:4, :1])[:, None, None])
+
+
+def smallest(x):
+    x = jax.nn.relu(conv(x))
+    return head(lax.reduce_window(x, jnp.inf, lax.min, (1, 2, 2, 1), (1, 2, 2, 1), "VALID"))
+
+
+REFUSED = {
+    in_training: ("takes images together, as BatchNorm does while it learns", "train=False"),
+    recurrent: ("is a loop, as recurrent layers have", "supported: chains"),
+    gated: ("multiplies what two paths gave", "leave the second path out"),
+    smallest: ("is a pool of the minimum", "supported: mean and maximum"),
+    lambda x: head(jnp.concatenate([conv(x, K[:, :, :, :1]), x], -1)): (
+        "puts side by side",
+        "chains",
+    ),
+    lambda x: jnp.argmax(head(x), -1): ("gives the class, and the C finds it", "the logits"),
+    lambda x: head(x[:, 1:]): ("takes a part of what it reads", "cut the images"),
+    lambda x: head(jax.nn.relu(conv(jax.nn.relu(conv(x))[:, ::-1, :, :2]))): ("takes a part", ""),
+    lambda x: head(conv(jax.nn.relu(conv(x, K[..., :2]))[:, ::-1])): ("reads a map of", "chains"),
+    lambda x: jnp.sin(head(x)): ("does what no known function does", "supported: convolutions"),
+    lambda x: head(x).T: ("puts the logits in another order", "leave them"),
+    lambda x: {"logits": head(x)}: ("gives dict, expected an array", "one array"),
+    lambda x: jnp.zeros((len(x), 3)): ("gives the same for every image", "its argument"),
+    lambda x: head(x) / len(x): ("computes something else for", "whatever their number"),
+    lambda x: head(x).undefined: ("AttributeError", "own parameters"),
+    lambda x: nn.max_pool(jax.nn.relu(conv(x)), (2, 1), (2, 1)): ("is a pool of 2x1", "(2, 2)"),
+    lambda x: head(jax.nn.relu(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))) + 1)): (
+        "is behind zeros that were put around",
+        "directly in front",
+    ),
+    lambda x: head(jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), constant_values=1)): (
+        "is a border of 1",
+        "put zeros around",
+    ),
+    lambda x: head(jax.nn.relu(conv(x.astype(jnp.bfloat16).astype("f4")))): (
+        "computes in bfloat16",
+        "dtype",
+    ),
+}
+
+
+@pytest.mark.parametrize("function", REFUSED)
+def test_a_function_that_is_no_chain_is_refused_by_what_it_does(function):
+    what, remedy = REFUSED[function]
+    with pytest.raises(UserError) as caught:
+        read(function, None, (10, 8, 2))
+    assert what in caught.value.what
+    assert remedy in caught.value.remedy
+    assert "bug" not in caught.value.remedy
+
+
+def test_parameters_beside_a_function_of_images_alone_are_told():
+    with pytest.raises(UserError, match="params: are given with a function that takes images"):
+        read(head, {"w": D}, (10, 8, 2))
+    assert read(lambda w, x: x.reshape(len(x), -1) @ w["fc"], {"fc": D[:160]}, (10, 8, 2))
