@@ -49,23 +49,24 @@ SMALL = 8  # a block with this part of the middle block's ink, or less, is no di
 COMMA = 29  # what is lower than this, and low, is a comma or a point
 CUT_WIDTH = 25  # a wider block may be cut
 CUTS = 13  # through a block at most
-WIDTH_OF_CUT = 10  # a block has a cut for each of it
-APART = 28  # cells of ink between two cuts at least
+WIDTH_OF_CUT = 14  # a block has a cut for each of it
+APART = 34  # cells of ink between two cuts at least
 CROSSED = 4  # what a cut of a block costs for each cell of ink, beside half of its steps aside
 
 # Readings; costs in 16ths of a nat, -16 log(probability)
 NAT = 16
 MOST_COST = 4000
-UNLIKELY = 96  # a digit of this cost is none, if it is cut out
-WAYS = 4  # that are kept at each path
-SURE = 4, 38, 76  # of a block that is not cut: less cost, at least as high, at most as wide
-WIDEST = 90  # of a block that is one digit
-PART = 40, 68  # of a digit that was cut out: least height, most width
+UNLIKELY = 64  # a digit of this cost is none, if it is cut out
+WAYS = 3  # that are kept at each path
+SURE = 3, 38, 90  # of a block that is not cut: less cost, at least as high, at most as wide
+WIDEST = 112  # of a block that is one digit
+PART = 44, 80  # of a digit that was cut out: least height, most width
 PAIR_WIDTH = 83  # in a wider block are three digits
 LOW, LOW_COST = 48, 2  # a lower digit costs, for each 64th
 JOIN_COST = 16  # to take two blocks for one digit
 SKIP, SKIP_HEIGHT = 192, 32  # to take a lower block, or one at either end, for no digit
-BOUND = 50  # what a way may cost more than the block as one digit
+BOUND = 32  # what a way may cost more than the block as one digit
+NONE_PART, COST_PART = 4, 4  # of both, what counts in a score: a quarter
 
 BOX, SIDE = 20, 28  # of an image
 
@@ -76,29 +77,32 @@ class Amount(NamedTuple):
     Attributes:
         text: its digits; empty if there is none, or more than ``DIGITS``.
         cost: of the text, in 16ths of a nat.
-        margin: how much another text costs more, at least; half of that if it has another length.
+        margin: how much another text costs more, at least.
+        none: how much the output for none costs more than a digit that was read, at least.
         readings: of the network.
     """
 
     text: str
     cost: int
     margin: int
+    none: int
     readings: int
 
     @property
     def score(self) -> int:
         """The larger, the surer."""
-        return max(0, self.margin - self.cost // 4)
+        return max(0, min(self.margin, self.none // NONE_PART) - self.cost // COST_PART)
 
 
-NOTHING = Amount("", MOST_COST, 0, 0)
+NOTHING = Amount("", MOST_COST, 0, 0, 0)
 
 
 class Way(NamedTuple):
-    """A text so far, and its cost."""
+    """A text so far, its cost, and what none costs more than each of its digits, at least."""
 
     cost: int
     text: str
+    none: int
 
 
 def read_amount(picture: UInt8, read: Read, unit: int) -> Amount:
@@ -534,7 +538,7 @@ class _Lattice:
     def amount(self) -> Amount:
         """The cheapest text."""
         # To the left edge of the block, to its right one, and to that of the next.
-        ways: list[list[Way]] = [[Way(0, "")], [], []]
+        ways: list[list[Way]] = [[Way(0, "", MOST_COST)], [], []]
         following = self._arc(self.blocks[0].edges[0], self.blocks[0].edges[-1], 0, WIDEST)
         for k, block in enumerate(self.blocks):
             whole, is_last = following, k == len(self.blocks) - 1
@@ -549,49 +553,46 @@ class _Lattice:
                     both = self._arc(block.edges[0], after.edges[-1], 0, WIDEST)
                     self._go(ways[0], ways[2], both, JOIN_COST, False)
             ways = [ways[1], ways[2], []]
-        best = ways[0]
-        if not best or not 0 < len(best[0].text) <= DIGITS:
-            return Amount("", MOST_COST, 0, self.readings)
-        first, *others = best
-        # Texts of other lengths are of other cuts, whose costs tell less.
-        gaps = [
-            (way.cost - first.cost) // (1 if len(way.text) == len(first.text) else 2)
-            for way in others
-        ]
-        return Amount(first.text, first.cost, min([MOST_COST, *gaps]), self.readings)
+        if not ways[0] or not 0 < len(ways[0][0].text) <= DIGITS:
+            return NOTHING._replace(readings=self.readings)
+        best, *others = ways[0]
+        margin = min([MOST_COST, *(way.cost - best.cost for way in others)])
+        return Amount(best.text, best.cost, margin, best.none, self.readings)
 
     def _cut(self, block: Block, start: list[Way], end: list[Way]) -> None:
         """The ways through a block by its cuts."""
-        last = len(block.edges) - 1
-        ways = [start, *([] for _ in block.edges[2:]), end]
+        last, edges = len(block.edges) - 1, block.edges
+        ways = [start, *([] for _ in edges[2:]), end]
+        is_pair = block.width < PAIR_WIDTH
         for i in range(last):
             for j in range(i + 1, last + 1):
-                is_whole, is_inner = j - i == last, i > 0 and j < last
-                if is_whole or (is_inner and block.width < PAIR_WIDTH) or not ways[i]:
+                if j - i == last or (is_pair and i > 0 and j < last) or not ways[i]:
                     continue
                 if end and ways[i][0].cost > end[0].cost + BOUND:
                     continue
-                arc = self._arc(block.edges[i], block.edges[j], *PART)
-                self._go(
-                    ways[i],
-                    ways[j],
-                    arc,
-                    (block.crossed[i] + block.crossed[j]) // 2,
-                    False,
-                    UNLIKELY,
-                )
+                # What lies behind one of two digits is the other one, of a digit's size too.
+                if is_pair and i == 0 and self._size(edges[j], edges[last], *PART) is None:
+                    continue
+                arc = self._arc(edges[i], edges[j], *PART)
+                crossed = (block.crossed[i] + block.crossed[j]) // 2
+                self._go(ways[i], ways[j], arc, crossed, False, UNLIKELY)
 
     def _arc(self, left: Array, right: Array, least: int, widest: int) -> Arc | None:
         """Reads what lies between two paths, if it is as high and no wider."""
+        size = self._size(left, right, least, widest)
+        if size is None:
+            return None
+        self.readings += 1
+        logits = self.read(self.cells.image(left, right)[None])[0]
+        return Arc(costs_of(logits, self.unit), *size)
+
+    def _size(self, left: Array, right: Array, least: int, widest: int) -> tuple[int, int] | None:
+        """Width and height of what lies between two paths, if it is as high and no wider."""
         box = self.cells.box(left, right)
         if box is None:
             return None
         tall, wide = 64 * (box[1] - box[0]) // self.height, 64 * (box[3] - box[2]) // self.height
-        if tall < least or wide > widest:
-            return None
-        self.readings += 1
-        logits = self.read(self.cells.image(left, right)[None])[0]
-        return Arc(costs_of(logits, self.unit), wide, tall)
+        return (wide, tall) if tall >= least and wide <= widest else None
 
     def _go(
         self,
@@ -606,14 +607,20 @@ class _Lattice:
         if arc is None:
             return
         extra += LOW_COST * max(0, LOW - arc.height)
+        none = arc.costs[CLASSES:]  # Where the network has an output for it.
         best = sorted(range(CLASSES), key=lambda digit: arc.costs[digit])[:3]
-        steps = [(arc.costs[d] + extra, str(d)) for d in best if arc.costs[d] < most]
+        steps = [
+            Way(cost + extra, str(digit), max(0, min([MOST_COST, *none]) - cost))
+            for digit in best
+            if (cost := arc.costs[digit]) < most
+        ]
         if may_skip:
-            steps.append((SKIP + (arc.costs[CLASSES] if len(arc.costs) > CLASSES else 0), ""))
-        for cost, text in steps:
+            steps.append(Way(SKIP + sum(none), "", MOST_COST))
+        for step in steps:
             for way in start:
                 # One digit too many tells that there are more than an amount has.
-                put(end, Way(way.cost + cost, (way.text + text)[: DIGITS + 1]))
+                text = (way.text + step.text)[: DIGITS + 1]
+                put(end, Way(way.cost + step.cost, text, min(way.none, step.none)))
 
 
 def is_sure(arc: Arc | None) -> bool:

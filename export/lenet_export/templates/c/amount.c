@@ -6,8 +6,8 @@
  *
  * Bounds, for any picture: a difference from the paper is -255 to 255; sums of a tile's pixels and
  * of all differences above the middle are at most 64 * 512 * 255 and 256 * 4096 * 510. What is read
- * is at most 90/64 * 48 cells wide where it is sheared, and 15 more as it stands: 83, so that a
- * place of an image sums up to 255 * 83 * 83. A path costs at most 48 * (12 + 1) + 28, a step of a
+ * is at most 112/64 * 48 cells wide where it is sheared, and 15 more as it stands: 99, so that a
+ * place of an image sums up to 255 * 99 * 99. A path costs at most 48 * (12 + 1) + 28, a step of a
  * text 4000 + 11 + 192, and it has at most 32 * 14. So 32 bits hold all.
  *
  * Costs were chosen on lines of MNIST's training digits; sizes in 64ths are of the line's height. */
@@ -22,24 +22,26 @@ enum {
     SMALL = 8,         /* a block with this part of the middle block's ink is no digit */
     COMMA = 29,        /* what is lower, in 64ths of the line's height, and low, is a comma */
     CUT_WIDTH = 25,    /* a wider block may be cut, in 64ths, as all sizes below */
-    WIDTH_OF_CUT = 10, /* a block has a cut for each of it */
-    APART = 28,        /* cells of ink between two cuts */
+    WIDTH_OF_CUT = 14, /* a block has a cut for each of it */
+    APART = 34,        /* cells of ink between two cuts */
     CROSSED = 4,       /* a cut costs this for each cell of ink, beside half of its steps aside */
     MOST_COST = 4000,  /* in 16ths of a nat, as all that follow */
-    UNLIKELY = 96,     /* a digit of this cost is none */
-    SURE = 4,          /* a block of less is not cut */
+    UNLIKELY = 64,     /* a digit of this cost is none */
+    SURE = 3,          /* a block of less is not cut */
     SURE_HEIGHT = 38,  /* if it is as high */
-    SURE_WIDTH = 76,   /* and no wider */
-    WIDEST = 90,       /* block that is one digit */
-    PART_HEIGHT = 40,  /* of a digit that is cut out, at least */
-    PART_WIDTH = 68,   /* and at most */
+    SURE_WIDTH = 90,   /* and no wider */
+    WIDEST = 112,      /* block that is one digit */
+    PART_HEIGHT = 44,  /* of a digit that is cut out, at least */
+    PART_WIDTH = 80,   /* and at most */
     PAIR_WIDTH = 83,   /* in a wider block are three digits */
     LOW = 48,          /* a lower digit costs */
     LOW_COST = 2,      /* for each 64th */
     JOIN_COST = 16,    /* to take two blocks for one digit */
     SKIP = 192,        /* to take a block for no digit, which is */
     SKIP_HEIGHT = 32,  /* lower than this, or at either end of the line */
-    BOUND = 50,        /* what a way may cost more than the block as one digit */
+    BOUND = 32,        /* what a way may cost more than the block as one digit */
+    NONE_PART = 4,     /* of what none costs more than a digit, a quarter counts in a score */
+    COST_PART = 4,     /* and of a text's cost */
     FRAME = 20,        /* the box of an image's digit */
     LAST_EDGE = LENET_CUTS + 1,
     NEXT_EDGE = LENET_CUTS + 2 /* where the block behind ends */
@@ -729,25 +731,32 @@ typedef struct {
     uint32_t cost[LENET_LOGITS];
 } arc;
 
+/* Measures what lies between two paths; returns whether it is at least `least` high and at most
+ * `widest` wide. */
+static int measure_arc(const lenet_line *ws, const uint16_t *left, const uint16_t *right, int least,
+                       int widest, arc *found)
+{
+    line_box box;
+    if (!find_cell_box(ws, left, right, 1, &box)) {
+        return 0;
+    }
+    found->height = share_of_height(ws, box.bottom - box.top);
+    found->width = share_of_height(ws, box.right - box.left);
+    return found->height >= least && found->width <= widest;
+}
+
 /* Reads what lies between two paths, if it is at least `least` high and at most `widest` wide. */
 static void read_arc(lenet_line *ws, lenet_amount *amount, const uint16_t *left,
                      const uint16_t *right, int least, int widest, arc *read)
 {
-    line_box box;
     int32_t logits[LENET_LOGITS];
-    read->is_read = 0;
-    if (!find_cell_box(ws, left, right, 1, &box)) {
-        return;
-    }
-    read->height = share_of_height(ws, box.bottom - box.top);
-    read->width = share_of_height(ws, box.right - box.left);
-    if (read->height < least || read->width > widest) {
+    read->is_read = measure_arc(ws, left, right, least, widest, read);
+    if (!read->is_read) {
         return;
     }
     make_part(ws, left, right);
     lenet_logits(&ws->shared.image.use.network, ws->shared.image.image, logits);
     amount->readings++;
-    read->is_read = 1;
     int top = 0, second = 1;
     for (int o = 1; o < LENET_LOGITS; o++) {
         if (logits[o] > logits[top]) {
@@ -826,13 +835,14 @@ static void put_way(lenet_ways *ways, const lenet_ways *added)
     copy_bytes(ways->way + place, added->way, size);
 }
 
-/* All ways of `start` go on to `end` by a digit, or by none if it is -1. */
-static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, int digit)
+/* All ways of `start` go on to `end` by a digit, or by none if it is -1; `none` costs so much more. */
+static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, int digit, int none)
 {
     lenet_ways step;
     for (int k = 0; k < start->count; k++) {
         copy_bytes(step.way, start->way + k, sizeof(step.way[0]));
         step.way[0].cost += cost;
+        step.way[0].none = (uint16_t)lesser(step.way[0].none, none);
         if (digit >= 0) {
             int at = step.way[0].digits;
             uint8_t *two = step.way[0].text + at / 2;
@@ -848,21 +858,23 @@ static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, i
 /* Takes what was read for its three likeliest digits, as far as they cost less than `most`, or for
  * none. */
 static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, uint32_t extra,
-                     int may_skip, uint32_t most)
+                     int may_skip, int most)
 {
     if (!read->is_read) {
         return;
     }
+    int has_none = LENET_LOGITS > LENET_CLASSES;
+    int none = has_none ? (int)read->cost[LENET_LOGITS - 1] : MOST_COST;
     extra += read->height < LOW ? (uint32_t)(LOW_COST * (LOW - read->height)) : 0;
     for (int k = 0, digit = -1; k < 3; k++) {
         digit = next_digit(read, digit);
-        if (read->cost[digit] < most) {
-            take_step(start, end, read->cost[digit] + extra, digit);
+        int cost = (int)read->cost[digit];
+        if (cost < most) {
+            take_step(start, end, (uint32_t)cost + extra, digit, none > cost ? none - cost : 0);
         }
     }
     if (may_skip) {
-        uint32_t none = LENET_LOGITS > LENET_CLASSES ? read->cost[LENET_LOGITS - 1] : 0;
-        take_step(start, end, SKIP + none, -1);
+        take_step(start, end, (uint32_t)(SKIP + (has_none ? none : 0)), -1, MOST_COST);
     }
 }
 
@@ -878,9 +890,14 @@ static void take_cuts(lenet_line *ws, lenet_amount *amount, int width)
     for (int i = 0; i < last; i++) {
         const lenet_ways *start = ws->ways + i;
         for (int j = i + 1; j <= last; j++) {
-            int is_inner = i > 0 && j < last;
-            if (j - i == last || (is_inner && width < PAIR_WIDTH) || start->count == 0 ||
+            int is_inner = i > 0 && j < last, is_pair = width < PAIR_WIDTH;
+            if (j - i == last || (is_pair && is_inner) || start->count == 0 ||
                 (end->count && start->way[0].cost > end->way[0].cost + BOUND)) {
+                continue;
+            }
+            /* What lies behind one of two digits is the other one, of a digit's size too. */
+            if (is_pair && i == 0 &&
+                !measure_arc(ws, ws->edge[j], ws->edge[last], PART_HEIGHT, PART_WIDTH, &part)) {
                 continue;
             }
             read_arc(ws, amount, ws->edge[i], ws->edge[j], PART_HEIGHT, PART_WIDTH, &part);
@@ -902,6 +919,7 @@ static void read_blocks(lenet_line *ws, lenet_amount *amount)
     if (block) {
         start->count = 1;
         start->way[0].cost = 0;
+        start->way[0].none = MOST_COST;
         start->way[0].digits = 0;
         read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, read);
     }
@@ -940,18 +958,16 @@ static void tell_amount(const lenet_ways *ways, lenet_amount *amount)
         amount->verdict = LENET_NO_CLASS;
         return;
     }
-    uint32_t best = ways->way[0].cost, margin = MOST_COST;
+    int32_t best = (int32_t)ways->way[0].cost, margin = ways->way[0].none / NONE_PART;
     for (int k = 1; k < ways->count; k++) {
-        /* Texts of other lengths are of other cuts, whose costs tell less. */
-        int is_other = ways->way[k].digits != ways->way[0].digits;
-        uint32_t gap = (ways->way[k].cost - best) / (is_other ? 2 : 1);
+        int32_t gap = (int32_t)ways->way[k].cost - best;
         margin = gap < margin ? gap : margin;
     }
     amount->digits = ways->way[0].digits;
     for (int k = 0; k < amount->digits; k++) {
         amount->text[k] = (char)('0' + digit_at(ways->way[0].text, k));
     }
-    amount->score = margin > best / 4 ? (int32_t)(margin - best / 4) : 0;
+    amount->score = margin > best / COST_PART ? margin - best / COST_PART : 0;
     amount->verdict = amount->score < LENET_MIN_SCORE ? LENET_UNSURE : LENET_ACCEPTED;
 }
 

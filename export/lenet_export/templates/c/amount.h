@@ -47,7 +47,7 @@ enum {
     LENET_REACH = 14,      /* columns that a path goes aside */
     LENET_BLOCKS = 32,     /* that no ink connects */
     LENET_CUTS = 13,       /* through a block */
-    LENET_WAYS = 4         /* texts at each cut */
+    LENET_WAYS = 3         /* texts at each cut */
 };
 
 /* A path from top to bottom: in each row of cells, it is left of this column. */
@@ -58,13 +58,14 @@ typedef struct {
     int count;
     struct {
         uint32_t cost;
+        uint16_t none;                             /* costs so much more than each digit */
         uint8_t digits;                            /* how many there are */
         uint8_t text[LENET_AMOUNT_DIGITS / 2 + 1]; /* two in a byte, the first one low */
     } way[LENET_WAYS];
 } lenet_ways;
 
-/* It holds nothing between two lines. At most 8 064 bytes, but more where LENET_WORKSPACE_BYTES
- * exceeds 1 792. */
+/* It holds nothing between two lines. At most 8 080 bytes, but more where LENET_WORKSPACE_BYTES
+ * exceeds 1 808. */
 struct lenet_line {
     const uint8_t *pixels;
     int32_t stride;
@@ -94,7 +95,7 @@ struct lenet_line {
             uint8_t image[LENET_ROWS * LENET_COLUMNS];
             union {
                 struct {
-                    uint8_t ink[2][2 * LENET_LINE_HIGH]; /* of two rows */
+                    uint8_t ink[2][104]; /* two rows of at most 84 + 15 + 2 */
                     uint32_t box[20 * 20];
                 } framing;
                 lenet_workspace network;
