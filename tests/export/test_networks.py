@@ -453,6 +453,7 @@ RNG_K = RNG.normal(0, 0.3, (3, 3, 4, 5)).astype("f4")
 FORMS = {
     colour_first: ((2, 10, 8), "conv1:relu/max2 fc1:none/none1"),
     windows_by_reshape: ((10, 8, 2), "conv1:sigmoid/avg2 fc1:none/none1"),
+    global_maximum: ((8, 8, 2), "conv1:tanh/max8 fc1:none/none1"),
     dense_over_channels: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
     groups: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
     one_dimension: ((10, 16), "conv1:relu/none1 fc1:none/none1"),

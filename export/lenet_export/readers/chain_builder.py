@@ -75,7 +75,7 @@ NOTHING = Line.of(1.0, 0.0)
 class ChainBuilder:
     """The stages read so far; the last of them may still get a norm, an activation and a pool.
 
-    Every method takes ``at`` first, the layer's place and name for messages: ``layers_2, tanh``.
+    Where a layer may be refused, ``at`` is its place and name for messages: ``layers_2, tanh``.
 
     Attributes:
         input_shape: rows, columns and channels of an image, as the first layer reads it.
@@ -203,7 +203,7 @@ class ChainBuilder:
                     f"is behind {what} of {stage.name}",
                     f"put it between {stage.name} and its activation, and train again",
                 )
-        factor = math.sqrt(NORM_EPSILON / epsilon) if epsilon else 1.0
+        factor = math.sqrt(NORM_EPSILON / epsilon)
         for tensor in ("kernel", "bias"):
             self._params[f"{stage.name}/{tensor}"] = self._params[f"{stage.name}/{tensor}"] * factor
         ones = np.ones(stage.features)
@@ -232,11 +232,7 @@ class ChainBuilder:
             elif not ACTIVATIONS[name].rises:
                 self.refuse(at, f"is behind the {pool.noun} pool of {stage.name}, and falls", first)
         if self._line is not NOTHING:
-            self.refuse(
-                at,
-                f"is behind a factor or sum that cannot go into {stage.name}",
-                first,
-            )
+            self.refuse(at, f"is behind a factor or sum that cannot go into {stage.name}", first)
         self._stages[-1] = replace(stage, activation=name)
 
     def pool(self, at: str, pool: str, size: int) -> None:

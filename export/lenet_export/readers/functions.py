@@ -24,7 +24,7 @@ Function = Callable[[Any], Any]
 
 #: Of the random numbers: a bound may lie far out.
 SCALES = (1.0, 1e3, 1e6)
-#: Random numbers, and their order by size.
+#: Random numbers, of both signs.
 NUMBERS = np.random.default_rng(0).normal(0, 3, 64).astype(np.float32)
 
 

@@ -46,7 +46,6 @@ CHAIN = "supported: chains, in which each layer reads what the one in front of i
 #: Single operations that are no layer, and what to do.
 OTHERS = {
     "concatenate": ("puts two values side by side", CHAIN),
-    "slice": ("takes a part of what it reads", "cut the images before they are given"),
     "dynamic_slice": ("takes a part of what it reads", "cut the images before they are given"),
     "gather": ("takes a part of what it reads", "cut the images before they are given"),
     "argmax": ("gives the class, and the C finds it in the logits", "let it give the logits"),
@@ -368,11 +367,11 @@ class JaxprReader:
 
     def move(self, operation: Operation) -> None:
         """Reshape, transpose, and the like."""
-        if (
-            operation.name == "broadcast_in_dim"
-            and math.prod(operation.params["shape"]) != self.wiring.size
-        ):
+        given, read = (math.prod(value.shape) for value in (*operation.outputs, *operation.data))
+        if given > read:
             self.chain.refuse(self.place(operation), "repeats what it reads", CHAIN)
+        if given < read:
+            self.chain.refuse(self.place(operation), *OTHERS["gather"])
         self.wiring = MOVES[operation.name](self.wiring, operation.params)
 
     def pad(self, operation: Operation) -> None:
@@ -463,6 +462,7 @@ class JaxprReader:
         channels = self.chain.shape[-1]
         epsilons = {float(value.array.flat[0]) for value in constants if value.array.size == 1}
         arrays = [value.array for value in constants if value.array.size > 1]
+        arrays = [array for array in arrays if _is_over(array.shape, shape)]
         scales = [np.ones(channels)]
         scales += [self._by_place(at, array).reshape(-1, channels)[0] for array in arrays]
         x = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
@@ -596,6 +596,12 @@ def _ungrouped(kernel: Array, groups: int) -> Array:
         to = slice(group * share, (group + 1) * share)
         whole[..., group * inputs : (group + 1) * inputs, to] = kernel[..., to]
     return whole
+
+
+def _is_over(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a constant of ``shape`` is one of each number of a value of shape ``whole``."""
+    pairs = zip(shape[::-1], whole[::-1], strict=False)
+    return len(shape) <= len(whole) and all(size in (1, of) for size, of in pairs)
 
 
 def _takes_images_together(operations: Iterable[Operation]) -> bool:

@@ -15,14 +15,20 @@ import numpy as np
 
 from lenet_export.readers.trace import Array
 
-#: What is left of a value where numbers only move.
+#: What operations that only move numbers make of a wiring.
 MOVES: dict[str, Callable[[Array, dict[str, Any]], Array]] = {
     "reshape": lambda wiring, of: wiring.reshape(of["new_sizes"]),
     "transpose": lambda wiring, of: wiring.transpose(of["permutation"]),
     "squeeze": lambda wiring, of: wiring.squeeze(of["dimensions"]),
     "rev": lambda wiring, of: np.flip(wiring, of["dimensions"]),
     "broadcast_in_dim": lambda wiring, of: wiring.reshape(of["shape"]),
+    "slice": lambda wiring, of: wiring[
+        tuple(
+            map(slice, of["start_indices"], of["limit_indices"], of["strides"] or wiring.ndim * [1])
+        )
+    ],
     "copy": lambda wiring, _: wiring,
+    "copy_p": lambda wiring, _: wiring,
     "stop_gradient": lambda wiring, _: wiring,
     "optimization_barrier": lambda wiring, _: wiring,
 }
