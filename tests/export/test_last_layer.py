@@ -151,10 +151,38 @@ def test_an_end_that_is_not_linear_is_told_with_a_remedy(ending, says):
     assert "behind it" in caught.value.remedy
 
 
-def test_a_mean_over_an_oblong_map_behind_an_activation_is_told():
-    module = nn.Sequential([CONV(), nn.relu, mean, nn.Dense(3)])
+def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tmp_path):
+    for shape, pool in (((12, 10, 1), mean), ((20, 20, 1), lambda x: nn.avg_pool(x, (20, 20)))):
+        norm = nn.BatchNorm(True, bias_init=nn.initializers.constant(0.3))
+        module = nn.Sequential([CONV(), nn.relu, norm, pool, flatten, nn.Dense(3)])
+        variables = module.init(jax.random.key(0), jnp.zeros((1, *shape)))
+        exported = lenet_export.export(module, variables, shape, tmp_path, images=images_of(shape))
+        assert exported.report.largest_difference == 0
+        assert exported.plan.layers[1].inputs == 4 * shape[0] * shape[1]
+        assert f"the mean over a map of {shape[0]}x{shape[1]} is in fc1" in exported.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("behind", "says", "remedy"),
+    [
+        ([nn.relu, mean, nn.tanh], "is a second activation behind conv1", "leave one of them out"),
+        (
+            [nn.relu, partial(jnp.mean, axis=(1, 2), keepdims=True), nn.Conv(3, (1, 1))],
+            "is a convolution behind a mean over a map of 12x10",
+            "take a dense layer in its place",
+        ),
+        ([nn.LayerNorm(), mean, nn.Dense(3)], "is a mean over 12x10", "put an activation in front"),
+        (
+            [nn.relu, lambda x: x.max((1, 2)), nn.Dense(3)],
+            "is a maximum over 12x10",
+            "supported: square windows",
+        ),
+    ],
+)
+def test_what_cannot_be_behind_a_mean_over_an_oblong_map_is_told(behind, says, remedy):
+    module = nn.Sequential([CONV(), *behind])
     variables = module.init(jax.random.key(0), jnp.zeros((1, 12, 10, 1)))
-    with pytest.raises(
-        UserError, match=r"mean .*: is a mean over a map of 12x10\n  supported: square"
-    ):
+    with pytest.raises(UserError) as caught:
         read(module, variables, (12, 10, 1))
+    assert says in caught.value.what
+    assert remedy in caught.value.remedy

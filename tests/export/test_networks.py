@@ -358,7 +358,7 @@ def test_it_is_read_with_its_own_names_and_logits(network):
     elif network is Mlp:
         ours = jax.nn.softmax(ours)
     assert np.abs(ours - theirs).max() < 1e-4 * max(1, np.abs(theirs).max())
-    said = {Binary: 2, Setup: 1, per_image: 1, Mlp: 1, haiku_style: 1}
+    said = {Keywords: 2, Binary: 2, Setup: 1, per_image: 1, Mlp: 1, haiku_style: 1}
     assert len(found.notes) == said.get(network, 0)
 
 
@@ -448,6 +448,11 @@ def norms_in_odd_places(x):
     return head(x) / 7
 
 
+def norm_in_front_of_a_pool(x):
+    x = jax.nn.tanh(conv(x, padding="VALID"))
+    return head(nn.max_pool(x * np.abs(D[:4, 0]) + D[:4, 1], (3, 3), (3, 3)))
+
+
 RNG_K = RNG.normal(0, 0.3, (3, 3, 4, 5)).astype("f4")
 
 FORMS = {
@@ -458,6 +463,7 @@ FORMS = {
     groups: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
     one_dimension: ((10, 16), "conv1:relu/none1 fc1:none/none1"),
     norm_by_hand: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    norm_in_front_of_a_pool: ((11, 8, 2), "conv1:tanh/max3 fc1:none/none1"),
     norms_in_odd_places: ((10, 8, 2), "conv1:relu/max2 conv2:tanh/none1 fc1:none/none1"),
 }
 

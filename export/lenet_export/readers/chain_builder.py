@@ -90,13 +90,15 @@ class ChainBuilder:
         self.notes: list[str] = []
         self.zero: Floats = np.zeros(1)
         self._line = NOTHING
+        self._mean: tuple[int, int] | None = None  # over which map, where the next layer takes it
         self._stages: list[Stage] = []
         self._params: dict[str, npt.NDArray[Any]] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
         """What the layers so far give, and the next one reads."""
-        return Model(self.input_shape, tuple(self._stages), {}).shapes[-1]
+        shape = Model(self.input_shape, tuple(self._stages), {}).shapes[-1]
+        return (1, 1, shape[-1]) if self._mean else shape
 
     @property
     def is_empty(self) -> bool:
@@ -245,25 +247,27 @@ class ChainBuilder:
                 f"is a second pool behind {stage.name}",
                 "take one larger pool, or strides in the convolution, and train again",
             )
-        self._check_pooled(at, pool)
+        self._put_off(at, pool)
         if pool == "avg" and _is_linear(stage) and rows // size == columns // size == 1:
             self._make_dense((size, size))
         else:
             self._stages[-1] = replace(stage, pool=pool, pool_size=stage.pool_size * size)
 
     def mean(self, at: str) -> None:
-        """A mean over a map that is not square, or larger than a pool's window may be."""
+        """A mean over a map that is not square, or larger than a pool's window may be.
+
+        It goes into the dense layer behind it, which then has weights for each place; or into the
+        convolution in front of it, where nothing is between the two.
+        """
         stage = self._behind(at)
         rows, columns, _ = self._checked_map(at)
-        if not _is_linear(stage):
-            self.refuse(
-                at,
-                f"is a mean over a map of {rows}x{columns}",
-                f"supported: square maps of up to {POOL_MAX}x{POOL_MAX}; of any size where nothing "
-                "is between the convolution and the mean",
-            )
-        self._check_pooled(at, "avg")
-        self._make_dense((rows, columns))
+        self._put_off(at, "avg")
+        if _is_linear(stage):
+            self._make_dense((rows, columns))
+        elif stage.activation == "none":
+            self.refuse(at, f"is a mean over {rows}x{columns}", "put an activation in front of it")
+        else:
+            self._mean = rows, columns
 
     def model(self, exact: bool = False) -> Model:
         """The chain with its parameters; nothing is measured yet.
@@ -343,7 +347,25 @@ class ChainBuilder:
         self._params[f"{name}/kernel"] = np.asarray(kernel, np.float64)
         self._params[f"{name}/bias"] = np.zeros(stage.features)
         self._take_line(at, stage)
+        if self._mean:
+            self._take_mean(at, stage)
         self._stages.append(stage)
+
+    def _take_mean(self, at: str, stage: Stage) -> None:
+        """Puts a mean over the map into the weights of ``stage``: a share at each place."""
+        (rows, columns), self._mean, kernel = self._mean or (1, 1), None, f"{stage.name}/kernel"
+        if stage.kind != "dense":
+            self.refuse(
+                at,
+                f"is a convolution behind a mean over a map of {rows}x{columns}",
+                "take a dense layer in its place, which is the same here",
+            )
+        places = rows * columns
+        self._params[kernel] = np.tile(self._params[kernel], (places, 1)) / places
+        self.notes.append(
+            f"the mean over a map of {rows}x{columns} is in {stage.name}, whose weights are "
+            f"{places} times as many; over a square of up to {POOL_MAX}x{POOL_MAX} it would cost none"
+        )
 
     def _take_line(self, at: str, stage: Stage) -> None:
         """Puts what is in front of ``stage``, which has no bias yet, into its weights and bias.
@@ -392,8 +414,8 @@ class ChainBuilder:
             stage.pool in ("none", "avg") or (POOLS[stage.pool].commutes and not falls)
         )
 
-    def _check_pooled(self, at: str, pool: str) -> None:
-        """Checks that what waits for the next layer may be put off until behind a pool."""
+    def _put_off(self, at: str, pool: str) -> None:
+        """Puts off what waits for the next layer until behind a pool, if that is the same."""
         by_channel = self._line.by_channel()
         if by_channel is None or (pool != "avg" and (by_channel.scale < 0).any()):
             self.refuse(
@@ -401,6 +423,7 @@ class ChainBuilder:
                 f"is a {POOLS[pool].noun} pool of what is scaled by a negative number",
                 f"put the norm in front of the activation of {self.last}, and train again",
             )
+        self._line = NOTHING if self._line is NOTHING else by_channel
 
     def _behind(self, at: str) -> Stage:
         """The stage that a function which stands here goes with."""

@@ -228,6 +228,11 @@ class JaxprReader:
             (pair[0] + more[0], pair[1] + more[1]) for pair, more in zip(pads, border, strict=True)
         )
         self.chain.conv(at, weights, (stride[0], stride[1]), (above, left), name)
+        if of["feature_group_count"] > 1:
+            self.chain.notes.append(
+                f"{self.chain.last} has groups of channels: the C has zeros where they do not see, "
+                f"and {of['feature_group_count']} times as many weights"
+            )
         given = fresh(self.count, *self.chain.shape[2 - axes :])
         batch, channel, *places = numbers.out_spec
         self.wiring = np.moveaxis(given, range(given.ndim), (batch, *places, channel))
@@ -296,17 +301,17 @@ class JaxprReader:
         rows, columns = self._axes_of_map(at)
         sizes, strides = of["window_dimensions"], of["window_strides"]
         side, step = (sizes[rows], sizes[columns]), (strides[rows], strides[columns])
+        is_whole = side == self.chain.shape[:2]
+        step = side if is_whole else step  # there it does not move on
         if math.prod(sizes) != math.prod(side):
             self.chain.refuse(at, "is a pool over channels or images", CHAIN)
-        if side == self.chain.shape[:2]:  # of the whole map: it does not move on
-            step = side
-        if any(map(any, of["padding"])):
+        if any(map(any, of["padding"])) or set(of["window_dilation"]) != {1}:
             self.chain.refuse(
                 at,
                 f"is a pool of {_by(side)} with a border, of a map of {_by(self.chain.shape[:2])}",
                 "take padding='VALID', which leaves the last row out, and train again",
             )
-        if side[0] != side[1] or step != side or set(of["window_dilation"]) != {1}:
+        if (side[0] != side[1] and not is_whole) or step != side:
             self.chain.refuse(at, *_told_pool(side, step))
         self._pool(at, REDUCES[operation.name.removeprefix("reduce_window_")], side)
         shape = [size // window for size, window in zip(self.wiring.shape, sizes, strict=True)]
