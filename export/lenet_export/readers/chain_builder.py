@@ -364,7 +364,7 @@ class ChainBuilder:
         self._params[kernel] = np.tile(self._params[kernel], (places, 1)) / places
         self.notes.append(
             f"the mean over a map of {rows}x{columns} is in {stage.name}, whose weights are "
-            f"{places} times as many; over a square of up to {POOL_MAX}x{POOL_MAX} it would cost none"
+            f"{places} times as many; over a square of up to {POOL_MAX}x{POOL_MAX} it costs none"
         )
 
     def _take_line(self, at: str, stage: Stage) -> None:

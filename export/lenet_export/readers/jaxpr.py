@@ -230,7 +230,7 @@ class JaxprReader:
         self.chain.conv(at, weights, (stride[0], stride[1]), (above, left), name)
         if of["feature_group_count"] > 1:
             self.chain.notes.append(
-                f"{self.chain.last} has groups of channels: the C has zeros where they do not see, "
+                f"{self.chain.last} has groups of channels: the C has zeros between them, "
                 f"and {of['feature_group_count']} times as many weights"
             )
         given = fresh(self.count, *self.chain.shape[2 - axes :])
