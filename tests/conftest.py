@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import settings
 import shared
 from lenet_export import checkpoint, idx
 from lenet_export.errors import UserError
+from lenet_export.outputs import c
 from lenet_export.plan import make_plan
 from material import digits
 from needs import ROOT, missing
@@ -32,6 +34,18 @@ if version("jaxlib").startswith("0.10."):
     flags = (os.environ.get("XLA_FLAGS"), "--xla_cpu_use_fusion_emitters=false")
     os.environ["XLA_FLAGS"] = " ".join(filter(None, flags))
 
+
+def printed_once(format_table):
+    """Tables as text, which takes longest of all that is printed: many CPUs have the same ones."""
+
+    @functools.lru_cache(64)
+    def of_bytes(data, dtype, shape):
+        return format_table(np.frombuffer(data, dtype).reshape(shape))
+
+    return lambda values: of_bytes(values.tobytes(), values.dtype, values.shape)
+
+
+c.format_table = printed_once(c.format_table)
 
 #: Of the tests of these files each goes to the next process that is idle. Those of another file
 #: stay in one process, for they share what takes long to make.
