@@ -501,9 +501,9 @@ COMPILED = CompiledTemplates()
 
 @pytest.fixture(autouse=True, scope="module")
 def unoptimized():
-    """A mutation is found in whatever is compiled the fastest."""
+    """A mutation is found in whatever is compiled the fastest, or refused the soonest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "FLAGS", ("-std=c99", "-O0"))
+        patch.setattr(compiled, "FLAGS", ("-std=c99", "-O0", "-Wfatal-errors"))
         yield
 
 
@@ -515,26 +515,45 @@ def test_the_design_tells_how_many_mutations_there_are():
 def is_found(dtype, target="generic") -> bool:
     """Whether verification, or a look at the contract, finds something wrong in some chain."""
     names = ("deep", "normed", "lenet", "mlp", "signed", "strided", "gap")
-    return any(is_found_in(named_model(name), dtype, target) for name in names)
+    return is_found_in_any(map(named_model, names), dtype, target)
 
 
 def is_found_in_few_bits(cpu) -> bool:
     """The same of networks with weights of few bits, of each width."""
-    models = [on_grids(named_model("lenet"), [bits] * 5) for bits in GRIDS]
-    return any(is_found_in(model, "int8", cpu) for model in models)
+    models = (on_grids(named_model("lenet"), [bits] * 5) for bits in GRIDS)
+    return is_found_in_any(models, "int8", cpu)
 
 
-def is_found_in(model, dtype, target) -> bool:
+def is_found_in_any(models, dtype, target) -> bool:
     cpu, _, optimize = target.partition(" ")
-    plan = lay_out(make_plan(model, dtype, max_error=0.01), cpu, optimize or "speed")
-    printed = render.render_c(plan, render.Options())
-    try:
-        network = CompiledNetwork(plan, printed)
-        with pytest.MonkeyPatch.context() as patch:  # It would be compiled a second time.
-            patch.setattr(compiled, "CompiledNetwork", lambda *_: network)
-            verify.verify(plan, printed)
-    except UserError:
-        return True
+    passed = []
+    for model in models:
+        plan = lay_out(make_plan(model, dtype, max_error=0.01), cpu, optimize or "speed")
+        printed = render.render_c(plan, render.Options())
+        try:
+            network = CompiledNetwork(plan, printed)
+            with pytest.MonkeyPatch.context() as patch:  # It would be compiled a second time.
+                patch.setattr(compiled, "CompiledNetwork", lambda *_, network=network: network)
+                verify.verify(plan, printed)
+        except UserError:
+            return True
+        if is_found_in(network, printed):
+            return True
+        passed.append(network)
+    # What takes longest comes last.
+    return any(faults_that_are_accepted(network, two_images(network)[0]) for network in passed)
+
+
+def two_images(network):
+    """Of noise; the second has nine rows of it."""
+    shape = network.plan.input_shape
+    images = np.random.default_rng(3).integers(0, 256, (2, *shape)).astype(np.uint8)
+    images[1, 9:] = 0
+    return images
+
+
+def is_found_in(network, printed) -> bool:
+    plan, model = network.plan, network.plan.model
     one_byte = re.sub(rb"(WORKSPACE_BYTES) .*", rb"\1 1", printed["lenet.h"])
     foreign = re.sub(rb"(LENET_EXPORT_)\w+", rb"\g<1>0", printed["lenet.h"])
     for header in (one_byte, foreign):
@@ -558,9 +577,7 @@ def is_found_in(model, dtype, target) -> bool:
         images, verdicts = at_the_limits(model.ink, model.input_shape)
         if (verdicts_of(network, images) != verdicts).any():
             return True
-    rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (2, *model.input_shape)).astype(np.uint8)
-    images[1, 9:] = 0
+    images = two_images(network)
     expected = network.logits(images)
     too_many = rows_given(network, np.concatenate([images[0], images[1]]))
     if network.workspace.row > model.input_shape[0] + plan.layers[0].padding[0][1]:
@@ -571,7 +588,7 @@ def is_found_in(model, dtype, target) -> bool:
         for rows in (images[1, :9], np.tile(images[0], (2, 1, 1)))
     ):
         return True
-    if verdict_of(network, images[0]) == MISCOUNTED or faults_that_are_accepted(network, images[0]):
+    if verdict_of(network, images[0]) == MISCOUNTED:
         return True
     return bool((too_many != expected[0]).any() or (too_few != expected[1]).any())
 
