@@ -16,7 +16,7 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_export.verdict import Verdict
 from material import amounts, corruptions, scenes, strangers
-from needs import ROOT
+from needs import ROOT, wide
 
 FIGURES = json.loads(field.FIGURES.read_text())
 
@@ -97,15 +97,16 @@ def test_scans_are_counted_all_and_where_the_digit_is_large(by_five):
     assert found["hard scenes"] == 0
 
 
-def test_the_committed_figures_are_those_of_a_run_of_now(written):
-    """Of one model and what takes least: three corruptions, cut amounts."""
+@pytest.mark.parametrize("names", [["brightness"], *wide([(["stripe", "glass_blur"],)])], ids=str)
+def test_the_committed_figures_are_those_of_a_run_of_now(names, written):
+    """Of one model and what takes least: some corruptions, cut amounts."""
     read = field.reader(field.BUNDLED / "mnist.safetensors")
     known = FIGURES["models"]["mnist"]
     logits = read(written.images)
     assert field.right(logits, written.labels) == known["clean"]["right"]
     refuse = field.refuser(field.BUNDLED / "mnist.safetensors")
     assert refuse(written.images).mean() == known["clean"]["refused for their ink"]
-    for name in ("brightness", "stripe", "glass_blur"):
+    for name in names:
         changed = corruptions.corrupt(written.images, name, FIGURES["seed"])
         assert field.right(read(changed), written.labels) == known["mnist-c"][name]
     made = amounts.cut(written, 10 * FIGURES["count"], FIGURES["seed"])

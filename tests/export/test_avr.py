@@ -15,15 +15,21 @@ from lenet_export.cpus.registry import TABLE_MAX, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
-from needs import require
+from needs import require, wide
 
 from .networks import CHAINS, named_model, random_model
 
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
 
 
-@pytest.mark.parametrize("bits", ["8", *GRIDS])
-@pytest.mark.parametrize("chain", CHAINS)
+#: All chains of 8 bits, and two of them of fewer too.
+CASES = [(chain, bits) for bits in ("8", *GRIDS) for chain in CHAINS]
+FIRST = [case for case in CASES if case[1] == "8" or case[0] in ("lenet", "signed")]
+
+
+@pytest.mark.parametrize(
+    ("chain", "bits"), [*FIRST, *wide(case for case in CASES if case not in FIRST)]
+)
 def test_avr_gcc_takes_a_chain_without_a_warning_and_puts_nothing_into_ram(chain, bits, tmp_path):
     few = [bits if stage.norm == "none" else "8" for stage in CHAINS[chain]]
     model = on_grids(named_model(chain), few)

@@ -13,6 +13,7 @@ from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.outputs.bounds import Bound, bounds_of
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
+from needs import wide
 
 from . import audit
 from .networks import CHAINS, named_model
@@ -64,7 +65,11 @@ def with_entry(text, table, change):
 
 
 @pytest.mark.parametrize(
-    "cpu", [*filter(can_run, ["generic", "cortex-m3", "cortex-m4", "cortex-m55", "x86-64-v4"])]
+    "cpu",
+    [
+        *filter(can_run, ["generic", "cortex-m4", "cortex-m55", "x86-64-v4"]),
+        *wide(["cortex-m3"]),
+    ],
 )
 def test_one_changed_entry_of_any_table_is_found(cpu):
     base, files = export_of(MODELS["normed"], cpu)

@@ -15,6 +15,7 @@ from lenet_export.plan import make_plan
 from lenet_export.reference import run_integers
 from lenet_train import architectures, data, qat, summary
 from lenet_train.recipes import BEST
+from needs import wide
 
 MODELS = Path(lenet_export.__file__).parent / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.safetensors"))
@@ -68,6 +69,9 @@ def test_the_first_is_what_the_plain_command_trains():
     assert info["recipe"]["epochs"] == BEST.epochs
 
 
+@pytest.mark.parametrize(
+    "name", ["mnist", "mnist-field", *wide(["mnist-modern", "mnist-uno"])], indirect=True
+)
 @pytest.mark.usefixtures("mnist_folder")
 def test_it_classifies_as_its_metadata_and_its_card_say(name, bundled, card):
     mnist = data.load("mnist")
