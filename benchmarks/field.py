@@ -70,13 +70,18 @@ def scanner() -> Prepare:
     return lambda picture: network.scan(picture)[0].image
 
 
-def amount_reader(path: Path) -> ReadAmount:
-    """What the model's C of ``--with amount`` reads in lines, as a function."""
+def amount_reader(path: Path, is_pushed: bool = False) -> ReadAmount:
+    """What the model's C of ``--with amount`` reads in lines, as a function.
+
+    Args:
+        path: of the model.
+        is_pushed: whether columns come once; else the line is in memory.
+    """
     plan = make_plan(checkpoint.load(path), "int8")
     network = CompiledNetwork(plan, render_c(plan, Options(parts=("picture", "amount"))))
 
     def read(picture: UInt8) -> tuple[str, float]:
-        found = network.read_amount(picture)
+        found = network.push_amount(picture) if is_pushed else network.read_amount(picture)
         return network.text(found.text), float(found.score)
 
     return read
@@ -259,6 +264,15 @@ def line_amounts(
     return found
 
 
+def pushed_lines(read_pushed: ReadAmount, given: Digits, count: int, seed: int) -> Table:
+    """The share of lines read right whose columns come once, by how near the digits stand."""
+    found = {}
+    for spacing in amounts.SPACINGS:
+        lines = amounts.lines(given, spacing, count, seed)
+        found[spacing] = float(np.mean([read_pushed(one.picture)[0] == one.text for one in lines]))
+    return found
+
+
 def measure(
     read: Read,
     given: Digits,
@@ -270,6 +284,7 @@ def measure(
     refuse: Refuse = nothing,
     sure: int = 0,
     scan: Prepare | None = None,
+    read_pushed: ReadAmount | None = None,
 ) -> dict[str, Any]:
     """Every table of a model, as shares of 1.
 
@@ -285,6 +300,7 @@ def measure(
         refuse: tells which images the C does not accept for their ink.
         sure: the score from which on the model's own table accepts a picture.
         scan: brings pictures whose rows come once to 28x28; without it there is no table ``scans``.
+        read_pushed: reads lines whose columns come once; without it there is no ``pushed lines``.
     """
     logits, is_refused = read(given.images), refuse(given.images)
     least = threshold(scores(logits, is_refused), REJECTED)
@@ -308,6 +324,8 @@ def measure(
         others = others or digits.load("validation")
         lines = line_amounts(read_amount, given, others, count, seed)
         tables |= {f"lines, {spacing}": table for spacing, table in lines.items()}
+    if read_pushed is not None:
+        tables["pushed lines right"] = pushed_lines(read_pushed, given, count, seed)
     return tables
 
 
@@ -356,6 +374,7 @@ def main(arguments: list[str] | None = None) -> None:
             refuse=refuse,
             sure=sure,
             scan=scan,
+            read_pushed=amount_reader(path, is_pushed=True),
         )
     print("\n".join(rows(found)))
     if options.update:

@@ -97,6 +97,12 @@ def test_scans_are_counted_all_and_where_the_digit_is_large(by_five):
     assert found["hard scenes"] == 0
 
 
+def test_pushed_lines_are_counted_by_how_near_their_digits_are(by_five):
+    spaced = {one.picture.tobytes(): one.text for one in amounts.lines(by_five, "spaced", 10, 1)}
+    found = field.pushed_lines(lambda line: (spaced.get(line.tobytes(), ""), 1), by_five, 10, 1)
+    assert found == {"spaced": 1, "near": 0, "touching": 0, "mix": 0}
+
+
 @pytest.mark.parametrize("names", [["brightness"], *wide([(["stripe", "glass_blur"],)])], ids=str)
 def test_the_committed_figures_are_those_of_a_run_of_now(names, written):
     """Of one model and what takes least: some corruptions, cut amounts."""

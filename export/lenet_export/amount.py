@@ -25,6 +25,8 @@ Read = Callable[[UInt8], Array]
 
 SIDES = (12, 512), (12, 4096)  # least and most rows and columns of a line
 DIGITS = 12  # of an amount at most
+KEPT = 4096  # pixels of a line whose columns come once, of 4 bits
+RATIO = 16  # of its sides, at most
 CLASSES = 10
 
 # Light
@@ -122,6 +124,25 @@ def read_amount(picture: UInt8, read: Read, unit: int) -> Amount:
         return NOTHING
     parts = blocks(cells)
     return _Lattice(cells, parts, read, unit).amount() if parts.blocks else NOTHING
+
+
+def kept(picture: UInt8) -> UInt8:
+    """What is kept of a line whose columns come once: ``lenet_amount_begin`` in C.
+
+    It is shrunk until it has at most ``KEPT`` pixels, by exact means over areas, which become
+    multiples of 17: :func:`read_amount` of it is what the C reads.
+
+    Args:
+        picture: uint8 ``(rows, columns)``, of ``SIDES``, one at most ``RATIO`` times the other.
+    """
+    rows, columns = picture.shape
+    high, wide = rows, columns
+    while high * wide > KEPT:
+        high -= 1
+        wide = (columns * high + rows // 2) // rows
+    sums = shares(rows, high) @ picture @ shares(columns, wide).T
+    means = (sums + picture.size // 2) // picture.size
+    return ((means * 15 + 127) // 255 * 17).astype(np.uint8)
 
 
 def unit_of(logit_scale: float) -> int:

@@ -370,6 +370,15 @@ class CompiledNetwork:
         ws = self._ffi.new(f"{self._prefix}_line *")
         return self.function("read_amount")(ws, self.bytes_of(picture), rows, columns, columns)
 
+    def push_amount(self, picture: npt.NDArray[np.uint8]) -> Any:
+        """C's reading of a line whose columns come once, as :meth:`read_amount` gives it."""
+        ws = self._ffi.new(f"{self._prefix}_columns *")
+        self.function("amount_begin")(ws, *picture.shape)
+        take = self.function("amount_column")
+        for column in picture.T:
+            take(ws, self.bytes_of(column))
+        return self.function("amount_finish")(ws)
+
     def layers(self, image: Images) -> Outputs:
         """Every layer's output for one image: the debug tap, which costs the C nothing.
 

@@ -226,8 +226,9 @@ def test_memory_of_any_bytes_is_never_accepted_without_a_beginning(network):
     row = rng.integers(0, 256, 1024).astype(np.uint8)
     for _ in range(300):
         scan = Scan(network, rng)
-        scan.ws.rows, scan.ws.columns = rng.integers(12, 200, 2).tolist()
-        scan.ws.row = int(rng.integers(-5, 200))
+        arrival = scan.ws.arrival
+        arrival.lines, arrival.size = rng.integers(12, 200, 2).tolist()
+        arrival.given, arrival.left = rng.integers(-5, 200, 2).tolist()
         scan.give([row] * 3)
         assert scan.verdict() in (Verdict.MISCOUNTED, Verdict.NO_PICTURE)
 

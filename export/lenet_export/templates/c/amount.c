@@ -63,38 +63,56 @@ static void copy_bytes(void *to, const void *from, int count)
     }
 }
 
-static const uint8_t *line_row(const lenet_line *ws, int y)
+static uint8_t pixel_at(const lenet_parts *ws, int y, int x)
 {
-    return ws->pixels + (uintptr_t)ws->stride * (uintptr_t)y;
+    if (ws->pixels) {
+        return ws->pixels[(uintptr_t)ws->stride * (uintptr_t)y + (uintptr_t)x];
+    }
+    int k = x * ws->paper.rows + y;
+    return (uint8_t)(17 * (ws->kept[k / 2] >> (4 * (k % 2)) & 15));
+}
+
+/* Row y; what is kept is unpacked, until something else needs the memory. */
+static const uint8_t *line_row(lenet_parts *ws, int y)
+{
+    if (ws->pixels) {
+        return ws->pixels + (uintptr_t)ws->stride * (uintptr_t)y;
+    }
+    for (int x = 0; x < ws->paper.columns; x++) {
+        ws->shared.lit.row[x] = pixel_at(ws, y, x);
+    }
+    return ws->shared.lit.row;
 }
 
 /* The mean of each tile, of its pixels up to the mean that it has. */
-static void measure_line(lenet_line *ws)
+static void measure_line(lenet_parts *ws)
 {
-    begin_tiles(&ws->shared.light);
+    begin_tiles(&ws->shared.lit.light);
     for (int y = 0; y < ws->paper.rows; y++) {
-        add_to_tiles(&ws->paper, &ws->shared.light, y, line_row(ws, y));
+        add_to_tiles(&ws->paper, &ws->shared.lit.light, y, line_row(ws, y));
     }
-    finish_tiles(&ws->paper, &ws->shared.light);
+    finish_tiles(&ws->paper, &ws->shared.lit.light);
 }
 
-/* How far a pixel of row y is above the paper. */
-static int level_at(const lenet_line *ws, const int32_t paper[LENET_TILES], int y, int x)
+/* How far a pixel of a row is above the paper along it. */
+static int level_at(const lenet_parts *ws, const int32_t paper[LENET_TILES], const uint8_t *row,
+                    int x)
 {
-    return above_paper(&ws->paper, paper, x, line_row(ws, y)[x] ^ ws->paper.dark);
+    return above_paper(&ws->paper, paper, x, row[x] ^ ws->paper.dark);
 }
 
 /* Counts how far the pixels are above their paper; returns the sum of those at the border. */
-static int32_t count_levels(lenet_line *ws)
+static int32_t count_levels(lenet_parts *ws)
 {
     int32_t paper[LENET_TILES], border = 0;
     int bottom = ws->paper.rows - 1, right = ws->paper.columns - 1;
-    clear_words(ws->shared.light.shared.histogram, 511);
+    clear_words(ws->shared.lit.light.shared.histogram, 511);
     for (int y = 0; y <= bottom; y++) {
+        const uint8_t *row = line_row(ws, y);
         paper_along(&ws->paper, y, paper);
         for (int x = 0; x <= right; x++) {
-            int level = level_at(ws, paper, y, x);
-            ws->shared.light.shared.histogram[255 + level]++;
+            int level = level_at(ws, paper, row, x);
+            ws->shared.lit.light.shared.histogram[255 + level]++;
             if (y == 0 || y == bottom || x == 0 || x == right) {
                 border += level;
             }
@@ -104,9 +122,9 @@ static int32_t count_levels(lenet_line *ws)
 }
 
 /* Finds how the line is lit; returns 0 if nothing stands out from the paper. */
-static int find_light(lenet_line *ws)
+static int find_light(lenet_parts *ws)
 {
-    lenet_light *light = &ws->shared.light;
+    lenet_light *light = &ws->shared.lit.light;
     int32_t area = (int32_t)ws->paper.rows * ws->paper.columns;
     int32_t around = 2 * ((int32_t)ws->paper.rows + ws->paper.columns) - 4;
     uint32_t few = area / 1024 > 6 ? (uint32_t)(area / 1024) : 6, sum = 0, count = 0;
@@ -141,7 +159,7 @@ static int inside(int k, int end)
 
 /* The ink of cells `from` to `to` of row y, as they stand: 0 to 255. Beyond the picture its border goes
  * on. */
-static void find_cells_ink(const lenet_line *ws, int y, int from, int to, uint8_t *ink)
+static void find_cells_ink(const lenet_parts *ws, int y, int from, int to, uint8_t *ink)
 {
     int32_t paper[LENET_TILES];
     int side = ws->side, least = ws->contrast / 5;
@@ -150,9 +168,10 @@ static void find_cells_ink(const lenet_line *ws, int y, int from, int to, uint8_
         int left = ws->left + x * side;
         uint32_t sum = 0;
         for (int i = 0; i < side; i++) {
-            const uint8_t *row = line_row(ws, inside(ws->top + y * side + i, ws->paper.rows));
+            int row = inside(ws->top + y * side + i, ws->paper.rows);
             for (int j = 0; j < side; j++) {
-                sum += row[inside(left + j, ws->paper.columns)] ^ (uint32_t)ws->paper.dark;
+                sum += pixel_at(ws, row, inside(left + j, ws->paper.columns)) ^
+                       (uint32_t)ws->paper.dark;
             }
         }
         int mean = (int)(sum / ((uint32_t)side * (uint32_t)side));
@@ -164,19 +183,19 @@ static void find_cells_ink(const lenet_line *ws, int y, int from, int to, uint8_
     }
 }
 
-static int has_ink(const lenet_line *ws, int y, int x)
+static int has_ink(const lenet_parts *ws, int y, int x)
 {
-    return (int)(ws->ink[y][x / 32] >> (x % 32) & 1);
+    return (int)(ws->ink[y * ws->words + x / 32] >> (x % 32) & 1);
 }
 
 /* Whether a row of pixels is of a ruled line. */
-static int is_ruled(const lenet_line *ws, int y)
+static int is_ruled(const lenet_parts *ws, int y)
 {
     return y >= 0 && y < ws->paper.rows && (ws->ruled[y / 32] >> (y % 32) & 1);
 }
 
 /* Whether a row of cells has one of them. */
-static int is_ruled_cell(const lenet_line *ws, int y)
+static int is_ruled_cell(const lenet_parts *ws, int y)
 {
     int found = 0;
     for (int i = 0; y >= 0 && y < ws->high && i < ws->side; i++) {
@@ -186,13 +205,14 @@ static int is_ruled_cell(const lenet_line *ws, int y)
 }
 
 /* The first and behind the last pixel with ink in row y; returns how many there are. */
-static int find_row_ink(const lenet_line *ws, int y, int *left, int *right)
+static int find_row_ink(lenet_parts *ws, int y, int *left, int *right)
 {
     int32_t paper[LENET_TILES];
+    const uint8_t *row = line_row(ws, y);
     int count = 0;
     paper_along(&ws->paper, y, paper);
     for (int x = 0; x < ws->paper.columns; x++) {
-        if (level_at(ws, paper, y, x) > ws->threshold) {
+        if (level_at(ws, paper, row, x) > ws->threshold) {
             *left = count ? *left : x;
             *right = x + 1;
             count++;
@@ -203,7 +223,7 @@ static int find_row_ink(const lenet_line *ws, int y, int *left, int *right)
 
 /* Finds the rows of ruled lines: those with ink in three quarters of their columns, where they are at
  * most a 16th of all. */
-static void find_ruled(lenet_line *ws)
+static void find_ruled(lenet_parts *ws)
 {
     int left, right, start = 0;
     clear_words(ws->ruled, LENET_LINE_ROWS / 32);
@@ -220,7 +240,7 @@ static void find_ruled(lenet_line *ws)
 
 /* Finds the pixels with ink, and as many cells of equal sides over them as there is memory for.
  * Returns 0 if there are none. */
-static int place_cells(lenet_line *ws)
+static int place_cells(lenet_parts *ws)
 {
     int top = ws->paper.rows, bottom = 0, left = ws->paper.columns, right = 0;
     find_ruled(ws);
@@ -243,19 +263,20 @@ static int place_cells(lenet_line *ws)
     ws->side = side;
     ws->high = (bottom - top + side - 1) / side;
     ws->wide = (right - left + side - 1) / side + 2 * LINE_PAD;
+    ws->words = (ws->wide + 31) / 32;
     ws->top = top;
     ws->left = left - LINE_PAD * side;
     return 1;
 }
 
 /* How far row y is sheared to the right by `slant` columns in 16 rows; rounded down. */
-static int sheared(const lenet_line *ws, int y, int slant)
+static int sheared(const lenet_parts *ws, int y, int slant)
 {
     return ((y - ws->high / 2) * slant + 256) / 16 - 16;
 }
 
 /* The sum of the squares of the columns' ink, sheared so. */
-static uint32_t sharpness(lenet_line *ws, int slant)
+static uint32_t sharpness(lenet_parts *ws, int slant)
 {
     uint32_t sum = 0;
     for (int x = 0; x < ws->wide; x++) {
@@ -275,25 +296,26 @@ static uint32_t sharpness(lenet_line *ws, int slant)
 }
 
 /* Finds the cells with ink as they stand; of a ruled line, those in which a stroke ends. */
-static void fill_cells(lenet_line *ws)
+static void fill_cells(lenet_parts *ws)
 {
     for (int y = 0; y < ws->high; y++) {
         int is_own = !is_ruled_cell(ws, y);
-        clear_words(ws->ink[y], LENET_LINE_WIDE / 32);
+        uint32_t *row = ws->ink + y * ws->words;
+        clear_words(row, ws->words);
         for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
             uint8_t ink;
             find_cells_ink(ws, y, x, x + 1, &ink);
             if (ink > CELL_INK &&
                 (is_own || (y && (has_ink(ws, y - 1, x - 1) || has_ink(ws, y - 1, x) ||
                                   has_ink(ws, y - 1, x + 1))))) {
-                ws->ink[y][x / 32] |= (uint32_t)1 << (x % 32);
+                row[x / 32] |= (uint32_t)1 << (x % 32);
             }
         }
     }
 }
 
 /* Shears the cells by what makes their columns sharpest. */
-static void shear_cells(lenet_line *ws)
+static void shear_cells(lenet_parts *ws)
 {
     int best = 0;
     uint32_t sharpest = 0;
@@ -306,22 +328,22 @@ static void shear_cells(lenet_line *ws)
         }
     }
     for (int y = 0; y < ws->high; y++) {
-        uint32_t row[LENET_LINE_WIDE / 32];
+        uint32_t upright[LENET_LINE_WIDE / 32], *row = ws->ink + y * ws->words;
         int shift = sheared(ws, y, best);
-        copy_bytes(row, ws->ink[y], sizeof row);
-        clear_words(ws->ink[y], LENET_LINE_WIDE / 32);
+        copy_bytes(upright, row, 4 * ws->words);
+        clear_words(row, ws->words);
         for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
             int to = x + shift;
-            ws->ink[y][to / 32] |= (row[x / 32] >> (x % 32) & 1) << (to % 32);
+            row[to / 32] |= (upright[x / 32] >> (x % 32) & 1) << (to % 32);
         }
         ws->shift[y] = (int8_t)shift;
     }
 }
 
 /* Word k of row y, of the cells from column `from` to before `to`. */
-static uint32_t cells_from(const lenet_line *ws, int y, int k, int from, int to)
+static uint32_t cells_from(const lenet_parts *ws, int y, int k, int from, int to)
 {
-    uint32_t cells = ws->ink[y][k];
+    uint32_t cells = ws->ink[y * ws->words + k];
     if (from > 32 * k) {
         cells = from < 32 * k + 32 ? cells & (uint32_t)-1 << (from % 32) : 0;
     }
@@ -332,7 +354,7 @@ static uint32_t cells_from(const lenet_line *ws, int y, int k, int from, int to)
 }
 
 /* How many cells with ink lie between two paths. */
-static int count_between(const lenet_line *ws, const uint16_t *left, const uint16_t *right)
+static int count_between(const lenet_parts *ws, const uint16_t *left, const uint16_t *right)
 {
     int count = 0;
     for (int y = 0; y < ws->high; y++) {
@@ -352,7 +374,7 @@ typedef struct {
 } line_box;
 
 /* The box of the cells with ink between two paths, sheared or as they stand; 0 if there are none. */
-static int find_cell_box(const lenet_line *ws, const uint16_t *left, const uint16_t *right,
+static int find_cell_box(const lenet_parts *ws, const uint16_t *left, const uint16_t *right,
                          int is_sheared, line_box *box)
 {
     box->top = LENET_LINE_HIGH;
@@ -376,7 +398,7 @@ static int find_cell_box(const lenet_line *ws, const uint16_t *left, const uint1
 
 /* The path of least ink from top to bottom that begins and ends about column `middle`, where it costs
  * each column aside. Returns what it costs; *crossed becomes its cells of ink. */
-static int find_path(lenet_line *ws, int middle, int reach, lenet_path path, int *crossed)
+static int find_path(lenet_parts *ws, int middle, int reach, lenet_path path, int *crossed)
 {
     reach = ws->high * reach / 64 > 2 ? ws->high * reach / 64 : 2;
     int left = middle - reach, from = left < 0 ? -left : 0;
@@ -425,7 +447,7 @@ static void copy_path(const uint16_t *from, uint16_t *to)
 }
 
 /* No path is left of the one before it. */
-static void keep_order(const lenet_line *ws, const uint16_t *before, uint16_t *path)
+static void keep_order(const lenet_parts *ws, const uint16_t *before, uint16_t *path)
 {
     for (int y = 0; y < ws->high; y++) {
         path[y] = before[y] > path[y] ? before[y] : path[y];
@@ -438,7 +460,7 @@ typedef struct {
 } path_group;
 
 /* The middle one of the group's cheapest, where that is as cheap, else the first, parts two blocks. */
-static void add_free_path(lenet_line *ws, const path_group *group)
+static void add_free_path(lenet_parts *ws, const path_group *group)
 {
     lenet_path path;
     int crossed, middle = (group->first + group->last) / 2;
@@ -449,7 +471,7 @@ static void add_free_path(lenet_line *ws, const path_group *group)
 }
 
 /* Finds the paths that part the blocks. */
-static void find_free_paths(lenet_line *ws)
+static void find_free_paths(lenet_parts *ws)
 {
     lenet_path first, path;
     path_group group;
@@ -506,7 +528,7 @@ static int middle_size(const uint16_t *sizes, int count, int part)
 }
 
 /* Free path k, behind `before`, which is the one before it. */
-static void free_path(lenet_line *ws, int k, const uint16_t *before, uint16_t *path)
+static void free_path(lenet_parts *ws, int k, const uint16_t *before, uint16_t *path)
 {
     int crossed;
     find_path(ws, ws->path[k], REACH, path, &crossed);
@@ -516,7 +538,7 @@ static void free_path(lenet_line *ws, int k, const uint16_t *before, uint16_t *p
 }
 
 /* Finds the height of the line, and the ink of its middle block. */
-static void measure_blocks(lenet_line *ws)
+static void measure_blocks(lenet_parts *ws)
 {
     uint16_t height[LENET_BLOCKS], mass[LENET_BLOCKS];
     lenet_path left, right;
@@ -535,14 +557,14 @@ static void measure_blocks(lenet_line *ws)
 }
 
 /* A size in cells in 64ths of the line's height. */
-static int share_of_height(const lenet_line *ws, int size)
+static int share_of_height(const lenet_parts *ws, int size)
 {
     return (int)((int32_t)64 * size / ws->height);
 }
 
 /* The next block that may be a digit goes to ws->next; ws->next[1] is free path k. Returns the number of
  * the path at its right edge, or 0 if there is none. */
-static int find_block(lenet_line *ws, int k)
+static int find_block(lenet_parts *ws, int k)
 {
     line_box box;
     while (++k < ws->paths) {
@@ -593,7 +615,7 @@ static int keep_cut(cut_path *cuts, int count, int most, int apart, const cut_pa
 }
 
 /* Path `middle`, as far as it lies in the block that begins at ws->edge[0], and its cut. */
-static void find_cut(lenet_line *ws, int middle, const uint16_t *right, lenet_path path,
+static void find_cut(lenet_parts *ws, int middle, const uint16_t *right, lenet_path path,
                      cut_path *cut)
 {
     int crossed;
@@ -610,7 +632,7 @@ static void find_cut(lenet_line *ws, int middle, const uint16_t *right, lenet_pa
 }
 
 /* Cuts the block from ws->edge[0] to `right`: its best cuts are the next edges, `right` the last. */
-static void cut_block(lenet_line *ws, const uint16_t *right, const line_box *box)
+static void cut_block(lenet_parts *ws, const uint16_t *right, const line_box *box)
 {
     cut_path cuts[LENET_CUTS + 1], cut;
     lenet_path path;
@@ -645,7 +667,7 @@ static void cut_block(lenet_line *ws, const uint16_t *right, const line_box *box
 
 /* Row y of cells from column box->left - 1 to box->right; empty is what is not between the paths, and
  * beside a ruled line what is in no cell with ink. */
-static void find_row(const lenet_line *ws, const uint16_t *left, const uint16_t *right, int y,
+static void find_row(const lenet_parts *ws, const uint16_t *left, const uint16_t *right, int y,
                      const line_box *box, uint8_t *ink)
 {
     int is_row = y >= 0 && y < ws->high;
@@ -663,27 +685,26 @@ static void find_row(const lenet_line *ws, const uint16_t *left, const uint16_t 
 }
 
 /* Sums up the box in rows x columns places: each cell enlarged to parts x parts by interpolation. */
-static void sum_row(lenet_line *ws, const uint16_t *left, const uint16_t *right,
+static void sum_row(lenet_parts *ws, const uint16_t *left, const uint16_t *right,
                     const line_box *box, int parts, int rows, int columns)
 {
     int high = (box->bottom - box->top) * parts, wide = (box->right - box->left) * parts;
     int held = -2; /* rows box->top + held and the next one are at hand */
     uint32_t area = (uint32_t)(4 * parts * parts);
-    clear_words(ws->shared.image.use.framing.box, rows * columns);
+    clear_words(ws->shared.image.use.box, rows * columns);
     for (int i = 0; i < high; i++) {
         int y = (2 * i + 1 + parts) / (2 * parts) - 1;
         uint32_t below = (uint32_t)((2 * i + 1 + parts) % (2 * parts)),
                  above = (uint32_t)(2 * parts) - below;
         for (; held < y; held++) {
             if (held == -2) {
-                find_row(ws, left, right, box->top - 1, box, ws->shared.image.use.framing.ink[1]);
+                find_row(ws, left, right, box->top - 1, box, ws->shared.image.cells.ink[1]);
             }
             int next = held + 2;
-            find_row(ws, left, right, box->top + next, box,
-                     ws->shared.image.use.framing.ink[next % 2]);
+            find_row(ws, left, right, box->top + next, box, ws->shared.image.cells.ink[next % 2]);
         }
-        const uint8_t *upper = ws->shared.image.use.framing.ink[(y + 2) % 2];
-        const uint8_t *lower = ws->shared.image.use.framing.ink[(y + 1) % 2];
+        const uint8_t *upper = ws->shared.image.cells.ink[(y + 2) % 2];
+        const uint8_t *lower = ws->shared.image.cells.ink[(y + 1) % 2];
         for (int j = 0; j < wide; j++) {
             int x = (2 * j + 1 + parts) / (2 * parts);
             uint32_t behind = (uint32_t)((2 * j + 1 + parts) % (2 * parts));
@@ -699,7 +720,7 @@ static void sum_row(lenet_line *ws, const uint16_t *left, const uint16_t *right,
                     int to = (column + 1) * wide < (j + 1) * columns ? (column + 1) * wide
                                                                      : (j + 1) * columns;
                     int from = column * wide > j * columns ? column * wide : j * columns;
-                    ws->shared.image.use.framing.box[row * columns + column] +=
+                    ws->shared.image.use.box[row * columns + column] +=
                         ink * (uint32_t)(end - begin) * (uint32_t)(to - from);
                 }
             }
@@ -708,7 +729,7 @@ static void sum_row(lenet_line *ws, const uint16_t *left, const uint16_t *right,
 }
 
 /* Brings what lies between two paths to an image, as the digits of the training images are. */
-static void make_part(lenet_line *ws, const uint16_t *left, const uint16_t *right)
+static void make_part(lenet_parts *ws, const uint16_t *left, const uint16_t *right)
 {
     line_box box;
     find_cell_box(ws, left, right, 0, &box);
@@ -718,8 +739,8 @@ static void make_part(lenet_line *ws, const uint16_t *left, const uint16_t *righ
     rows = rows ? rows : 1;
     columns = columns ? columns : 1;
     sum_row(ws, left, right, &box, parts, rows, columns);
-    place_box(ws->shared.image.use.framing.box, rows, columns,
-              (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.image);
+    place_box(ws->shared.image.use.box, rows, columns,
+              (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.cells.image);
 }
 
 /* ---- A line's texts -------------------------------------------------------------------------- */
@@ -733,8 +754,8 @@ typedef struct {
 
 /* Measures what lies between two paths; returns whether it is at least `least` high and at most
  * `widest` wide. */
-static int measure_arc(const lenet_line *ws, const uint16_t *left, const uint16_t *right, int least,
-                       int widest, arc *found)
+static int measure_arc(const lenet_parts *ws, const uint16_t *left, const uint16_t *right,
+                       int least, int widest, arc *found)
 {
     line_box box;
     if (!find_cell_box(ws, left, right, 1, &box)) {
@@ -746,7 +767,7 @@ static int measure_arc(const lenet_line *ws, const uint16_t *left, const uint16_
 }
 
 /* Reads what lies between two paths, if it is at least `least` high and at most `widest` wide. */
-static void read_arc(lenet_line *ws, lenet_amount *amount, const uint16_t *left,
+static void read_arc(lenet_parts *ws, lenet_amount *amount, const uint16_t *left,
                      const uint16_t *right, int least, int widest, arc *read)
 {
     int32_t logits[LENET_LOGITS];
@@ -755,7 +776,7 @@ static void read_arc(lenet_line *ws, lenet_amount *amount, const uint16_t *left,
         return;
     }
     make_part(ws, left, right);
-    lenet_logits(&ws->shared.image.use.network, ws->shared.image.image, logits);
+    lenet_logits(&ws->shared.image.use.network, ws->shared.image.cells.image, logits);
     amount->readings++;
     int top = 0, second = 1;
     for (int o = 1; o < LENET_LOGITS; o++) {
@@ -879,7 +900,7 @@ static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, 
 }
 
 /* The ways through the block at hand by its cuts. */
-static void take_cuts(lenet_line *ws, lenet_amount *amount, int width)
+static void take_cuts(lenet_parts *ws, lenet_amount *amount, int width)
 {
     arc part;
     int last = ws->cuts + 1;
@@ -908,7 +929,7 @@ static void take_cuts(lenet_line *ws, lenet_amount *amount, int width)
 }
 
 /* Reads the blocks from left to right, and finds the texts that cost least: ws->ways[0]. */
-static void read_blocks(lenet_line *ws, lenet_amount *amount)
+static void read_blocks(lenet_parts *ws, lenet_amount *amount)
 {
     arc read[2], both;
     line_box box;
@@ -971,33 +992,106 @@ static void tell_amount(const lenet_ways *ways, lenet_amount *amount)
     amount->verdict = amount->score < LENET_MIN_SCORE ? LENET_UNSURE : LENET_ACCEPTED;
 }
 
-static void read_line(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
-                      lenet_amount *amount)
+/* Reads the line that ws->pixels or ws->kept holds. */
+static void read_parts(lenet_parts *ws, int rows, int columns, lenet_amount *amount)
+{
+    begin_paper(&ws->paper, &ws->shared.lit.light, rows, columns);
+    amount->verdict = LENET_NO_INK;
+    if (find_light(ws) && place_cells(ws)) {
+        fill_cells(ws);
+        shear_cells(ws);
+        find_free_paths(ws);
+        measure_blocks(ws);
+        if (ws->height) {
+            read_blocks(ws, amount);
+            tell_amount(ws->ways, amount);
+        }
+    }
+    amount->accepted = amount->verdict == LENET_ACCEPTED;
+}
+
+/* No amount, and why there is none. */
+static void tell_nothing(lenet_verdict verdict, lenet_amount *amount)
 {
     for (int k = 0; k <= LENET_AMOUNT_DIGITS; k++) {
         *(volatile char *)(amount->text + k) = 0;
     }
-    amount->digits = amount->readings = 0;
+    amount->digits = amount->readings = amount->accepted = 0;
     amount->score = 0;
-    amount->verdict = LENET_NO_PICTURE;
-    if (line && rows >= LENET_LINE_LEAST && rows <= LENET_LINE_ROWS &&
-        columns >= LENET_LINE_LEAST && columns <= LENET_LINE_COLUMNS && stride >= columns) {
-        ws->pixels = line;
-        ws->stride = stride;
-        begin_paper(&ws->paper, &ws->shared.light, rows, columns);
-        amount->verdict = LENET_NO_INK;
-        if (find_light(ws) && place_cells(ws)) {
-            fill_cells(ws);
-            shear_cells(ws);
-            find_free_paths(ws);
-            measure_blocks(ws);
-            if (ws->height) {
-                read_blocks(ws, amount);
-                tell_amount(ws->ways, amount);
-            }
+    amount->verdict = verdict;
+}
+
+static int can_be_line(int rows, int columns)
+{
+    return rows >= LENET_LINE_LEAST && rows <= LENET_LINE_ROWS && columns >= LENET_LINE_LEAST &&
+           columns <= LENET_LINE_COLUMNS;
+}
+
+static void read_line(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
+                      lenet_amount *amount)
+{
+    tell_nothing(LENET_NO_PICTURE, amount);
+    if (line && can_be_line(rows, columns) && stride >= columns) {
+        ws->parts.pixels = line;
+        ws->parts.stride = stride;
+        ws->parts.ink = ws->ink;
+        read_parts(&ws->parts, rows, columns, amount);
+    }
+}
+
+/* ---- A line's columns ------------------------------------------------------------------------ */
+
+static int can_be_pushed(int rows, int columns)
+{
+    return can_be_line(rows, columns) &&
+           greater(rows, columns) <= (int32_t)LENET_SCAN_RATIO * lesser(rows, columns);
+}
+
+void lenet_amount_begin(lenet_columns *ws, int rows, int columns)
+{
+    int high = rows, wide = columns;
+    if (!can_be_pushed(rows, columns)) {
+        high = wide = 0;
+    }
+    while ((int32_t)high * wide > LENET_SCAN_PIXELS) {
+        high--;
+        wide = (int)(((int32_t)columns * high + rows / 2) / rows);
+    }
+    expect_lines(&ws->arrival, columns, rows, wide, high, ws->parts.shared.scan.sum);
+}
+
+void lenet_amount_column(lenet_columns *ws, const uint8_t *column)
+{
+    lenet_arrival *arrival = &ws->arrival;
+    uint32_t *line = ws->parts.shared.scan.line, *sum = ws->parts.shared.scan.sum;
+    if (!column || arrival->left < 1 || !can_be_pushed(arrival->size, arrival->lines) ||
+        !is_sound(arrival, LENET_KEPT_SIDE)) {
+        arrival->left = -1; /* one too many, or none */
+        return;
+    }
+    int x = add_line(arrival, line, sum, column);
+    for (int y = 0; x >= 0 && y < arrival->kept_size; y++) {
+        int k = x * arrival->kept_size + y;
+        int level = (int)(((int32_t)take_place(arrival, line, sum, y) * 15 + 127) / 255);
+        uint8_t *two = ws->kept + k / 2;
+        *two = (uint8_t)(k % 2 ? (*two & 15) | level << 4 : level);
+    }
+}
+
+static void finish_columns(lenet_columns *ws, lenet_amount *amount)
+{
+    lenet_arrival *arrival = &ws->arrival;
+    tell_nothing(LENET_NO_PICTURE, amount);
+    if (can_be_pushed(arrival->size, arrival->lines)) {
+        amount->verdict = LENET_MISCOUNTED;
+        if (arrival->left == 0 && is_sound(arrival, LENET_KEPT_SIDE)) {
+            ws->parts.pixels = 0;
+            ws->parts.kept = ws->kept;
+            ws->parts.ink = ws->ink;
+            read_parts(&ws->parts, arrival->kept_size, arrival->kept_lines, amount);
         }
     }
-    amount->accepted = amount->verdict == LENET_ACCEPTED;
+    arrival->left = -1; /* what comes next is of no line, until it begins */
 }
 
 #ifdef __SDCC
@@ -1006,12 +1100,24 @@ void lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int column
 {
     read_line(ws, line, rows, columns, stride, amount);
 }
+
+void lenet_amount_finish(lenet_columns *ws, lenet_amount *amount)
+{
+    finish_columns(ws, amount);
+}
 #else
 lenet_amount lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns,
                                int32_t stride)
 {
     lenet_amount amount;
     read_line(ws, line, rows, columns, stride, &amount);
+    return amount;
+}
+
+lenet_amount lenet_amount_finish(lenet_columns *ws)
+{
+    lenet_amount amount;
+    finish_columns(ws, &amount);
     return amount;
 }
 #endif

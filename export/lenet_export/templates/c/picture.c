@@ -161,7 +161,8 @@ static void find_polarity(lenet_paper *paper, lenet_light *light, uint32_t few, 
  *
  * Bounds, for any picture: a difference is -255 to 255, a tile's sum at most 171 * 171 * 255, an
  * interpolation 255 * 256 * 256, a sum of the image 362 * 362 * 255: sides of the view, or of what
- * is enlarged for an image of 128 rows. So 32 bits hold all. */
+ * is enlarged for an image of 128 rows. A scan's sum is at most 512 * 4096 * 255, of a line's columns. So
+ * 32 bits hold all. */
 enum {
     SMALL_SIDE = 48,               /* of a view whose strokes may be a pixel wide */
     BOX_ROWS = LENET_ROWS * 5 / 7, /* MNIST's 20 of 28 */
@@ -918,65 +919,94 @@ static int can_be_scanned(int rows, int columns)
            longer <= LENET_SCAN_RATIO * shorter;
 }
 
-/* What is kept of so many rows or columns. */
-static int kept_of(const lenet_scan *ws, int size)
+/* Lines are to come, and are shrunk to so many. */
+static void expect_lines(lenet_arrival *arrival, int lines, int size, int kept_lines, int kept_size,
+                         uint32_t *sum)
 {
-    int longer = greater(ws->rows, ws->columns);
-    return longer <= LENET_SCAN_SIDE
-               ? size
-               : (int)(((int32_t)size * LENET_SCAN_SIDE + longer / 2) / longer);
+    arrival->lines = lines;
+    arrival->size = size;
+    arrival->kept_lines = kept_lines;
+    arrival->kept_size = kept_size;
+    arrival->given = 0;
+    arrival->left = lines;
+    clear_words(sum, kept_size);
 }
 
-/* The next row is shared out among the places that it lies in: of its row of them, and the next. */
-static void take_scanned(lenet_scan *ws, const uint8_t *row)
+/* Whether its numbers are those of lines that were expected, and so many of them came; at most `side` of
+ * them are kept. */
+static int is_sound(const lenet_arrival *arrival, int side)
 {
-    int rows = kept_of(ws, ws->rows), columns = kept_of(ws, ws->columns);
-    int32_t begin = (int32_t)ws->row * rows;
-    int place = (int)(begin / ws->rows), room = ws->rows - (int)(begin % ws->rows);
-    uint32_t here = (uint32_t)lesser(rows, room), rest = (uint32_t)rows - here;
-    uint32_t area = (uint32_t)ws->rows * (uint32_t)ws->columns;
-    uint32_t *line = ws->view.shared.scan.line, *sum = ws->view.shared.scan.sum;
-    uint8_t *to = ws->shared.pixels + place * columns;
+    return arrival->given >= 0 && arrival->left >= 0 &&
+           arrival->left == arrival->lines - arrival->given && arrival->kept_lines > 0 &&
+           arrival->kept_size > 0 && arrival->kept_lines <= lesser(arrival->lines, side) &&
+           arrival->kept_size <= lesser(arrival->size, side) &&
+           (int32_t)arrival->kept_lines * arrival->kept_size <= LENET_SCAN_PIXELS;
+}
+
+/* Shares out the next line among the places that it lies in: of its line of them, and the next. Returns
+ * that line's number if it is whole now, else -1. */
+static int add_line(lenet_arrival *arrival, uint32_t *line, uint32_t *sum, const uint8_t *pixels)
+{
+    int32_t begin = (int32_t)arrival->given * arrival->kept_lines;
+    int place = (int)(begin / arrival->lines);
+    int room = arrival->lines - (int)(begin % arrival->lines);
+    int here = lesser(arrival->kept_lines, room);
     axis_walk along;
-    begin_walk(&along, ws->columns, columns);
-    clear_words(line, columns);
-    for (int x = 0; x < ws->columns; x++) {
-        add_next(line, &along, row[x]);
+    begin_walk(&along, arrival->size, arrival->kept_size);
+    clear_words(line, arrival->kept_size);
+    for (int x = 0; x < arrival->size; x++) {
+        add_next(line, &along, pixels[x]);
     }
-    for (int x = 0; x < columns; x++) {
-        sum[x] += line[x] * here;
-        if (rows >= room) {
-            to[x] = (uint8_t)((sum[x] + area / 2) / area);
-            sum[x] = line[x] * rest;
-        }
+    for (int x = 0; x < arrival->kept_size; x++) {
+        sum[x] += line[x] * (uint32_t)here;
     }
+    arrival->rest = (uint32_t)(arrival->kept_lines - here);
+    arrival->given++;
+    arrival->left--;
+    return here == room ? place : -1;
+}
+
+/* A place of the line that is whole: the mean of its pixels. The rest begins that of the next. */
+static int take_place(const lenet_arrival *arrival, const uint32_t *line, uint32_t *sum, int x)
+{
+    uint32_t area = (uint32_t)arrival->lines * (uint32_t)arrival->size;
+    uint32_t mean = (sum[x] + area / 2) / area;
+    sum[x] = line[x] * arrival->rest;
+    return (int)mean;
 }
 
 void lenet_scan_begin(lenet_scan *ws, int rows, int columns)
 {
-    ws->rows = rows;
-    ws->columns = columns;
-    ws->row = 0;
-    ws->left = rows;
-    clear_words(ws->view.shared.scan.sum, LENET_SCAN_SIDE);
+    int longer = greater(rows, columns), high = rows, wide = columns;
+    if (!can_be_scanned(rows, columns)) {
+        high = wide = 0;
+    } else if (longer > LENET_SCAN_SIDE) {
+        high = (int)(((int32_t)rows * LENET_SCAN_SIDE + longer / 2) / longer);
+        wide = (int)(((int32_t)columns * LENET_SCAN_SIDE + longer / 2) / longer);
+    }
+    expect_lines(&ws->arrival, rows, columns, high, wide, ws->view.shared.scan.sum);
 }
 
 void lenet_scan_row(lenet_scan *ws, const uint8_t *row)
 {
-    int is_next = ws->row >= 0 && ws->row < ws->rows && ws->left == ws->rows - ws->row;
-    if (row && is_next && can_be_scanned(ws->rows, ws->columns)) {
-        take_scanned(ws, row);
-        ws->row++;
-        ws->left--;
-    } else {
-        ws->left = -1; /* one too many, or none */
+    lenet_arrival *arrival = &ws->arrival;
+    uint32_t *line = ws->view.shared.scan.line, *sum = ws->view.shared.scan.sum;
+    if (!row || arrival->left < 1 || !can_be_scanned(arrival->lines, arrival->size) ||
+        !is_sound(arrival, LENET_SCAN_SIDE)) {
+        arrival->left = -1; /* one too many, or none */
+        return;
+    }
+    int y = add_line(arrival, line, sum, row);
+    for (int x = 0; y >= 0 && x < arrival->kept_size; x++) {
+        ws->shared.pixels[y * arrival->kept_size + x] = (uint8_t)take_place(arrival, line, sum, x);
     }
 }
 
 /* Prepares what was kept, in its place; the box is made one of the picture. */
 static lenet_verdict prepare_scan(lenet_scan *ws)
 {
-    int rows = kept_of(ws, ws->rows), columns = kept_of(ws, ws->columns);
+    const lenet_arrival *arrival = &ws->arrival;
+    int rows = arrival->kept_lines, columns = arrival->kept_size;
     lenet_prepared *found = &ws->prepared;
     ws->view.shrink = 1;
     ws->view.strip = ws->shared.pixels;
@@ -986,24 +1016,25 @@ static lenet_verdict prepare_scan(lenet_scan *ws)
     ws->view.ink[0] = ws->line.ink[0];
     ws->view.ink[1] = ws->line.ink[1];
     lenet_verdict verdict = prepare_view_of(&ws->view, rows, columns, ws->shared.read.image, found);
-    found->top = (int)((int32_t)found->top * ws->rows / rows);
-    found->left = (int)((int32_t)found->left * ws->columns / columns);
-    found->bottom = (int)(((int32_t)found->bottom * ws->rows + rows - 1) / rows);
-    found->right = (int)(((int32_t)found->right * ws->columns + columns - 1) / columns);
+    found->top = (int)((int32_t)found->top * arrival->lines / rows);
+    found->left = (int)((int32_t)found->left * arrival->size / columns);
+    found->bottom = (int)(((int32_t)found->bottom * arrival->lines + rows - 1) / rows);
+    found->right = (int)(((int32_t)found->right * arrival->size + columns - 1) / columns);
     return verdict;
 }
 
 static lenet_verdict finish_scan(lenet_scan *ws)
 {
+    lenet_arrival *arrival = &ws->arrival;
     lenet_verdict verdict = LENET_NO_PICTURE;
-    if (can_be_scanned(ws->rows, ws->columns)) {
-        int is_whole = ws->row == ws->rows && ws->left == 0;
+    if (can_be_scanned(arrival->lines, arrival->size)) {
+        int is_whole = arrival->left == 0 && is_sound(arrival, LENET_SCAN_SIDE);
         verdict = is_whole ? prepare_scan(ws) : LENET_MISCOUNTED;
     }
     if (verdict == LENET_NO_PICTURE || verdict == LENET_MISCOUNTED) {
         find_nothing(ws->shared.read.image, &ws->prepared);
     }
-    ws->left = -1; /* what comes next is of no picture, until it begins */
+    arrival->left = -1; /* what comes next is of no picture, until it begins */
     return verdict;
 }
 

@@ -74,8 +74,17 @@ enum {
     LENET_TILES = 8,       /* a side */
     LENET_CELLS = 64,      /* a side, of one or more pixels each */
     LENET_SCAN_SIDE = 64,  /* of what is kept of a scan, at most */
-    LENET_SCAN_RATIO = 16  /* of its sides, at most */
+    LENET_SCAN_RATIO = 16, /* of its sides, at most */
+    LENET_SCAN_PIXELS = LENET_SCAN_SIDE * LENET_SCAN_SIDE
 };
+
+/* What comes line by line, and is shrunk as it comes. */
+typedef struct {
+    int lines, size;           /* so many lines of so many pixels */
+    int kept_lines, kept_size; /* what is kept of both */
+    int given, left;           /* lines that came, and that are to come */
+    uint32_t rest;             /* of the last line, for the next one that is kept */
+} lenet_arrival;
 
 /* The paper that ink stands on. */
 typedef struct {
@@ -154,15 +163,14 @@ struct lenet_picture {
 /* At most 6 560 bytes for an image of 28x28, unless LENET_WORKSPACE_BYTES exceeds 3 312. */
 struct lenet_scan {
     lenet_prepared prepared;
-    int rows, columns; /* of the picture */
-    int row, left;     /* how many rows came, and how many are to come */
+    lenet_arrival arrival;
     lenet_view view;
     union {
         int16_t difference[LENET_SCAN_SIDE];
         uint8_t ink[2][LENET_SCAN_SIDE + 2];
     } line;
     union {
-        uint8_t pixels[LENET_SCAN_SIDE * LENET_SCAN_SIDE]; /* of the view */
+        uint8_t pixels[LENET_SCAN_PIXELS]; /* of the view */
         struct {
             uint8_t image[LENET_ROWS * LENET_COLUMNS]; /* what the network saw */
             lenet_workspace network;
