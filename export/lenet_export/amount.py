@@ -228,6 +228,7 @@ class Cells:
         ink: 0 to 255 of each cell, as it stands, with ``PAD`` columns of paper at either side.
         has_ink: the same sheared upright, bool ``(rows, columns)``.
         shift: of each row, columns to the right.
+        corner: row and column of the first cell's first pixel; the column may be in front of 0.
     """
 
     def __init__(self, picture: UInt8, seen: Light) -> None:
@@ -252,6 +253,7 @@ class Cells:
         # Each cell is the mean of its pixels; beyond the picture its border goes on.
         y = np.minimum(top + np.arange(self.rows * side), picture.shape[0] - 1)
         first = left - PAD * side
+        self.corner = top, first
         x = np.clip(first + np.arange(self.columns * side), 0, picture.shape[1] - 1)
         blocks = picture[y][:, x].reshape(self.rows, side, self.columns, side)
         level = blocks.sum((1, 3), dtype=np.int64) // side**2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lenet_export import checkpoint
-from lenet_train import architectures, cli, loop, run, strangers
+from lenet_train import architectures, cli, glyphs, loop, run, strangers
 from lenet_train.data import Examples
 from lenet_train.model import Network
 from lenet_train.recipes import FIELD
@@ -46,11 +46,11 @@ def test_ink_is_framed_as_mnist_s(kind, digits):
 
 
 def test_no_ink_stays_an_empty_image():
-    assert not strangers.framed(np.zeros((30, 50), np.uint8)).any()
+    assert not glyphs.framed(np.zeros((30, 50), np.uint8)).any()
 
 
 def test_the_same_seed_draws_the_same(digits):
-    made = [strangers.beside(digits, 4.0, seed).images for seed in (3, 3, 4)]
+    made = [strangers.make(np.random.RandomState(seed), 12, digits) for seed in (3, 3, 4)]
     np.testing.assert_array_equal(made[0], made[1])
     assert (made[0] != made[2]).any()
 
@@ -59,17 +59,8 @@ def test_no_letter_is_a_digit_or_a_digit_s_twin():
     assert not set(strangers.LETTERS) & set("0123456789OoQDlI|/SsZzBbGgqJji!")
 
 
-def test_strangers_stand_behind_the_examples_as_a_class_of_their_own(digits):
-    hard = strangers.beside(digits, 2.0, 0)
-    np.testing.assert_array_equal(hard.images[:3], digits.images)
-    np.testing.assert_array_equal(hard.labels, [0, 1, 2, *[10] * 6])
-    said = np.full((3, 10), 0.1, np.float32)
-    soft = strangers.beside(Examples(digits.images, said), 1.0, 0)
-    np.testing.assert_array_equal(soft.labels[:3], np.pad(said, ((0, 0), (0, 1))))
-    np.testing.assert_array_equal(soft.labels[3:], np.eye(11)[[10, 10, 10]])
-
-
-def test_a_network_that_learns_them_has_an_output_for_none(idx_folder, tmp_path):
+def test_a_network_that_learns_them_has_an_output_for_none(idx_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "STRANGERS", 300)
     command = ["--dataset", idx_folder, "--arch", "mlp", "--epochs", "1", "--set", "strangers=0.5"]
     assert cli.main([*map(str, command), "--out", str(tmp_path / "out")]) == 0
     model = checkpoint.load(tmp_path / "out" / run.MODEL)

@@ -7,15 +7,19 @@ or two, so that it can still be read.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
 
 from lenet_train.recipes import Dirt
 
 GRID = 4  # nodes a side of the light; between them it is even
 LINES = 2  # that an image gets at most
+COARSEST = 9  # pixels a side of the coarsest picture
 Change = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
@@ -64,6 +68,36 @@ def _outline(_: jax.Array, x: jax.Array, amount: jax.Array) -> jax.Array:
 def _blur(_: jax.Array, x: jax.Array, amount: jax.Array) -> jax.Array:
     """Light of a pixel spreads to those around it."""
     return x + amount * (_blurred(_blurred(x)) - x)
+
+
+def _coarse(_: jax.Array, x: jax.Array, amount: jax.Array) -> jax.Array:
+    """A picture of fewer pixels, enlarged: of an amount of 1 of :data:`COARSEST` a side.
+
+    Of what is half ink and half paper more is taken for ink.
+    """
+    rows, columns = x.shape[1:]
+    down, along = (
+        jnp.asarray(_enlarged(side))[jnp.round(amount[:, 0, 0] * (side - COARSEST)).astype(int)]
+        for side in (rows, columns)
+    )
+    return (1 + amount) * jnp.einsum("nra,nab,ncb->nrc", down, x, along)
+
+
+def _shuffle(key: jax.Array, x: jax.Array, amount: jax.Array) -> jax.Array:
+    """Each pixel comes from anywhere around it, as through frosted glass: of 1 from 2 away."""
+    count, rows, columns = x.shape
+    from_where = (
+        2.5 * amount[:, None] * jax.random.uniform(key, (count, 2, rows, columns), minval=-1)
+    )
+    y, z = (
+        jnp.clip(place + jnp.round(aside).astype(int), 0, side - 1)
+        for place, aside, side in zip(
+            jnp.indices((rows, columns)), from_where.swapaxes(0, 1), (rows, columns), strict=True
+        )
+    )
+    return jnp.take_along_axis(
+        x.reshape(count, -1), (y * columns + z).reshape(count, -1), 1
+    ).reshape(x.shape)
 
 
 def _lines(key: jax.Array, x: jax.Array, amount: jax.Array) -> jax.Array:
@@ -131,10 +165,12 @@ def _specks(key: jax.Array, x: jax.Array, amount: jax.Array) -> jax.Array:
 #: What each amount of :class:`Dirt` does, in the order in which it happens to paper and camera:
 #: a key, images ``(n, rows, columns)`` and amounts ``(n, 1, 1)`` to images. Amount 0 changes none.
 CHANGES: dict[str, Change] = {
+    "coarse": _coarse,
     "thickness": _thickness,
     "outline": _outline,
     "lines": _lines,
     "blur": _blur,
+    "shuffle": _shuffle,
     "contrast": _contrast,
     "background": _background,
     "inversion": _inversion,
@@ -158,6 +194,26 @@ def _blurred(x: jax.Array) -> jax.Array:
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
     down = (padded[:, 2:] + 2 * padded[:, 1:-1] + padded[:, :-2]) / 4
     return (down[..., 2:] + 2 * down[..., 1:-1] + down[..., :-2]) / 4
+
+
+@functools.lru_cache
+def _enlarged(side: int) -> npt.NDArray[np.float32]:
+    """What each pixel weighs at each, after ``side`` pixels became fewer and again so many.
+
+    Returns:
+        ``(side - COARSEST + 1, side, side)``: the first leaves all as it is, the last is of
+        ``COARSEST``.
+    """
+    made = []
+    for fewer in range(side, COARSEST - 1, -1):
+        ends = np.linspace(0, side, fewer + 1)
+        pixel = np.arange(side)
+        inside = np.minimum(ends[1:, None], pixel + 1) - np.maximum(ends[:-1, None], pixel)
+        means = np.maximum(0, inside) * fewer / side
+        at = np.clip((pixel + 0.5) * fewer / side - 0.5, 0, fewer - 1)
+        between = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(fewer)))
+        made.append(between @ means)
+    return np.stack(made).astype(np.float32)
 
 
 def _tents(side: int) -> jax.Array:

@@ -30,10 +30,12 @@ class Dirt:
 
     Attributes:
         share: of the images that get any.
+        coarse: a picture of fewer pixels, down to 9 a side for 1.
         thickness: strokes wider or thinner by 1 pixel on each side, times this.
         outline: the inside of strokes loses so much of its ink.
         lines: ink of lines across, solid, dashed or wavy.
         blur: part of a pixel's light that spreads to those around.
+        shuffle: pixels change places, as behind frosted glass, over 2 pixels for 1.
         contrast: part of the ink that is lost.
         background: light of the paper, uneven; ink is 1.
         inversion: width of a band, as a part of the image, in which or beside which ink and paper
@@ -43,10 +45,12 @@ class Dirt:
     """
 
     share: Share = 0.0
+    coarse: Share = 0.0
     thickness: Share = 0.0
     outline: Share = 0.0
     lines: Share = 0.0
     blur: Share = 0.0
+    shuffle: Share = 0.0
     contrast: Share = 0.0
     background: Share = 0.0
     inversion: Annotated[float, Within(0, 2)] = 0.0
@@ -143,6 +147,7 @@ class Recipe:
         augmentation: what happens to the training images; ``None`` leaves them alone.
         strangers: images of no class that are learned beside the training images, as a part of
             their number; the network gets one more output, which stands for them. 0: it has none.
+        more_digits: digits that are printed, of another hand or cut out of a line, likewise.
         distillation: how to learn from teachers; ``None`` for a recipe that has none.
         few_bits: how ``--bits`` is trained afterwards; ``None`` for what :class:`FewBits` says.
     """
@@ -161,6 +166,7 @@ class Recipe:
     ema: Annotated[float, Within(0, 0.999999)] = 0.0
     augmentation: Augmentation | None = None
     strangers: Annotated[float, Within(0, 10)] = 0.0
+    more_digits: Annotated[float, Within(0, 10)] = 0.0
     distillation: Distillation | None = None
     few_bits: FewBits | None = None
 
@@ -354,10 +360,12 @@ MODERN = Recipe(
 # What pens, paper and cameras do.
 PAPER = Dirt(
     share=0.25,
+    coarse=1,
     thickness=1,
     outline=1,
     lines=1,
     blur=1,
+    shuffle=1,
     contrast=0.8,
     background=0.65,
     inversion=1,
@@ -370,10 +378,12 @@ PAPER = Dirt(
 FIELD = dataclasses.replace(
     MODERN,
     name="field",
-    epochs=70,
-    lr=2e-3,
+    epochs=160,
+    lr=3e-3,
     augmentation=dataclasses.replace(HANDS, scale=0.15, dirt=PAPER),
-    strangers=0.25,
+    strangers=0.28,
+    more_digits=0.12,
+    distillation=Distillation(temperature=1.5),
 )
 
 RECIPES = {recipe.name: recipe for recipe in (BEST, CURED, FIELD, MODERN, TEXTBOOK)}

@@ -29,6 +29,7 @@ from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
 from lenet_train import (
     augment,
+    beside,
     data,
     devices,
     distill,
@@ -129,6 +130,12 @@ def run(
     stages = architecture.stages
     few = qat.with_bits(stages, bits)
     checkpoint.check_chain(f"--bits {bits}", INPUT_SHAPE, few)
+    if recipe.more_digits and dataset in data.SOURCES and dataset not in data.CONVENTIONS:
+        raise UserError(
+            f"--dataset {dataset}",
+            f"recipe {recipe.title} learns more digits beside its images, which show none",
+            "learn none: --set more_digits=0; or give a data set of digits",
+        )
     images = data.load(dataset)
     judges = [_read_model("--teacher", name) for name in teachers]
     for name, judge in zip(teachers, judges, strict=True):
@@ -232,7 +239,7 @@ def _check_teacher(name: str, model: Model) -> None:
 
 
 def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training:
-    """The training by what the teachers say of its images, and with strangers beside them."""
+    """The training by what the teachers say of its images, and with what is learned beside them."""
     recipe, examples = training.recipe, training.training
     if teachers:
         assert recipe.distillation
@@ -241,8 +248,8 @@ def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training
         examples = distill.refined_labels(
             teachers, examples, recipe.distillation, augmentation, training.seed
         )
-    if recipe.strangers:
-        examples = strangers.beside(examples, recipe.strangers, training.seed)
+    if recipe.strangers or recipe.more_digits:
+        examples = beside.beside(examples, recipe, training.seed)
     return dataclasses.replace(training, training=examples)
 
 

@@ -6,30 +6,21 @@ through a line of digits gives; scribbles; textures, noise and paper.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image
 
-from lenet_train.data import CLASSES, SIDE, Examples, UInt8
+from lenet_train import glyphs, pieces
+from lenet_train.data import SIDE, Examples, UInt8
+from lenet_train.glyphs import CANVAS, framed
 
 Floats = npt.NDArray[Any]
 
-BOX = 20  # of a digit in its image
-CANVAS = 96  # that ink is drawn on before it is scaled into the box
-
 #: Those that nobody would take for a digit, however they are written.
 LETTERS = "ACEFHKLMNPRTUVWXYacdefhkmnprtuvwxAEFHKMNPRXaehkmnrx#%&@?+=*$<{}^~€£"
-FONTS = tuple(
-    f"DejaVu{face}"
-    for face in ("Sans", "Sans-Bold", "Sans-Oblique", "Sans-BoldOblique", "SansMono",
-                 "SansMono-Oblique", "Serif", "Serif-Bold", "Serif-Italic", "Serif-BoldItalic")
-)  # fmt: skip
 
 #: Letters as a pen writes them: strokes by |, points by spaces, column and row from 0 to 8.
 STROKES = """
@@ -88,111 +79,18 @@ def make(random: np.random.RandomState, count: int, digits: Examples) -> UInt8:
     kinds = tuple(KINDS)
     shares = np.array([KINDS[kind] for kind in kinds], float)
     drawn = random.choice(len(kinds), count, p=shares / shares.sum())
-    return np.stack([kinds[kind](random, digits) for kind in drawn])
-
-
-def beside(examples: Examples, share: float, seed: int) -> Examples:
-    """The examples, and behind them strangers of the class after the last.
-
-    Args:
-        examples: labels are numbers from 0 to 9, or probabilities.
-        share: how many strangers, as a part of the examples.
-        seed: of the strangers.
-    """
-    count = round(share * len(examples.labels))
-    random = np.random.RandomState([seed, 11])
-    images = np.concatenate([examples.images, make(random, count, examples)])
-    if examples.labels.ndim == 1:
-        others = np.full(count, CLASSES, examples.labels.dtype)
-        return Examples(images, np.concatenate([examples.labels, others]))
-    labels = np.zeros((len(images), CLASSES + 1), np.float32)
-    labels[:-count, :CLASSES], labels[-count:, CLASSES] = examples.labels, 1
-    return Examples(images, labels)
-
-
-def framed(ink: UInt8) -> UInt8:
-    """Ink as MNIST has it: in a box of 20x20, its strongest 255, its centre of mass in the middle.
-
-    Args:
-        ink: uint8 of any size, 0 is paper.
-
-    Returns:
-        uint8 ``(28, 28)``; all 0 where there is no ink.
-    """
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    picture = Image.fromarray(ink)
-    box = picture.getbbox()
-    if box is None:
-        return image
-    part = picture.crop(box)
-    scale = BOX / max(part.size)
-    width, height = (max(1, round(scale * side)) for side in part.size)
-    small = np.asarray(part.resize((width, height), Image.Resampling.BOX)).astype(float)
-    small *= 255 / max(1.0, small.max())
-    corner = [
-        int(np.clip(round(SIDE / 2 - (np.arange(side) + 0.5) @ small.sum(1 - axis) / small.sum()),
-                    0, SIDE - side))
-        for axis, side in enumerate(small.shape)
-    ]  # fmt: skip
-    top, left = corner
-    image[top : top + height, left : left + width] = small.round()
-    return image
+    made = [kinds[kind](random, digits) for kind in drawn]
+    return np.array(made, np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def _letter(random: np.random.RandomState, _: Examples) -> UInt8:
-    """A printed letter or sign, wider or narrower, slanted, its strokes thicker or thinner."""
-    font = _font(FONTS[random.randint(len(FONTS))])
-    text = LETTERS[random.randint(len(LETTERS))]
-    left, top, right, bottom = font.getbbox(text)
-    picture = Image.new("L", (int(right - left) + 32, int(bottom - top) + 32))
-    ImageDraw.Draw(picture).text((16 - left, 16 - top), text, 255, font)
-    pen = random.randint(4)
-    if pen:
-        change = ImageFilter.MaxFilter if pen > 1 else ImageFilter.MinFilter
-        picture = picture.filter(change(2 * pen - 1 if pen > 1 else 3))
-    return framed(_slanted(random, picture))
-
-
-@functools.lru_cache
-def _font(name: str) -> ImageFont.FreeTypeFont:
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(folder / f"{name}.ttf", 56)
-
-
-def _slanted(random: np.random.RandomState, picture: Image.Image) -> UInt8:
-    """The picture stretched along its columns by up to 1.4, slanted and turned."""
-    slant, wide = random.uniform(-0.3, 0.3), random.uniform(0.7, 1.4)
-    columns, rows = picture.size
-    size = round(columns * wide) + 24, rows
-    matrix = 1 / wide, slant, -12 / wide - slant * rows / 2, 0, 1, 0
-    changed = picture.transform(
-        size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
-    ).rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR, expand=True)
-    return np.asarray(changed)
+    """A printed letter or sign."""
+    return glyphs.printed(random, LETTERS[random.randint(len(LETTERS))])
 
 
 def _written(random: np.random.RandomState, _: Examples) -> UInt8:
-    """A letter of the pen's, each point a little beside its place."""
-    strokes = STROKES[random.randint(len(STROKES))].split("|")
-    points = [
-        [
-            tuple(8 * (2 + int(axis) + random.normal(0, 0.35)) for axis in at)
-            for at in stroke.split()
-        ]
-        for stroke in strokes
-    ]
-    picture = Image.new("L", (CANVAS, CANVAS))
-    _draw(picture, points, random.randint(5, 13))
-    return framed(_slanted(random, picture))
-
-
-def _draw(picture: Image.Image, strokes: list[list[tuple[float, ...]]], pen: int) -> None:
-    """Strokes with a round pen, ``pen`` pixels wide."""
-    draw = ImageDraw.Draw(picture)
-    for stroke in strokes:
-        draw.line(stroke, 255, pen, "curve")
-        for x, y in (stroke[0], stroke[-1]):
-            draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), 255)
+    """A letter of the pen's."""
+    return glyphs.written(random, STROKES[random.randint(len(STROKES))])
 
 
 def _scribble(random: np.random.RandomState, _: Examples) -> UInt8:
@@ -204,41 +102,28 @@ def _scribble(random: np.random.RandomState, _: Examples) -> UInt8:
         a, b, c, d = ends
         curve = (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
         strokes.append([tuple(point) for point in (curve if random.rand() < 0.7 else ends)])
-    _draw(picture, strokes, random.randint(4, 12))
+    glyphs.draw(picture, strokes, random.randint(4, 12))
     return framed(np.asarray(picture))
 
 
-def _line_of(
-    random: np.random.RandomState, digits: Examples, count: int
-) -> tuple[UInt8, list[int]]:
-    """Digits side by side, near or touching; and the columns at which each begins and ends."""
-    line, edges, end = np.zeros((28, 40 * count), np.uint8), [], 0
-    for i, place in enumerate(random.randint(len(digits.images), size=count)):
+def _pair(random: np.random.RandomState, digits: Examples) -> UInt8:
+    """Two digits or three side by side, near or touching."""
+    line, end = np.zeros((SIDE, 3 * 40), np.uint8), 0
+    for place in random.randint(len(digits.images), size=2 if random.rand() < 0.8 else 3):
         ink = digits.images[place]
         columns = np.flatnonzero(ink.any(0))
         ink = ink[:, columns.min(initial=SIDE - 1) : columns.max(initial=0) + 1]
-        end = max(0, end + random.randint(-3, 7)) if i else 0
-        under = line[:, end : end + ink.shape[1]]
+        start = max(0, end + random.randint(-3, 7)) if end else 0
+        end = start + ink.shape[1]
+        under = line[:, start:end]
         np.maximum(under, ink, out=under)
-        edges += [end, end + ink.shape[1]]
-        end += ink.shape[1]
-    return line[:, :end], edges
-
-
-def _pair(random: np.random.RandomState, digits: Examples) -> UInt8:
-    """Two digits or three."""
-    line, _ = _line_of(random, digits, 2 if random.rand() < 0.8 else 3)
     return framed(line)
 
 
 def _cut(random: np.random.RandomState, digits: Examples) -> UInt8:
-    """A digit with a piece of its neighbour, or a piece of each: what a bad cut gives."""
-    line, edges = _line_of(random, digits, 2)
-    ends = [0, edges[-1]]
-    for side in random.permutation(2)[: random.randint(1, 3)]:
-        start, end = edges[2 * side : 2 * side + 2]
-        ends[side] = round(start + random.uniform(0.35, 0.65) * (end - start))
-    return framed(line[:, ends[0] : ends[1]])
+    """What a bad cut through a line leaves: a part of a digit, or parts of two."""
+    piece = pieces.draw(random, digits, of_digit=False)
+    return _pair(random, digits) if piece is None else piece.image
 
 
 def _part(random: np.random.RandomState, digits: Examples) -> UInt8:
