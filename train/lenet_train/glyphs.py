@@ -85,7 +85,7 @@ def written(random: np.random.RandomState, strokes: str) -> UInt8:
         for stroke in strokes.split("|")
     ]
     picture = Image.new("L", (CANVAS, CANVAS))
-    draw(picture, points, random.randint(5, 13))
+    draw(picture, points, random.randint(5, 18))
     return framed(_seen(random, picture))
 
 

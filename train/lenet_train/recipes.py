@@ -378,11 +378,11 @@ PAPER = Dirt(
 FIELD = dataclasses.replace(
     MODERN,
     name="field",
-    epochs=160,
-    lr=3e-3,
-    augmentation=dataclasses.replace(HANDS, scale=0.15, dirt=PAPER),
-    strangers=0.28,
-    more_digits=0.12,
+    epochs=130,
+    lr=2e-3,
+    augmentation=dataclasses.replace(HANDS, scale=0.2, dirt=PAPER),
+    strangers=0.3,
+    more_digits=0.15,
     distillation=Distillation(temperature=1.5),
 )
 

@@ -187,13 +187,13 @@ def _bytes(values: Floats) -> UInt8:
 
 #: What draws one, and how often.
 KINDS: dict[Callable[[np.random.RandomState, Examples], UInt8], int] = {
-    _letter: 30,
+    _letter: 40,
     _written: 16,
     _pair: 12,
     _cut: 14,
     _part: 8,
     _scribble: 14,
-    _texture: 10,
-    _noise: 10,
+    _texture: 12,
+    _noise: 12,
     _paper: 6,
 }
