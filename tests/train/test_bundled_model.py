@@ -35,7 +35,7 @@ LEARNED = {
     "mnist-modern": summary.parameters(MODERN),
     "mnist-uno": summary.parameters(MODERN),
 }
-AT_LEAST = {"mnist": 0.994, "mnist-field": 0.994, "mnist-modern": 0.9965, "mnist-uno": 0.996}
+AT_LEAST = {"mnist": 0.994, "mnist-field": 0.9945, "mnist-modern": 0.9965, "mnist-uno": 0.996}
 
 
 @pytest.fixture(scope="module", params=NAMES)
