@@ -48,7 +48,7 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
     assert [file for file, module in imports(EXPORT) if module.startswith("lenet_train")] == []
     used = {module for _, module in imports(TRAIN) if module.startswith("lenet_export")}
     assert used <= {
-        "lenet_export.__version__", "lenet_export.activations",
+        "lenet_export.__version__", "lenet_export.activations", "lenet_export.amount",
         "lenet_export.bundled", "lenet_export.checkpoint", "lenet_export.errors",
         "lenet_export.files", "lenet_export.flax_network", "lenet_export.fold",
         "lenet_export.gap_table", "lenet_export.idx", "lenet_export.ink", "lenet_export.parser",

@@ -13,7 +13,7 @@ from lenet_train import glyphs, pieces, strangers
 from lenet_train.data import CLASSES, SIDE, Examples, UInt8
 from lenet_train.recipes import Recipe
 
-#: Digits as a pen writes them, with flags, feet and bars, open or not: as letters' strokes.
+#: By digit, as :func:`glyphs.written` takes them: with flags, feet and bars, open or not.
 STROKES = {
     0: ["40 21 03 05 27 48 67 85 83 61 40", "30 11 03 06 28 48 66 63 51 30",
         "40 13 16 48 66 63 40|61 17"],

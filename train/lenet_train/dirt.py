@@ -198,7 +198,7 @@ def _blurred(x: jax.Array) -> jax.Array:
 
 @functools.lru_cache
 def _enlarged(side: int) -> npt.NDArray[np.float32]:
-    """What each pixel weighs at each, after ``side`` pixels became fewer and again so many.
+    """Matrices that shrink ``side`` pixels to fewer by means, and enlarge them again linearly.
 
     Returns:
         ``(side - COARSEST + 1, side, side)``: the first leaves all as it is, the last is of

@@ -52,7 +52,11 @@ def framed(ink: UInt8) -> UInt8:
 
 
 def printed(random: np.random.RandomState, text: str) -> UInt8:
-    """A letter or digit in one of :data:`FONTS`, wider or narrower, slanted, thicker or thinner."""
+    """A letter or digit in one of :data:`FONTS`, wider or narrower, slanted, thicker or thinner.
+
+    Returns:
+        uint8 ``(28, 28)``, framed.
+    """
     font = _font(FONTS[random.randint(len(FONTS))])
     left, top, right, bottom = font.getbbox(text)
     picture = Image.new("L", (int(right - left) + 32, int(bottom - top) + 32))
@@ -76,6 +80,9 @@ def written(random: np.random.RandomState, strokes: str) -> UInt8:
     Args:
         random: what draws.
         strokes: parted by |, their points by spaces: column and row, from 0 to 8.
+
+    Returns:
+        uint8 ``(28, 28)``, framed.
     """
     points = [
         [

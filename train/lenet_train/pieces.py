@@ -17,11 +17,14 @@ from lenet_export import amount
 from lenet_train.data import CLASSES, Examples, UInt8
 
 ROWS = 56  # of a line
-TALLEST = 44  # a digit: with what it stands higher or lower, a cell is a pixel
+TALLEST = 44  # rows and columns of a digit at most; 2 rows moved, too, it fits into the cells
 TRIES = 30  # lines that a piece is looked for in
 INK = 64  # of 255: what touches
+assert TALLEST + 4 <= amount.ROWS, "a cell of a line must be a pixel"
 MOST = 0.06  # of a piece's ink that another digit may leave in it
 LEAST = 0.93  # of a digit's ink that its piece must have
+FOREIGN = 0.2  # of a piece's ink: with so much of another digit it is none
+HALF = 0.3, 0.6  # of a digit's ink: with no more than that it is none
 
 
 class Piece(NamedTuple):
@@ -83,7 +86,10 @@ def _known(
         others = part.sum() - part[largest]
         if part[largest] >= LEAST * whole[largest] and others <= MOST * part.sum():
             yield left, right, int(labels[largest])
-        elif others >= part.sum() / 5 or 0.3 < part[largest] / max(1, whole[largest]) < 0.6:
+        elif (
+            others >= FOREIGN * part.sum()
+            or HALF[0] < part[largest] / max(1, whole[largest]) < HALF[1]
+        ):
             yield left, right, CLASSES
 
 

@@ -22,7 +22,7 @@ Floats = npt.NDArray[Any]
 #: Those that nobody would take for a digit, however they are written.
 LETTERS = "ACEFHKLMNPRTUVWXYacdefhkmnprtuvwxAEFHKMNPRXaehkmnrx#%&@?+=*$<{}^~€£"
 
-#: Letters as a pen writes them: strokes by |, points by spaces, column and row from 0 to 8.
+#: Letters as a pen writes them, as :func:`glyphs.written` takes them.
 STROKES = """
 08 40 88|15 75
 82 50 20 03 05 28 58 86
