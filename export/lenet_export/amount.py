@@ -47,7 +47,7 @@ SPECK = 4  # cells of ink between two paths that part nothing
 BLOCKS = 32  # at most
 
 # Blocks; heights and widths in 64ths of the line's height
-SMALL = 8  # a block with this part of the middle block's ink, or less, is no digit
+SMALL = 8  # a block with less than 1/8 of the middle block's ink is no digit
 COMMA = 29  # what is lower than this, and low, is a comma or a point
 CUT_WIDTH = 25  # a wider block may be cut
 CUTS = 13  # through a block at most
@@ -63,7 +63,7 @@ WAYS = 3  # that are kept at each path
 SURE = 3, 38, 90  # of a block that is not cut: less cost, at least as high, at most as wide
 WIDEST = 112  # of a block that is one digit
 PART = 44, 80  # of a digit that was cut out: least height, most width
-PAIR_WIDTH = 83  # in a wider block are three digits
+PAIR_WIDTH = 83  # a block at least so wide may be three digits
 LOW, LOW_COST = 48, 2  # a lower digit costs, for each 64th
 JOIN_COST = 16  # to take two blocks for one digit
 SKIP, SKIP_HEIGHT = 192, 32  # to take a lower block, or one at either end, for no digit

@@ -191,8 +191,19 @@ def test_more_than_twelve_digits_are_no_amount(network):
     assert (read.verdict, read.digits) == (NO_CLASS, 0)
 
 
-def test_the_workspace_of_a_line_is_within_8_kb(network):
-    assert network._ffi.sizeof("lenet_line") <= 8192
+def test_the_memory_of_a_line_is_what_the_header_tells(plan, network):
+    """That of LeNet in int8 included, and no more than 8 KB."""
+    size = network._ffi.sizeof("lenet_line")
+    assert size <= 8192
+    assert size_told(plan, "lenet_line") == size
+    assert f"{size:,}" in (ROOT / "docs/amounts.md").read_text()
+
+
+def size_told(plan, memory):
+    """The bytes that the header tells of a struct, at most."""
+    header = render_c(plan, AMOUNT)["lenet.h"].decode()
+    above = header[: header.index(f"\nstruct {memory} {{")].rpartition("/*")[2]
+    return int("".join(re.search(r"At most ([0-9 ]+) bytes", above)[1].split()))
 
 
 @pytest.mark.parametrize("level", ["-O2", "-Os"])

@@ -16,7 +16,16 @@ from needs import ROOT, require, wide
 
 from .lines import lines, read_by
 from .pictures import program
-from .test_amount import AMOUNT, BUILDS, EMULATED, EMULATORS, MORE_BUILDS, network, plan
+from .test_amount import (
+    AMOUNT,
+    BUILDS,
+    EMULATED,
+    EMULATORS,
+    MORE_BUILDS,
+    network,
+    plan,
+    size_told,
+)
 
 __all__ = ["network", "plan"]  # fixtures
 
@@ -131,10 +140,11 @@ def test_the_cells_of_what_is_kept_have_room(plan):
     assert f"LENET_KEPT_WORDS = {words}," in header
 
 
-def test_the_memory_of_a_pushed_line_is_within_8_kb(network):
-    """That of LeNet in int8 included."""
+def test_the_memory_of_a_pushed_line_is_what_the_header_tells(plan, network):
+    """That of LeNet in int8 included, and no more than 8 KB."""
     size = network._ffi.sizeof("lenet_columns")
     assert size <= 8192
+    assert size_told(plan, "lenet_columns") == size
     for page in ("CHANGELOG.md", "docs/amounts.md"):
         assert f"{size:,}" in (ROOT / page).read_text(), page
 

@@ -10,7 +10,8 @@
  * place of an image sums up to 255 * 99 * 99. A path costs at most 48 * (12 + 1) + 28, a step of a
  * text 4000 + 11 + 192, and it has at most 32 * 14. So 32 bits hold all.
  *
- * Costs were chosen on lines of MNIST's training digits; sizes in 64ths are of the line's height. */
+ * Costs were chosen on lines of validation digits (benchmarks/lattice.py); sizes in 64ths are of the
+ * line's height. */
 enum {
     LINE_PAD = 12,     /* columns of paper at either side of the cells */
     LINE_CONTRAST = 8, /* at least */
@@ -19,7 +20,7 @@ enum {
     REACH = 19,        /* how far a path goes aside, in 64ths of the rows */
     CUT_REACH = 12,    /* and a cut */
     SPECK = 4,         /* cells of ink between two paths that part nothing */
-    SMALL = 8,         /* a block with this part of the middle block's ink is no digit */
+    SMALL = 8,         /* a block with less than 1/8 of the middle block's ink is no digit */
     COMMA = 29,        /* what is lower, in 64ths of the line's height, and low, is a comma */
     CUT_WIDTH = 25,    /* a wider block may be cut, in 64ths, as all sizes below */
     WIDTH_OF_CUT = 14, /* a block has a cut for each of it */
@@ -33,7 +34,7 @@ enum {
     WIDEST = 112,      /* block that is one digit */
     PART_HEIGHT = 44,  /* of a digit that is cut out, at least */
     PART_WIDTH = 80,   /* and at most */
-    PAIR_WIDTH = 83,   /* in a wider block are three digits */
+    PAIR_WIDTH = 83,   /* a block at least so wide may be three digits */
     LOW = 48,          /* a lower digit costs */
     LOW_COST = 2,      /* for each 64th */
     JOIN_COST = 16,    /* to take two blocks for one digit */
@@ -685,46 +686,36 @@ static void find_row(const lenet_parts *ws, const uint16_t *left, const uint16_t
 }
 
 /* Sums up the box in rows x columns places: each cell enlarged to parts x parts by interpolation. */
-static void sum_row(lenet_parts *ws, const uint16_t *left, const uint16_t *right,
-                    const line_box *box, int parts, int rows, int columns)
+static void sum_part(lenet_parts *ws, const uint16_t *left, const uint16_t *right,
+                     const line_box *box, int parts, int rows, int columns)
 {
-    int high = (box->bottom - box->top) * parts, wide = (box->right - box->left) * parts;
-    int held = -2; /* rows box->top + held and the next one are at hand */
+    uint32_t *places = ws->shared.image.use.box, line[FRAME];
     uint32_t area = (uint32_t)(4 * parts * parts);
-    clear_words(ws->shared.image.use.box, rows * columns);
-    for (int i = 0; i < high; i++) {
-        int y = (2 * i + 1 + parts) / (2 * parts) - 1;
-        uint32_t below = (uint32_t)((2 * i + 1 + parts) % (2 * parts)),
-                 above = (uint32_t)(2 * parts) - below;
-        for (; held < y; held++) {
-            if (held == -2) {
-                find_row(ws, left, right, box->top - 1, box, ws->shared.image.cells.ink[1]);
-            }
-            int next = held + 2;
-            find_row(ws, left, right, box->top + next, box, ws->shared.image.cells.ink[next % 2]);
+    int last = -1; /* in ink[last % 2] is row box->top - 1 + last */
+    axis_walk down, along;
+    begin_walk(&down, (box->bottom - box->top) * parts, rows);
+    clear_words(places, rows * columns);
+    for (int i = 0; i < down.from; i++) {
+        int y = 2 * i + 1 + parts;
+        uint32_t below = (uint32_t)(y % (2 * parts)), above = (uint32_t)(2 * parts) - below;
+        while (last <= y / (2 * parts)) {
+            last++;
+            find_row(ws, left, right, box->top - 1 + last, box,
+                     ws->shared.image.cells.ink[last % 2]);
         }
-        const uint8_t *upper = ws->shared.image.cells.ink[(y + 2) % 2];
-        const uint8_t *lower = ws->shared.image.cells.ink[(y + 1) % 2];
-        for (int j = 0; j < wide; j++) {
-            int x = (2 * j + 1 + parts) / (2 * parts);
-            uint32_t behind = (uint32_t)((2 * j + 1 + parts) % (2 * parts));
-            uint32_t before = (uint32_t)(2 * parts) - behind;
-            uint32_t ink = ((upper[x] * before + upper[x + 1] * behind) * above +
-                            (lower[x] * before + lower[x + 1] * behind) * below) /
-                           area;
-            /* A part counts rows x columns, a place high x wide: it may be for up to four. */
-            for (int row = i * rows / high; row * high < (i + 1) * rows; row++) {
-                int end = (row + 1) * high < (i + 1) * rows ? (row + 1) * high : (i + 1) * rows;
-                int begin = row * high > i * rows ? row * high : i * rows;
-                for (int column = j * columns / wide; column * wide < (j + 1) * columns; column++) {
-                    int to = (column + 1) * wide < (j + 1) * columns ? (column + 1) * wide
-                                                                     : (j + 1) * columns;
-                    int from = column * wide > j * columns ? column * wide : j * columns;
-                    ws->shared.image.use.box[row * columns + column] +=
-                        ink * (uint32_t)(end - begin) * (uint32_t)(to - from);
-                }
-            }
+        const uint8_t *upper = ws->shared.image.cells.ink[(last + 1) % 2];
+        const uint8_t *lower = ws->shared.image.cells.ink[last % 2];
+        begin_walk(&along, (box->right - box->left) * parts, columns);
+        clear_words(line, columns);
+        for (int j = 0; j < along.from; j++) {
+            int x = 2 * j + 1 + parts;
+            uint32_t behind = (uint32_t)(x % (2 * parts)), before = (uint32_t)(2 * parts) - behind;
+            const uint8_t *a = upper + x / (2 * parts), *b = lower + x / (2 * parts);
+            uint32_t ink =
+                (a[0] * before + a[1] * behind) * above + (b[0] * before + b[1] * behind) * below;
+            add_next(line, &along, ink / area);
         }
+        add_row(places, &down, line, columns);
     }
 }
 
@@ -738,7 +729,7 @@ static void make_part(lenet_parts *ws, const uint16_t *left, const uint16_t *rig
     int rows = (high * FRAME + side / 2) / side, columns = (wide * FRAME + side / 2) / side;
     rows = rows ? rows : 1;
     columns = columns ? columns : 1;
-    sum_row(ws, left, right, &box, parts, rows, columns);
+    sum_part(ws, left, right, &box, parts, rows, columns);
     place_box(ws->shared.image.use.box, rows, columns,
               (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.cells.image);
 }
@@ -778,15 +769,7 @@ static void read_arc(lenet_parts *ws, lenet_amount *amount, const uint16_t *left
     make_part(ws, left, right);
     lenet_logits(&ws->shared.image.use.network, ws->shared.image.cells.image, logits);
     amount->readings++;
-    int top = 0, second = 1;
-    for (int o = 1; o < LENET_LOGITS; o++) {
-        if (logits[o] > logits[top]) {
-            second = top;
-            top = o;
-        } else if (o != top && (second == top || logits[o] > logits[second])) {
-            second = o;
-        }
-    }
+    int top = largest(logits, LENET_LOGITS, -1), second = largest(logits, LENET_LOGITS, top);
     uint32_t gap = ((uint32_t)logits[top] - (uint32_t)logits[second]) / LENET_COST_UNIT;
     for (int o = 0; o < LENET_LOGITS; o++) {
         uint32_t cost = ((uint32_t)logits[top] - (uint32_t)logits[o]) / LENET_COST_UNIT;

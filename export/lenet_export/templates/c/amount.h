@@ -12,7 +12,7 @@ typedef struct {
     char text[LENET_AMOUNT_DIGITS + 1]; /* its digits, and a 0 */
     int digits;                         /* how many there are */
     int readings;                       /* of the network, that this took */
-    int32_t score;                      /* the larger, the surer */
+    int32_t score;                      /* in 16ths of a nat, at least 0; the larger, the surer */
     int accepted;          /* 1 if verdict is LENET_ACCEPTED, else 0: have a person look */
     lenet_verdict verdict; /* why it is accepted or not */
 } lenet_amount;

@@ -613,6 +613,20 @@ static void add_next(uint32_t *places, axis_walk *walk, uint32_t value)
     walk_on(walk);
 }
 
+/* Adds a row of places to the rows that it lies in, likewise. */
+static void add_row(uint32_t *places, axis_walk *walk, const uint32_t *row, int columns)
+{
+    uint32_t here = here_of(walk), rest = (uint32_t)walk->to - here;
+    uint32_t *sums = places + walk->place * columns;
+    for (int k = 0; k < columns; k++) {
+        sums[k] += row[k] * here;
+        if (rest) {
+            sums[columns + k] += row[k] * rest;
+        }
+    }
+    walk_on(walk);
+}
+
 /* Sums up the box in rows x columns places: its pixels, each enlarged to parts x parts by
  * interpolation, as ink of 0 to 255, which a fifth of `contrast` and all of it are; steeper where
  * interpolation has made strokes wide. */
@@ -652,15 +666,7 @@ static void sum_up(lenet_view *ws, const box_around *box, int base, int contrast
             ink = ink < 255 ? ink : 255;
             add_next(line, &along, ink);
         }
-        uint32_t here = here_of(&down), rest = (uint32_t)rows - here;
-        uint32_t *sums = ws->shared.image.box + down.place * columns;
-        for (int k = 0; k < columns; k++) {
-            sums[k] += line[k] * here;
-            if (rest) {
-                sums[columns + k] += line[k] * rest;
-            }
-        }
-        walk_on(&down);
+        add_row(ws->shared.image.box, &down, line, columns);
     }
 }
 

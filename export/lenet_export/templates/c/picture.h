@@ -150,7 +150,7 @@ struct lenet_preparation {
     } line;
 };
 
-/* 808 bytes more for an image of 28x28, unless the network needs more than the preparation. */
+/* lenet_preparation and 808 bytes, for an image of 28x28, unless the network needs more than that. */
 struct lenet_picture {
     lenet_prepared prepared;
     uint8_t image[LENET_ROWS * LENET_COLUMNS]; /* what the network saw */
