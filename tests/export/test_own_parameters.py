@@ -166,8 +166,8 @@ def test_parameters_of_another_network_are_told_side_by_side(network):
         ("none", None, "does not exist"),
         ("folder", "folder", "is no checkpoint of Orbax"),
         ("x.safetensors", b"abc", "is not a whole safetensors file"),
-        ("x.msgpack", b"\xc1\xff", "are no bytes of flax.serialization"),
-        ("x.msgpack", serialization.msgpack_serialize([1]), "hold list"),
+        ("x.msgpack", b"\xc1\xff", "is not written by flax.serialization"),
+        ("x.msgpack", serialization.msgpack_serialize([1]), "holds a list"),
     ],
 )
 def test_a_file_that_holds_none_is_told(name, data, says, network, tmp_path):

@@ -82,10 +82,10 @@ def _restored(data: bytes, where: object) -> Any:
     try:
         given = serialization.msgpack_restore(data)
     except Exception as error:  # msgpack has many of its own
-        what = f"are no bytes of flax.serialization ({type(error).__name__})"
+        what = f"is not written by flax.serialization ({type(error).__name__})"
         raise UserError(where, what, f"give {KINDS}") from None
     if not isinstance(given, dict):
-        raise UserError(where, f"hold {type(given).__name__}", "give a dictionary of parameters")
+        raise UserError(where, f"holds a {type(given).__name__}", "give a dictionary of parameters")
     return given
 
 
