@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from needs import ROOT, missing
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# Tests send Ctrl-C, which whatever a shell starts in the background ignores, with all it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Most programs run once or twice here, so that compiling them well costs more than it saves. And
 # what was compiled for one test need not be compiled again for the next, in whatever process.
