@@ -139,7 +139,7 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     return ranges
 
 
-def noise(plan: Plan, images: Images, tolerance: float) -> tuple[str, str] | None:
+def noise(plan: Plan, images: Images, tolerance: float, least: float = 1) -> tuple[str, str] | None:
     """What is noise in a network whose logits float32 does not determine, and a remedy.
 
     They are compared with those in float64. ``None`` if they are near: then two float32 networks
@@ -148,13 +148,14 @@ def noise(plan: Plan, images: Images, tolerance: float) -> tuple[str, str] | Non
     Args:
         plan: in float32.
         images: uint8 ``(images, rows, columns, channels)``.
-        tolerance: how far they may be, relative to the largest where that is above 1.
+        tolerance: how far they may be, relative to the largest, or to ``least`` if that is more.
+        least: as the largest of a layer that gives less.
     """
     floats, exact = run_floats(plan.model, images), network(plan, images)
     for layer in plan.layers:
         value = exact[layer.name]
         off = np.abs(floats[layer.name] - value).max()
-        if not off <= tolerance / 4 * max(1, np.abs(value).max()):  # nan is not near
+        if not off <= tolerance / 4 * max(least, np.abs(value).max()):  # nan is not near
             why = "its norm divides" if layer.norm else "its sums leave"
             return (
                 f"{layer.name} is noise in float32: Flax's own values are up to {off:.2g} from "

@@ -83,11 +83,12 @@ def prepare_scan(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
     Raises:
         UserError: the picture is not such an array.
     """
-    rows, columns = size = check_picture(picture).shape
+    given = check_picture(picture)
+    rows, columns = size = given.shape
     if max(size) > SCAN_RATIO * min(size):
         remedy = f"give sides of which one is at most {SCAN_RATIO} times the other"
         raise UserError("picture", f"is {rows}x{columns}", remedy)
-    kept = scanned(picture)
+    kept = scanned(given)
     high, wide = kept.shape
     found = _prepared(kept.astype(np.int64), shape)
     top, left, bottom, right = found.box

@@ -440,6 +440,20 @@ def norm_by_hand(x):
     return head(jax.nn.relu(x))
 
 
+def norm_of_a_tutorial(x):
+    x = conv(x)
+    x = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-3)
+    return head(jax.nn.relu(x * D[:4, 0] + D[:4, 1]))
+
+
+def small_logits(x):
+    return 2e-5 * head(jax.nn.relu(conv(x)))
+
+
+def whole_bytes(x):
+    return head(jax.nn.relu(conv(x.astype(jnp.uint8).astype(jnp.float32) / 255)))
+
+
 def norms_in_odd_places(x):
     x = nn.max_pool(
         jax.nn.relu(conv((x - 0.5) / np.array([0.4, 0.5], "f4"))) * 3 + D[:4, 1], (2, 2), (2, 2)
@@ -463,6 +477,9 @@ FORMS = {
     groups: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
     one_dimension: ((10, 16), "conv1:relu/none1 fc1:none/none1"),
     norm_by_hand: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    norm_of_a_tutorial: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    small_logits: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    whole_bytes: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
     norm_in_front_of_a_pool: ((11, 8, 2), "conv1:tanh/max3 fc1:none/none1"),
     norms_in_odd_places: ((10, 8, 2), "conv1:relu/max2 conv2:tanh/none1 fc1:none/none1"),
 }
@@ -476,7 +493,7 @@ def test_a_function_is_read_however_its_numbers_lie(function):
     assert " ".join(f"{s.name}:{s.activation}/{s.pool}{s.pool_size}" for s in stages) == expected
     images = images_of(shape, 5)
     ours = flax_network.run_logits(network.model, network.images(images))
-    theirs = function(images / np.float32(255))
+    theirs = function(images / np.float32(1 if function is whole_bytes else 255))
     assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()  # a border of a whole byte
 
 
@@ -502,7 +519,89 @@ def smallest(x):
     return head(lax.reduce_window(x, jnp.inf, lax.min, (1, 2, 2, 1), (1, 2, 2, 1), "VALID"))
 
 
+def pad(x, *border):
+    return jnp.pad(x, (*border, *[(0, 0)] * (x.ndim - len(border))))
+
+
+def random(key):
+    return lambda x: head(jax.nn.relu(conv(x)) * jax.random.bernoulli(key(), 0.5, (10, 8, 4)))
+
+
+def pool(x, start, function, **options):
+    return head(
+        lax.reduce_window(x, start, function, (1, 2, 2, 1), (1, 2, 2, 1), "VALID", **options)
+    )
+
+
+def units(count):
+    return np.random.default_rng(5).normal(0, 0.3, (160, count)).astype("f4")
+
+
+ONE, TEN, TABLE = units(1), units(10), jnp.asarray(units(2).ravel())
+NONE, BORDER, MORE = (0, 0), (1, 1), (0, 1)
+
 REFUSED = {
+    lambda x: 2e-5 * head((jax.nn.relu(conv(x)) * 3).astype(int).astype("f4")): (
+        "computes in int32",
+        "leave it in float32",
+    ),
+    lambda x: head((jax.nn.relu(conv(x)) * 10).astype("u1").astype("f4")): ("in uint8", "float32"),
+    lambda x: head(((x * 255).astype(int) > 127).astype("f4")): ("computes in int32", "float32"),
+    lambda x: head(TABLE[(x * 255).astype(int)]): ("computes in int32", "float32"),
+    lambda x: head(x.astype(int).astype("f4")): ("in whole numbers", "float32"),
+    lambda x: head(x.astype(bool).astype("f4")): ("computes in bool", "float32"),
+    lambda x: head((jax.nn.relu(conv(x)) > 0.5).astype("f4")): ("computes in bool", "float32"),
+    random(lambda: KEY): ("draws random numbers, as dropout does", "as in inference"),
+    random(lambda: jax.random.PRNGKey(0)): ("draws random numbers", "as in inference"),
+    lambda x: pool(jax.nn.relu(conv(x)), 0.5, lax.max): (
+        "begins with one that changes",
+        "-jnp.inf",
+    ),
+    lambda x: pool(jax.nn.relu(conv(x)), 1.0, lambda a, b: a * b): ("a function of its own", ""),
+    lambda x: head(lax.reduce(conv(x), 0.0, lambda a, b: a + b * b, (1, 2))): ("of its own", ""),
+    lambda x: pool(jax.nn.relu(conv(x)), -np.inf, lax.max, base_dilation=(1, 2, 2, 1)): (
+        "is a pool of what is put apart",
+        "base_dilation",
+    ),
+    lambda x: head((y := conv(x)) * (y > 0.05)): ("does what no known function does", ""),
+    lambda x: head(conv(pad(x, NONE, NONE, NONE, MORE), RNG_K[:, :, :3])): (
+        "zeros that were put beside channels or images",
+        "rows and columns alone",
+    ),
+    lambda x: head(conv(pad(x, MORE))): ("zeros that were put beside channels or images", ""),
+    lambda x: head(conv(jax.nn.sigmoid(pad(conv(x), NONE, BORDER, BORDER)), RNG_K, "VALID")): (
+        "is behind zeros that were put around",
+        "behind its activation",
+    ),
+    lambda x: pool(pad(jax.nn.relu(conv(x)), NONE, BORDER, BORDER), -np.inf, lax.max): (
+        "is behind zeros that were put around",
+        "directly in front",
+    ),
+    lambda x: head(pad(x, NONE, BORDER, BORDER)): ("is behind zeros that were put around", ""),
+    lambda x: head(conv(x.reshape(-1, 5, 8, 2))): ("reads several images at once, or parts", ""),
+    lambda x: head(conv(x, np.ones((11, 3, 2, 4), "f4"), "VALID")): (
+        "gives an empty map",
+        "a smaller kernel",
+    ),
+    lambda x: jax.nn.softmax(x.reshape(-1, 160) @ ONE): ("is a softmax of 1 of 1 outputs", "leave"),
+    lambda x: jax.nn.log_sigmoid(x.reshape(-1, 160) @ ONE): ("is a log_sigmoid of 1 of 1", "leave"),
+    lambda x: jax.nn.softmax((x.reshape(-1, 160) @ TEN).reshape(-1, 2, 5)): (
+        "is a softmax of 5 of 10 outputs, which does not keep the class",
+        "over all logits",
+    ),
+    lambda x: head(lax.cond(x[0, 0, 0, 0] > 0.5, jax.nn.relu, jnp.tanh, conv(x))): (
+        "chooses by the image what it computes",
+        "chains",
+    ),
+    lambda x: head(jnp.roll(jax.nn.relu(conv(x)), 1, 1)): (
+        "side by side, as split and roll do",
+        "",
+    ),
+    lambda x: head(jnp.concatenate([y := jax.nn.relu(conv(x)), y], -1)[:, 1:]): (
+        "side by side",
+        "",
+    ),
+    lambda x: head(conv(jnp.pad(x, (NONE, BORDER, BORDER, NONE), "wrap"))): ("parts", "SAME"),
     in_training: ("takes images together, as BatchNorm does while it learns", "train=False"),
     recurrent: ("is a loop, as recurrent layers have", "supported: chains"),
     gated: ("multiplies what two paths gave", "leave the second path out"),
@@ -545,6 +644,59 @@ def test_a_function_that_is_no_chain_is_refused_by_what_it_does(function):
     assert what in caught.value.what
     assert remedy in caught.value.remedy
     assert "bug" not in caught.value.remedy
+
+
+@pytest.mark.parametrize("pool", ["max", "avg", "mean"])
+@pytest.mark.parametrize("norms", [1, 2])
+def test_norms_between_an_activation_and_a_pool_go_into_the_dense_layer(pool, norms):
+    def function(x):
+        x = jax.nn.relu(conv(x))
+        for at in range(norms):
+            x = x * (np.abs(D[at : at + 4, 0]) + 0.1) + D[at : at + 4, 1]
+        if pool == "mean":
+            return head(x.mean((1, 2)))
+        of = nn.max_pool if pool == "max" else nn.avg_pool
+        return head(of(x, (2, 2), (2, 2)))
+
+    images = images_of((10, 8, 2), 5)
+    model = read(function, None, (10, 8, 2)).model
+    theirs = function(images / np.float32(255))
+    ours = flax_network.run_logits(model, images)
+    assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+class Twice(nn.Module):
+    """A layer of a user's name that is used twice, and one whose name is a number's."""
+
+    def setup(self):
+        self.fc2, self.last = nn.Dense(160), nn.Dense(3)
+
+    def __call__(self, x):
+        x = x.reshape(len(x), -1)
+        return self.last(nn.relu(self.fc2(nn.relu(self.fc2(x)))))
+
+
+class Flagged(nn.Module):
+    """Whether it learns is an argument of no known name."""
+
+    @nn.compact
+    def __call__(self, x, is_train):
+        return nn.Dense(3)(nn.Dropout(0.5, deterministic=not is_train)(x.reshape(len(x), -1)))
+
+
+def test_a_layer_that_is_used_twice_is_two():
+    variables = Twice().init(KEY, jnp.zeros((1, 10, 8, 2)))
+    stages = read(Twice(), variables, (10, 8, 2)).model.stages
+    assert " ".join(stage.name for stage in stages) == "fc2 fc2_2 last"
+
+
+def test_an_argument_that_a_module_needs_beside_images_is_told():
+    variables = Flagged().init(KEY, jnp.zeros((1, 10, 8, 2)), False)
+    with pytest.raises(UserError, match="Flagged: takes is_train beside the images") as caught:
+        read(Flagged(), variables, (10, 8, 2))
+    assert "lambda x: module.apply(variables, x, is_train=False)" in caught.value.remedy
+    found = read(lambda x: Flagged().apply(variables, x, is_train=False), None, (10, 8, 2))
+    assert [stage.name for stage in found.model.stages] == ["fc1"]
 
 
 def test_parameters_beside_a_function_of_images_alone_are_told():

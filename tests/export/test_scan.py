@@ -247,5 +247,10 @@ def test_sizes_that_are_no_scans_are_told(network, size):
         prepare_scan(np.zeros([min(max(side, 0), 1025) for side in size], np.uint8))
 
 
+def test_a_picture_may_be_any_that_numpy_reads():
+    picture = np.random.default_rng(0).integers(0, 256, (70, 90)).astype(np.uint8)
+    assert differ([prepare_scan(memoryview(picture))], [prepare_scan(picture)]) == []
+
+
 def test_without_it_the_file_has_nothing_of_it(plan):
     assert all(b"scan" not in data for data in render_c(plan, Options()).values())

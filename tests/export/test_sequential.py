@@ -188,7 +188,11 @@ def test_an_unknown_layer_is_named_with_its_place(layers, says):
         ([CONV(), nn.LayerNorm(), nn.silu], "layers_2, silu: is SiLU", "take nn.relu"),
         ([nn.Conv(4, (3, 3), strides=(1, 2))], "layers_0, Conv: has the strides (1, 2)", "same"),
         ([nn.Conv(4, (3, 3), kernel_dilation=2)], "layers_0, Conv: has a dilation", "strides"),
-        ([nn.Conv(4, (3, 3), padding="CIRCULAR")], "Conv: puts parts of what it reads", "SAME"),
+        (
+            [nn.Conv(4, (3, 3), padding="CIRCULAR")],
+            "Conv: puts parts of what it reads around",
+            "SAME",
+        ),
         ([nn.Conv(4, (3, 3), padding=2)], "Conv: has a border of (2, 2) rows", "SAME or VALID"),
         ([nn.ConvTranspose(4, (3, 3), (2, 2))], "is a transposed convolution", "take nn.Conv"),
         (
@@ -240,10 +244,6 @@ def test_a_layer_that_is_often_met_is_told_what_it_is_and_what_to_do(layers, say
     ("layers", "says"),
     [
         ([CONV(), flatten, nn.LayerNorm()], "layers_2, LayerNorm: is a LayerNorm that is not"),
-        (
-            [CONV(name="conv2"), nn.relu, CONV()],
-            "layers_2, Conv: is called 'conv2', which another layer is",
-        ),
         ([CONV(dtype=jnp.bfloat16)], "layers_0, Conv: computes in bfloat16; give it dtype=None"),
         ([CONV(), nn.LayerNorm(dtype="float16")], "layers_1, LayerNorm: computes in float16"),
         (
@@ -347,6 +347,13 @@ def refused_here(layers):
     with pytest.raises(UserError) as caught:
         read(module, variables, (12, 12, 1))
     return str(caught.value)
+
+
+def test_a_number_that_a_user_took_for_a_name_is_left_to_it():
+    layers = [CONV(name="conv2"), nn.relu, CONV(), nn.relu, flatten, DENSE()]
+    module = nn.Sequential(layers)
+    model = read(module, drawn_for(module, (12, 12, 1)), (12, 12, 1)).model
+    assert [stage.name for stage in model.stages] == ["conv2", "conv3", "fc1"]
 
 
 def test_a_layer_is_not_called_as_a_norm_is():

@@ -7,6 +7,7 @@ batch normalization, the scale of the image) goes into the weights in front of i
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
@@ -132,7 +133,7 @@ class ChainBuilder:
             kernel: ``(rows, columns, input channels, channels)``.
             stride: down and across.
             pads: zeros ``((above, below), (left, right))``.
-            name: as the user called it; ``""`` names it by its number.
+            name: as the user called it; ``""`` names it by its number. A taken one is numbered.
 
         Raises:
             UserError: it cannot be computed.
@@ -334,13 +335,10 @@ class ChainBuilder:
                 f"put one between them, or leave {before.name} out: two linear layers are as one",
             )
         number = 1 + sum(other.kind == stage.kind for other in self._stages)
-        name = name or f"{stage.name}{number}"
-        if any(name == other.name for other in self._stages):
-            self.refuse(
-                at,
-                f"is called {name!r}, which another layer is, too",
-                "give each layer that is called a name of its own",
-            )
+        word = f"{name}_" if name else stage.name
+        if not name or name in self.names:  # a layer that is called twice is two
+            numbers = itertools.count(2 if name else number)
+            name = next(f"{word}{n}" for n in numbers if f"{word}{n}" not in self.names)
         if np.iscomplexobj(kernel):
             self.refuse(at, "has complex parameters", "give it real ones: the C has float32")
         stage = replace(stage, name=name)

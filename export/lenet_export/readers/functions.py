@@ -22,8 +22,8 @@ FUNCTIONS = (
 Floats = npt.NDArray[Any]
 Function = Callable[[Any], Any]
 
-#: Of the random numbers: a bound may lie far out.
-SCALES = (1.0, 1e3, 1e6)
+#: Of the random numbers: a bound may lie far out, and a gap near 0.
+SCALES = (1e-2, 1.0, 1e3, 1e6)
 #: Random numbers, of both signs.
 NUMBERS = np.random.default_rng(0).normal(0, 3, 64).astype(np.float32)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lenet_export.activations import ACTIVATIONS, CODE_MAX
 from lenet_export.checkpoint import POOL_MAX
 from lenet_export.pools import POOLS
 from lenet_export.readers.chain_builder import NOTHING, ChainBuilder, Line
@@ -43,10 +44,16 @@ GIVEN_NAME = re.compile(r"[A-Z]\w*_\d+|layers_\d+|\d+")
 BYTES = 1 / 20  # a network whose own first factor is smaller reads bytes: no scale of 0 to 1 is so
 
 CHAIN = "supported: chains, in which each layer reads what the one in front of it gives"
+FOLDS = (
+    "takes numbers together by a function of its own, or begins with one that changes the result",
+    "begin lax.max with -jnp.inf and lax.add with 0.0, or take nn.max_pool or nn.avg_pool",
+)
 #: Single operations that are no layer, and what to do.
 OTHERS = {
-    "concatenate": ("puts two values side by side", CHAIN),
+    "concatenate": ("puts parts of what it reads side by side, as split and roll do", CHAIN),
     "dynamic_slice": ("takes a part of what it reads", "cut the images before they are given"),
+    "reduce": FOLDS,
+    "reduce_window": FOLDS,
     "gather": ("takes a part of what it reads", "cut the images before they are given"),
     "argmax": ("gives the class, and the C finds it in the logits", "let it give the logits"),
 }
@@ -84,6 +91,7 @@ class JaxprReader:
         self.reads_bytes = False
         self.dropped = 0
         self._told, self._image = image, NOTHING
+        self._cut = ""  # where the image became whole numbers, which its bytes are
 
     def read(self, steps: list[Step]) -> None:
         """Takes up all ``steps``.
@@ -145,18 +153,22 @@ class JaxprReader:
 
     def _by_place(self, at: str, array: Array) -> Array:
         """Numbers of a value, in the order of the chain's own map; the same for each image."""
+        self._check_no_border(at)
+        images = by_place(self.wiring, np.broadcast_to(array, self.wiring.shape))
+        images = images.reshape(self.count, -1)
+        if not all(np.array_equal(images[0], image, equal_nan=True) for image in images):
+            self.chain.refuse(at, "differs from image to image", CHAIN)
+        first: Array = images[0]
+        return first
+
+    def _check_no_border(self, at: str) -> None:
+        """Checks that no zeros were put around what is read."""
         if self.wiring.min() < 0:
             self.chain.refuse(
                 at,
                 "is behind zeros that were put around",
-                "put them directly in front of a convolution",
+                "put them directly in front of a convolution, behind its activation",
             )
-        images = by_place(self.wiring, np.broadcast_to(array, self.wiring.shape))
-        images = images.reshape(self.count, -1)
-        if (images != images[0]).any():
-            self.chain.refuse(at, "differs from image to image", CHAIN)
-        first: Array = images[0]
-        return first
 
     def _enter(self, shape: tuple[int, ...], wiring: Array) -> None:
         """Lets the first layer say what an image is, and what it reads of it.
@@ -173,6 +185,8 @@ class JaxprReader:
             self.reads_bytes = True
             own = Line(own.scale * 255, own.shift)
             chain.notes.append("the network divides by itself: it is given bytes, 0 to 255")
+        if self._cut and not self.reads_bytes:
+            self.chain.refuse(self._cut, *_told_whole("whole numbers"))
         told = self._told or NOTHING
         if told.scale.size not in (1, shape[2]):
             what, has = f"are of {told.scale.size} channels", f"the image has {shape[2]}"
@@ -186,6 +200,8 @@ class JaxprReader:
     def _check_map(self, at: str, wiring: Array) -> None:
         """Checks that a map ``(images, rows, columns, channels)`` is the chain's own."""
         shape = wiring.shape[1:]
+        if len(wiring) != self.count:
+            self.chain.refuse(at, "reads several images at once, or parts of one", CHAIN)
         if self.chain.is_empty:
             if not np.array_equal(np.sort(wiring[0].ravel()), range(wiring[0].size)):
                 self.chain.refuse(at, "reads a part of the image", "give it the whole image")
@@ -222,7 +238,11 @@ class JaxprReader:
         if axes == 1:  # a map of one row
             wiring, weights = wiring[:, None], weights[None]
             stride, pads = stride * 2, [(0, 0), *pads]
-        wiring, border = without_border(wiring)
+        whole = wiring
+        wiring, border = without_border(whole)
+        if (len(wiring), wiring.shape[3]) != (len(whole), whole.shape[3]):
+            remedy = "put them around rows and columns alone"
+            self.chain.refuse(at, "is behind zeros that were put beside channels or images", remedy)
         self._check_map(at, wiring)
         above, left = (
             (pair[0] + more[0], pair[1] + more[1]) for pair, more in zip(pads, border, strict=True)
@@ -242,6 +262,7 @@ class JaxprReader:
         kernel = self._kernel(operation)
         contracted, batches = operation.params["dimension_numbers"]
         at, name = self._layer(operation, kernel)
+        self._check_no_border(at)
         if batches[0]:
             self.chain.refuse(at, "has weights of its own for each place or image", CHAIN)
         is_first = operation.inputs[0].is_data
@@ -298,6 +319,7 @@ class JaxprReader:
     def window(self, operation: Operation) -> None:
         """``reduce_window_max`` and the like: a pool."""
         at, of = self.place(operation), operation.params
+        self._check_no_border(at)
         rows, columns = self._axes_of_map(at)
         sizes, strides = of["window_dimensions"], of["window_strides"]
         side, step = (sizes[rows], sizes[columns]), (strides[rows], strides[columns])
@@ -305,6 +327,8 @@ class JaxprReader:
         step = side if is_whole else step  # there it does not move on
         if math.prod(sizes) != math.prod(side):
             self.chain.refuse(at, "is a pool over channels or images", CHAIN)
+        if set(of["base_dilation"]) != {1}:
+            self.chain.refuse(at, "is a pool of what is put apart", "leave out its base_dilation")
         if any(map(any, of["padding"])) or set(of["window_dilation"]) != {1}:
             self.chain.refuse(
                 at,
@@ -332,6 +356,7 @@ class JaxprReader:
     def reduction(self, operation: Operation) -> None:
         """``reduce_max``, ``reduce_sum``: of a whole map, or of windows that a reshape made."""
         at = self.place(operation)
+        self._check_no_border(at)
         pool = REDUCES[operation.name.removeprefix("reduce_")]
         axes = tuple(operation.params["axes"])
         groups = np.moveaxis(self.wiring, axes, range(-len(axes), 0))
@@ -403,7 +428,11 @@ class JaxprReader:
             self._check_numbers(step)
         place = self.place(steps[at].operations[-1])
         line = _line_of(steps[at])
-        if self._drop(steps, at, end):
+        if _is_cut(steps[at]) and self.chain.is_empty and self._image.is_nothing:
+            self._cut, line = place, NOTHING
+        if not _is_float(steps[at].before):
+            end = at  # no function of whole numbers is known
+        elif self._drop(steps, at, end):
             return len(steps)
         if line is None or all(value.is_uniform for value in steps[at].constants):
             for behind in range(end, at + (line is not None), -1):
@@ -438,6 +467,8 @@ class JaxprReader:
         outputs = outputs_of(lambda x: run(window, x, one))
         name = activation_of(outputs)
         if name:
+            if ACTIVATIONS[name].value(0.0, np) != 0:
+                self._check_no_border(place)
             self.chain.activation(place, name)
             return True
         known = told(outputs)
@@ -464,6 +495,7 @@ class JaxprReader:
         shape = window[0].before.shape
         if self.chain.is_empty or shape != window[-1].after.shape:
             return False
+        self._check_no_border(at)
         channels = self.chain.shape[-1]
         epsilons = {float(value.array.flat[0]) for value in constants if value.array.size == 1}
         arrays = [value.array for value in constants if value.array.size > 1]
@@ -490,6 +522,14 @@ class JaxprReader:
             return False
         shape = window[0].before.shape
         name = dropped(lambda x: run(window, x), shape) if shape == window[-1].after.shape else ""
+        if name and name not in ("sigmoid", "tanh"):
+            of = self.size if name == "log_sigmoid" else shape[-1]
+            if self.size == 1 or of != self.size:
+                self.chain.refuse(
+                    self.place(window[-1].operations[-1]),
+                    f"is a {name} of {of} of {self.size} outputs, which does not keep the class",
+                    "leave it out, or take it over all logits; and train again",
+                )
         if name:
             self.dropped = len(steps) - at
             self.chain.notes.append(
@@ -503,6 +543,14 @@ class JaxprReader:
         """Checks that a step computes in float32, of finite numbers."""
         for operation in step.operations:
             for value in operation.outputs:
+                if 0 in value.shape:
+                    self.chain.refuse(
+                        self.place(operation),
+                        "gives an empty map",
+                        "take a smaller kernel or pool, or larger images",
+                    )
+                if operation.name in PRODUCTS and not _is_float(value):
+                    self.chain.refuse(self.place(operation), *_told_whole(value.dtype))
                 if value.dtype.name in ("bfloat16", "float16", "float64"):
                     self.chain.refuse(
                         self.place(operation),
@@ -526,8 +574,11 @@ class JaxprReader:
         """Refuses a step that is nothing known, by what it looks like."""
         names = {operation.name for operation in step.operations}
         last = step.operations[-1]
+        is_padding = "Conv" in _classes(last) or any("pad()" in part for part in last.scope)
         norm = next((name for name in _classes(last)[::-1] if "Norm" in name), "")
-        if _takes_images_together(step.operations):
+        if "cond" in names:
+            what, remedy = "chooses by the image what it computes, as lax.cond does", CHAIN
+        elif _takes_images_together(step.operations):
             what = "takes images together, as BatchNorm does while it learns"
             remedy = "give the network as in inference: train=False, use_running_average=True"
         elif norm:
@@ -541,8 +592,14 @@ class JaxprReader:
         elif names & set(PRODUCTS) and len(last.data) > 1:
             what = JOINS.get(last.name, "brings two paths together")
             remedy = f"{CHAIN}: leave the second path out, and train again"
-        elif step.name in OTHERS:
+        elif "gather" in names and not last.inputs[0].is_data:
+            what, remedy = "looks numbers up in a table, as nn.Embed does", CHAIN
+        elif step.name in OTHERS and not (step.name == "concatenate" and is_padding):
             what, remedy = OTHERS[step.name]
+        elif not _is_float(step.after):
+            what, remedy = _told_whole(step.after.dtype)
+        elif names & {"split", "concatenate"} and not is_padding:
+            what, remedy = OTHERS["concatenate"]
         elif "concatenate" in names:
             what, remedy = "puts parts of what it reads around it", "take the padding SAME or VALID"
         else:
@@ -625,9 +682,27 @@ def _normed(x: Array, epsilon: float) -> Array:
     return normed
 
 
+def _is_float(value: Value) -> bool:
+    return str(value.dtype.kind) in "fcV"  # V: bfloat16
+
+
+def _is_cut(step: Step) -> bool:
+    """Whether a step makes whole numbers that can hold a byte."""
+    of = step.after.dtype
+    is_whole = step.name == "convert_element_type" and of.kind in "iu"
+    return is_whole and np.iinfo(of).max >= CODE_MAX
+
+
+def _told_whole(dtype: Any) -> tuple[str, str]:
+    """What computes in whole numbers or in true and false, and a remedy."""
+    return f"computes in {dtype}", "leave it in float32, without cutting or comparing; train again"
+
+
 def _line_of(step: Step) -> Line | None:
     """A step of one operation as a factor and a number added, if it is that."""
     operation = step.operations[0]
+    if not _is_float(step.after):
+        return None
     if step.name == "neg":
         return Line.of(-1, 0)
     if step.name == "convert_element_type":

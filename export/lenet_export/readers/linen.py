@@ -34,11 +34,24 @@ def function_of(module: nn.Module, params: Any, x: Any) -> tuple[Callable[[Any, 
         x: float32 images, as the module reads them.
 
     Raises:
-        UserError: the variables are not the module's.
+        UserError: the variables are not the module's, or it takes more than images.
     """
     variables = _unboxed(params)
     names = _own_names(module)
     parameters = inspect.signature(type(module).__call__).parameters
+    needed = [
+        name
+        for name, of in list(parameters.items())[2:]
+        if of.default is of.empty and of.kind < of.VAR_KEYWORD and of.kind != of.VAR_POSITIONAL
+    ]
+    missing = [name for name in needed if name not in INFERENCE]
+    if missing:
+        raise UserError(
+            f"the module, {type(module).__name__}",
+            f"takes {', '.join(missing)} beside the images",
+            "give a function of images in its place, and None as its parameters: "
+            f"lambda x: module.apply(variables, x, {missing[0]}=False)",
+        )
     flags: Any = {name: value for name, value in INFERENCE.items() if name in parameters}
 
     def initial() -> Any:

@@ -19,7 +19,8 @@ from lenet_export.readers.chain_builder import SUPPORTED, Line
 from lenet_export.readers.jaxpr import JaxprReader
 from lenet_export.reference import Images
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # of the largest logit
+LEAST = 1e-12  # the largest logit of a network that gives nothing but rounding
 TRACED = 3  # images that a network is read with
 CHECKED = 100  # of the user's images
 BORDER = 0.05  # of the largest logit: what a border of whole bytes may change
@@ -165,8 +166,8 @@ def _logits(steps: list[trace.Step], x: Float32) -> Float32:
 
 
 def _are_near(logits: Float32, others: Float32) -> bool:
-    """Whether logits are the same but for rounding; NaN is not."""
-    near = TOLERANCE * max(1, np.abs(logits).max())
+    """Whether logits are the same but for rounding, however small they are; NaN is not."""
+    near = TOLERANCE * max(LEAST, np.abs(logits).max())
     return logits.shape == others.shape and bool(np.abs(logits - others).max() <= near)
 
 
@@ -176,7 +177,7 @@ def _misread(model: Model, images: Images, theirs: Float32) -> UserError:
     if not np.isfinite(theirs).all():
         what, remedy = "gives logits that are not finite", "train again, with a lower learning rate"
         return UserError(where, what, remedy)
-    noise = flax_network.noise(make_plan(model, "float32"), images, TOLERANCE)
+    noise = flax_network.noise(make_plan(model, "float32"), images, TOLERANCE, LEAST)
     if noise:
         return UserError(where, *noise)
     return UserError(
@@ -196,7 +197,7 @@ def _with_border(network: Network, images: Images, exact: Float32) -> Network:
     off = np.abs(flax_network.run_logits(model, network.images(images)) - exact).max()
     largest = np.abs(exact).max()
     changes = f"the byte {model.input_zero}, and logits differ by up to {off:.2g} of {largest:.2g}"
-    if off > BORDER * max(1, largest):
+    if off > BORDER * max(LEAST, largest):
         raise UserError(
             "the border of the image",
             f"is 0 in the network's own scale, which no byte stands for: nearest is {changes}",

@@ -20,9 +20,14 @@ from lenet_export.errors import UserError
 
 Array = npt.NDArray[Any]
 
-#: What calls another list of operations, under one of these names; loops are no such calls.
+#: What calls another list of operations, and under which of these names it has it.
+CALLS = {
+    *("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"),
+    *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
+}
 INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-LOOPS = ("scan", "while", "cond")
+LOOPS = ("scan", "while")
+RANDOM = ("random_bits", "threefry2x32", "random_gamma", "rng_bit_generator", "rng_uniform")
 PRODUCTS = ("conv_general_dilated", "dot_general")
 HIGHEST = (jax.lax.Precision.HIGHEST,) * 2
 
@@ -195,7 +200,7 @@ def trace(function: Callable[[Any, Any], Any], params: Any, x: Array) -> Trace:
         what = f"gives {type(shape).__name__}, expected an array"
         raise UserError("the network", what, "let it give one array, the images first")
     leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-    arrays = [np.asarray(leaf) for _, leaf in leaves]
+    arrays = [_constant(leaf) for _, leaf in leaves]
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
     inputs = [
         Value(array, False, frozenset({name}), array)
@@ -211,8 +216,22 @@ def trace(function: Callable[[Any, Any], Any], params: Any, x: Array) -> Trace:
             "let it give logits that it computes of its argument, the images",
         )
     needed = _needed(found, result)
+    for operation in needed:
+        if operation.name in RANDOM:
+            raise UserError(
+                operation.line or "the network",
+                "draws random numbers, as dropout does while it learns",
+                "give the network as in inference, where it draws none",
+            )
     _evaluate([of for of in needed if not of.outputs[0].is_data])
     return Trace(tuple(of for of in needed if of.outputs[0].is_data), image, result)
+
+
+def _constant(given: Any) -> Any:
+    """What a function has of numbers as an array; a key of random numbers as it is."""
+    dtype = getattr(given, "dtype", None)
+    is_key = dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key)
+    return given if is_key else np.asarray(given)
 
 
 def _inlined(
@@ -220,9 +239,8 @@ def _inlined(
 ) -> list[Value]:
     """Adds the operations of a jaxpr to those ``found``; gives its results."""
     jaxpr = getattr(closed, "jaxpr", closed)  # some are open, and have no constants
-    consts = [
-        Value(np.asarray(c), False, array=np.asarray(c)) for c in getattr(closed, "consts", [])
-    ]
+    arrays = [_constant(const) for const in getattr(closed, "consts", [])]
+    consts = [Value(array, False, array=array) for array in arrays]
     known: dict[Any, Value] = dict(
         zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True)
     )
@@ -238,7 +256,7 @@ def _inlined(
         inside = scope + tuple(str(eqn.source_info.name_stack).split("/"))
         at = _line(eqn.source_info.traceback) or line
         inner = [eqn.params[name] for name in INNER if name in eqn.params]
-        if inner and eqn.primitive.name not in LOOPS:
+        if inner and eqn.primitive.name in CALLS:
             called = (*inside, f"{eqn.params.get('name', '')}()")
             given = _inlined(inner[0], read, called, at, found)
         else:
