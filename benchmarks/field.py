@@ -49,6 +49,12 @@ ReadAmount = Callable[[UInt8], tuple[str, float]]
 Table = dict[str, float]
 
 
+def path_of(name: str) -> Path:
+    """The bundled model of that name, else the file."""
+    bundled = BUNDLED / f"{name}.safetensors"
+    return bundled if bundled.exists() else Path(name)
+
+
 def reader(path: Path) -> Read:
     """The model's C in int8, compiled, as a function."""
     plan = make_plan(checkpoint.load(path), "int8")
@@ -345,6 +351,14 @@ def rows(models: dict[str, dict[str, Any]]) -> list[str]:
     ]
 
 
+def keep(figures: Path, made: dict[str, Any], found: dict[str, Any]) -> None:
+    """Writes what was ``found`` of models, by name, on material that was ``made`` so."""
+    known = json.loads(figures.read_text()) if figures.exists() else {}
+    if known | made == known:  # What was measured of other models on the same stays.
+        found = dict(sorted((known["models"] | found).items()))
+    figures.write_text(json.dumps(made | {"models": found}, indent=1) + "\n")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -365,8 +379,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = digits.load(options.split)
     found, prepare, scan = {}, preparer(), scanner()
     for name in names:
-        bundled = BUNDLED / f"{name}.safetensors"
-        path = bundled if bundled.exists() else Path(name)
+        path = path_of(name)
         sure = int(make_plan(checkpoint.load(path), "int8", MAX_ERROR).threshold)
         read, refuse = reader(path), refuser(path)
         found[path.stem] = measure(
@@ -379,10 +392,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("\n".join(rows(found)))
     if options.update:
         made = {"split": options.split, "seed": options.seed, "count": options.count}
-        known = json.loads(FIGURES.read_text())
-        if known | made == known:  # What was measured of other models on the same stays.
-            found = dict(sorted((known["models"] | found).items()))
-        FIGURES.write_text(json.dumps(made | {"models": found}, indent=1) + "\n")
+        keep(FIGURES, made, found)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import argparse
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("settings", nargs="*", help="NAME=NUMBER, several with commas")
     parser.add_argument("--count", type=int, default=400, help="lines of each kind (default: 400)")
     options = parser.parse_intermixed_args(arguments)
-    path = field.BUNDLED / f"{options.model}.safetensors"
-    path = path if path.exists() else Path(options.model)
+    path = field.path_of(options.model)
     unit = amount.unit_of(make_plan(checkpoint.load(path), "int8").logit_scale)
     by_c = field.reader(path)
     known: dict[bytes, Any] = {}

@@ -13,7 +13,6 @@ lattice has: digits alone and what is none, no digits with others beside them. L
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -43,11 +42,7 @@ def windows(line: UInt8) -> UInt8:
     Ink is found and sheared as for the lattice; its blocks become 20 rows high, and its centre of
     mass is the image's middle row.
     """
-    light = amount.light(line)
-    try:
-        cells = amount.Cells(line, light) if light else None
-    except amount.NoInkError:
-        cells = None
+    cells = amount.cells_of(line)
     if cells is None:
         return np.zeros((0, SIDE, SIDE), np.uint8)
     scale = HEIGHT / (amount.blocks(cells).height or cells.rows)
@@ -160,16 +155,12 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.models or sorted(
         path.stem for path in field.BUNDLED.glob("mnist*.safetensors")
     ):
-        bundled = field.BUNDLED / f"{name}.safetensors"
-        path = bundled if bundled.exists() else Path(name)
+        path = field.path_of(name)
         found[path.stem] = measure(path, given, others, options.count, options.seed)
     print("\n".join(rows(found)))
     if options.update:
         made = {"split": options.split, "seed": options.seed, "count": options.count}
-        known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-        if known | made == known:  # What was measured of other models on the same stays.
-            found = dict(sorted((known["models"] | found).items()))
-        FIGURES.write_text(json.dumps(made | {"models": found}, indent=1) + "\n")
+        field.keep(FIGURES, made, found)
 
 
 if __name__ == "__main__":

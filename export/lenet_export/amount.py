@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.paper import at_pixels, least_around, mean_around, tile_means
-from lenet_export.preparation import placed, shares
+from lenet_export.paper import at_pixels, ink_is_dark, least_around, mean_around, tile_means
+from lenet_export.preparation import area_means, placed, shares
 
 Array = npt.NDArray[Any]
 UInt8 = npt.NDArray[np.uint8]
@@ -115,12 +115,8 @@ def read_amount(picture: UInt8, read: Read, unit: int) -> Amount:
         read: the network.
         unit: what of its logits is a 16th of a nat: see :func:`unit_of`.
     """
-    found = light(picture)
-    if found is None:
-        return NOTHING
-    try:
-        cells = Cells(picture, found)
-    except NoInkError:
+    cells = cells_of(picture)
+    if cells is None:
         return NOTHING
     parts = blocks(cells)
     return _Lattice(cells, parts, read, unit).amount() if parts.blocks else NOTHING
@@ -140,8 +136,7 @@ def kept(picture: UInt8) -> UInt8:
     while high * wide > KEPT:
         high -= 1
         wide = (columns * high + rows // 2) // rows
-    sums = shares(rows, high) @ picture @ shares(columns, wide).T
-    means = (sums + picture.size // 2) // picture.size
+    means = area_means(picture, high, wide)
     return ((means * 15 + 127) // 255 * 17).astype(np.uint8)
 
 
@@ -184,8 +179,7 @@ def light(line: UInt8) -> Light | None:
     level = picture - at_pixels(mean_around(means), picture.shape)
     ordered = np.sort(level, axis=None)
     border = np.concatenate([level[0], level[-1], level[1:-1, 0], level[1:-1, -1]])
-    # Ink reaches further from the local mean than paper does, and the border is paper.
-    is_dark = bool((ordered[few - 1] + ordered[-few]) * len(border) < border.sum())
+    is_dark = ink_is_dark(ordered[few - 1], ordered[-few], border)
     if is_dark:
         picture, means = 255 - picture, 255 - means
     paper = least_around(tile_means(picture, means))
@@ -204,6 +198,15 @@ def light(line: UInt8) -> Light | None:
 
 class NoInkError(Exception):
     """Nothing but ruled lines stands out from the paper."""
+
+
+def cells_of(picture: UInt8) -> Cells | None:
+    """The cells of a line; ``None`` if nothing but ruled lines stands out from the paper."""
+    seen = light(picture)
+    try:
+        return Cells(picture, seen) if seen else None
+    except NoInkError:
+        return None
 
 
 def ruled(is_ink: Array) -> Array:

@@ -50,6 +50,19 @@ def least_around(tiles: Integers) -> Integers:
     return np.asarray(around(tiles, "edge").min(0))
 
 
+def ink_is_dark(lowest: int, highest: int, border: Integers) -> bool:
+    """Whether ink is darker than paper.
+
+    Ink reaches further from the local mean than paper does, and the border is paper.
+
+    Args:
+        lowest: of the differences from the local mean, that some pixels reach.
+        highest: likewise.
+        border: the differences at the picture's border.
+    """
+    return bool((highest + lowest) * border.size < border.sum())
+
+
 def at_pixels(tiles: Integers, shape: tuple[int, ...]) -> Integers:
     """The level at each pixel: between the tiles' centres, as at the nearest beyond them."""
     n = len(tiles)

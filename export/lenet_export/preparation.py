@@ -17,6 +17,7 @@ from lenet_export.paper import (
     Integers,
     around,
     at_pixels,
+    ink_is_dark,
     least_around,
     mean_around,
     tile_means,
@@ -105,20 +106,18 @@ def scanned(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     if longer <= SCAN:
         return picture
     rows, columns = ((size * SCAN + longer // 2) // longer for size in picture.shape)
-    sums = shares(picture.shape[0], rows) @ picture @ shares(picture.shape[1], columns).T
-    return ((sums + picture.size // 2) // picture.size).astype(np.uint8)
+    return area_means(picture, rows, columns).astype(np.uint8)
 
 
 def _prepared(view: Integers, shape: tuple[int, int]) -> Prepared:
     """What is found in a view; the box is one of the view."""
     nothing = Prepared(np.zeros(shape, np.uint8), has_ink=False)
 
-    # Ink reaches further from the local mean than paper does, and the border is paper.
     means = tile_means(view)
     differences = _without_specks(view) - at_pixels(mean_around(means), view.shape)
     lowest, _, highest = _ranks(differences)
     border = np.concatenate([_counted(differences)[:, [0, -1]].ravel(), differences[0, 1:-1]])
-    is_dark = bool((highest + lowest) * border.size < border.sum())
+    is_dark = ink_is_dark(lowest, highest, border)
     if is_dark:
         view, means = 255 - view, 255 - means
 
@@ -369,6 +368,13 @@ def shares(count: int, places: int) -> Integers:
     place = np.arange(places)[:, None] * count
     share: Integers = np.minimum(begin + places, place + count) - np.maximum(begin, place)
     return np.maximum(share, 0)
+
+
+def area_means(picture: npt.NDArray[np.uint8], rows: int, columns: int) -> Integers:
+    """The picture with fewer ``rows`` and ``columns``: exact means over areas, rounded."""
+    sums = shares(picture.shape[0], rows) @ picture @ shares(picture.shape[1], columns).T
+    means: Integers = (sums + picture.size // 2) // picture.size
+    return means
 
 
 def _strongest(values: Integers) -> int:

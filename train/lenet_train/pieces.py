@@ -47,13 +47,8 @@ def draw(random: np.random.RandomState, digits: Examples, of_digit: bool) -> Pie
     """
     for _ in range(TRIES):
         layers, labels = _line(random, digits)
-        picture = layers.max(0)
-        found = amount.light(picture)
-        if found is None:
-            continue
-        try:
-            cells = amount.Cells(picture, found)
-        except amount.NoInkError:
+        cells = amount.cells_of(layers.max(0))
+        if cells is None:
             continue
         known = _known(cells, _sheared(layers > INK, cells), labels)
         wanted = [(path, label) for *path, label in known if (label < CLASSES) == of_digit]
