@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -12,24 +10,18 @@ from lenet_export.outputs.c import render_c
 from lenet_export.preparation import shares
 from lenet_export.verdict import Verdict
 from material import amounts
-from needs import ROOT, require, wide
+from needs import ROOT, wide
 
+from .builds import BUILDS, EMULATED, compiled
+from .guarded import Guarded
 from .lines import lines, read_by
 from .pictures import program
-from .test_amount import (
-    AMOUNT,
-    BUILDS,
-    EMULATED,
-    EMULATORS,
-    MORE_BUILDS,
-    network,
-    plan,
-    size_told,
-)
+from .test_amount import AMOUNT, network, plan, size_told
+from .test_amount import SOME as SOME_LINES
 
 __all__ = ["network", "plan"]  # fixtures
 
-SOME = (*BUILDS, "arm-linux-gnueabi-gcc -Os")
+SOME = (*SOME_LINES, "arm-linux-gnueabi-gcc -Os")
 #: Prints what was read in each line; a column lies in memory of its own that ends with it.
 PROGRAM = program(
     "lenet_columns",
@@ -80,19 +72,12 @@ def given(network):
 
 
 @pytest.mark.parametrize(
-    "build", [*SOME, *wide(build for build in [*MORE_BUILDS, *EMULATED] if build not in SOME)]
+    "build", [*SOME, *wide(build for build in [*BUILDS, *EMULATED] if build not in SOME)]
 )
 def test_every_compiler_reads_each_pushed_line_as_the_reference_does(plan, given, build, tmp_path):
     made, expected = given
-    for name, data in render_c(plan, AMOUNT).items():
-        (tmp_path / name).write_bytes(data)
-    (tmp_path / "program.c").write_text(PROGRAM)
-    compiler, *flags = (BUILDS | MORE_BUILDS | EMULATED)[build]
-    command = [require(compiler), "-std=c99", *flags, "-o", tmp_path / "program"]
-    subprocess.run([*command, tmp_path / "program.c", tmp_path / "lenet.c"], check=True)
-    emulator = EMULATORS.get(compiler)
-    run = [require(emulator)] if emulator else []
-    read = read_by([*run, tmp_path / "program"], made, is_big="powerpc" in compiler)
+    command = compiled(render_c(plan, AMOUNT), PROGRAM, build, tmp_path)
+    read = read_by(command, made, is_big="powerpc" in build)
     assert [(text, readings, score) for text, _, readings, score, _ in read] == expected
     assert sum(len(text) for text, *_ in expected) > 120
 
@@ -149,35 +134,12 @@ def test_the_memory_of_a_pushed_line_is_what_the_header_tells(plan, network):
         assert f"{size:,}" in (ROOT / page).read_text(), page
 
 
-class Columns:
-    """A line that is pushed, in memory of any bytes, with some around that nothing may touch."""
-
-    AROUND = 64
+class Columns(Guarded):
+    """A line that is pushed, in memory of any bytes."""
 
     def __init__(self, network, rng=None):
-        self.network = network
-        size = network._ffi.sizeof("lenet_columns") + 2 * self.AROUND
-        given = np.zeros(size) if rng is None else rng.integers(0, 256, size)
-        self.memory = given.astype(np.uint8)
-        self.edges = self._edges()
-        start = network._ffi.cast("uint8_t *", network._ffi.from_buffer(self.memory))
-        self.ws = network._ffi.cast("lenet_columns *", start + self.AROUND)
-
-    def _edges(self):
-        return bytes(self.memory[: self.AROUND]) + bytes(self.memory[-self.AROUND :])
-
-    def begin(self, rows, columns):
-        self.network.function("amount_begin")(self.ws, rows, columns)
-
-    def give(self, columns):
-        for column in columns:
-            pointer = self.network._ffi.NULL if column is None else self.network.bytes_of(column)
-            self.network.function("amount_column")(self.ws, pointer)
-
-    def finish(self):
-        read = self.network.function("amount_finish")(self.ws)
-        assert self._edges() == self.edges
-        return read
+        functions = "amount_begin", "amount_column", "amount_finish"
+        super().__init__(network, "lenet_columns", functions, rng)
 
     def verdict(self):
         """Of a reading that is none."""

@@ -16,21 +16,12 @@ from lenet_export.plan import make_plan
 from lenet_export.verdict import Verdict
 from needs import ROOT, require, wide
 
+from .builds import BUILDS
 from .networks import named_model, random_model
 from .pictures import differ, drawn, pictures, prepared_by, scene, written
 from .test_contract import C_WARNINGS, WARNINGS, symbols_of
 
 PICTURE = Options(parts=("picture",))
-SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-BUILDS = {
-    "gcc -O2": ("gcc", "-O2"),
-    "gcc -O3": ("gcc", "-O3", "-funroll-loops"),
-    "clang -O2": ("clang", "-O2"),
-    "gcc sanitized": ("gcc", "-O1", *SANITIZED),
-    "clang sanitized": ("clang", "-O1", *SANITIZED),
-    "gcc -O0": ("gcc", "-O0"),
-    "gcc -Os": ("gcc", "-Os"),
-}
 SOME = ("gcc -O2", "clang -O2", "gcc sanitized", "clang sanitized")
 NO_INK, NO_PICTURE = 4, 6
 

@@ -13,12 +13,13 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_export.preparation import SCAN, scanned
 from lenet_export.verdict import Verdict
-from needs import ROOT, require, wide
+from needs import ROOT, wide
 
+from .builds import BUILDS, compiled
+from .guarded import Guarded
 from .networks import named_model, random_model
 from .pictures import differ, drawn, found_in, pictures, program, records, scene
-from .test_amount import EMULATED, EMULATORS
-from .test_picture import BUILDS, PICTURE
+from .test_picture import PICTURE
 
 SOME = ("gcc -O2", "clang -O2", "gcc sanitized", "clang sanitized", "arm-linux-gnueabi-gcc -Os")
 #: Prints what was found in each picture; a row lies in memory of its own that ends with it.
@@ -72,17 +73,8 @@ def given():
 
 def found_by(build, plan, made, folder, side=28):
     """What the program, compiled in one of the builds, finds in pictures."""
-    for name, data in render_c(plan, PICTURE).items():
-        (folder / name).write_bytes(data)
-    (folder / "program.c").write_text(PROGRAM)
-    compiler, *flags = (BUILDS | EMULATED)[build]
-    command = [require(compiler), "-std=c99", *flags, "-o", folder / "program"]
-    subprocess.run([*command, folder / "program.c", folder / "lenet.c"], check=True)
-    emulator = EMULATORS.get(compiler)
-    run = [require(emulator)] if emulator else []
-    done = subprocess.run(
-        [*run, folder / "program"], input=records(made), capture_output=True, check=False
-    )
+    command = compiled(render_c(plan, PICTURE), PROGRAM, build, folder)
+    done = subprocess.run(command, input=records(made), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     size = 28 + side * side
     return [found_in(done.stdout[at : at + size]) for at in range(0, len(done.stdout), size)]
@@ -150,36 +142,11 @@ def test_the_memory_of_a_scan_is_within_6_and_a_half_kb(network):
         assert f"{size:,}" in (ROOT / page).read_text(), page
 
 
-class Scan:
-    """A scan in C, in memory of any bytes, with some around that nothing may touch."""
-
-    AROUND = 64
+class Scan(Guarded):
+    """A scan in C, in memory of any bytes."""
 
     def __init__(self, network, rng=None):
-        self.network = network
-        size = network._ffi.sizeof("lenet_scan") + 2 * self.AROUND
-        self.memory = np.zeros(size, np.uint8) if rng is None else rng.integers(
-            0, 256, size
-        ).astype(np.uint8)  # fmt: skip
-        self.edges = self._edges()
-        start = network._ffi.cast("uint8_t *", network._ffi.from_buffer(self.memory))
-        self.ws = network._ffi.cast("lenet_scan *", start + self.AROUND)
-
-    def _edges(self):
-        return bytes(self.memory[: self.AROUND]) + bytes(self.memory[-self.AROUND :])
-
-    def begin(self, rows, columns):
-        self.network.function("scan_begin")(self.ws, rows, columns)
-
-    def give(self, rows):
-        for row in rows:
-            pointer = self.network._ffi.NULL if row is None else self.network.bytes_of(row)
-            self.network.function("scan_row")(self.ws, pointer)
-
-    def finish(self):
-        reading = self.network.function("scan_finish")(self.ws)
-        assert self._edges() == self.edges
-        return reading
+        super().__init__(network, "lenet_scan", ("scan_begin", "scan_row", "scan_finish"), rng)
 
     def verdict(self):
         """Of a reading that is none."""
