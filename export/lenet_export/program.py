@@ -11,6 +11,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -27,6 +28,7 @@ def start(name: str, module: str) -> int:
     """
     _open_closed_streams()
     _outlive_readers()
+    sys.unraisablehook = _ask_again
     with imports(name):
         command_line = importlib.import_module(module)
     try:
@@ -53,6 +55,25 @@ def imports(name: str) -> Iterator[None]:
     yield
     if listens:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _ask_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Lets Ctrl-C come again soon, where Python would tell of it and go on.
+
+    That is where nothing can be raised: in a destructor, or in JAX's part of a garbage collection.
+    """
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, _interrupt).start()
+    else:
+        sys.__unraisablehook__(ignored)
+
+
+def _interrupt() -> None:
+    """Sends Ctrl-C to the main thread, which may be waiting for something."""
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGINT)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def ending() -> None:

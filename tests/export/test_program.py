@@ -146,6 +146,25 @@ def test_ctrl_c_at_any_time_leaves_whole_files_or_none(tmp_path):
     assert ends <= {0, 130}
 
 
+def test_ctrl_c_where_nothing_can_be_raised_ends_it_a_moment_later(tmp_path):
+    (tmp_path / "p.py").write_text(
+        "import gc, signal, time\n"
+        "from lenet_export.program import exit_status\n"
+        "def collected(phase, _):\n"
+        "    if phase == 'start': signal.raise_signal(signal.SIGINT)\n"
+        "def task():\n"
+        "    gc.callbacks.append(collected); gc.collect(); gc.callbacks.clear()\n"
+        "    time.sleep(60)\n"
+        "def main():\n"
+        "    return exit_status('p', task, 'nothing is left')\n"
+    )
+    code = "import sys; from lenet_export.program import start; sys.exit(start('p', 'p'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (130, "p: interrupted; nothing is left\n")
+
+
 def test_ctrl_c_while_python_leaves_changes_nothing():
     code = (
         "import atexit, os, signal, sys\n"

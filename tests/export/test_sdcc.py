@@ -119,6 +119,7 @@ def test_a_small_network_runs_and_equals_the_reference(cpu, plan, tmp_path):
     assert accepted == int(gap >= plan.threshold)
 
 
+@pytest.mark.wide
 def test_a_picture_is_prepared_where_an_int_has_16_bits(tmp_path):
     """Of light ink on paper around 128, 256 times which are more than 16 bits."""
     plan = make_plan(random_model(SMALL[3:], (7, 8, 1)), "int8")
@@ -128,17 +129,16 @@ def test_a_picture_is_prepared_where_an_int_has_16_bits(tmp_path):
         (tmp_path / name).write_bytes(data)
     pixels = ", ".join(map(str, picture.ravel()))
     (tmp_path / "main.c").write_text(PICTURE_DRIVER.replace("PICTURE };", f"{pixels} }};"))
-    fast = "--max-allocs-per-node", "500"
-    said = np.array(run("z80", 4 * 8 + 7 * 8, tmp_path, *fast), "<i4")
+    said = np.array(run("z80", 4 * 8 + 7 * 8, tmp_path), "<i4")
     found = prepare(picture, (7, 8))
     assert said[:8].tolist() == [0, found.is_dark, *found.box, found.contrast, NO_PICTURE]
     assert said[8:].tobytes() == found.image.tobytes()
 
 
-def run(cpu, size, folder, *more):
+def run(cpu, size, folder):
     """The int32 of `size` bytes that main.c and lenet.c leave when they have run."""
     flags, simulator, memory, port, order = CPUS[cpu]
-    sdcc = [require("sdcc"), f"-m{cpu}", "--std-c99", f"-DPORT={port}", *flags, *more]
+    sdcc = [require("sdcc"), f"-m{cpu}", "--std-c99", f"-DPORT={port}", *flags]
     for name in ("main", "lenet"):
         subprocess.run([*sdcc, "-c", f"{name}.c", "-o", f"{name}.rel"], cwd=folder, check=True)
     subprocess.run([*sdcc, "main.rel", "lenet.rel", "-o", "main.ihx"], cwd=folder, check=True)
