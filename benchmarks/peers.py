@@ -101,22 +101,18 @@ class OnnxRuntime(Peer):
 
 
 class JaxJit(Peer):
-    """The Flax network under jax.jit, the weights closed over."""
+    """The float network under jax.jit, the weights closed over."""
 
     def __init__(self, model: Model) -> None:
         """Compiles ``model``."""
         import jax
         import jax.numpy as jnp
 
-        from lenet_export.flax_network import FlaxNetwork
+        from lenet_export.float_network import float_network
 
         self.name = f"JAX {jax.__version__} jit"
-        params: dict[str, dict[str, Any]] = {}
-        for key, value in model.params.items():
-            layer, tensor = key.split("/")
-            params.setdefault(layer, {})[tensor] = jnp.asarray(value)
-        network, last = FlaxNetwork(model.stages), model.stages[-1].name
-        self._run = jax.jit(lambda image: network.apply({"params": params}, image)[last])
+        last = model.stages[-1].name
+        self._run = jax.jit(lambda image: float_network(model, image)[last][1])
         self._put = jnp.asarray
 
     def set_image(self, image: npt.NDArray[np.uint8]) -> None:

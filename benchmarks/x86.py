@@ -46,7 +46,7 @@ import runs
 from lenet_export import checkpoint, reference, verify
 from lenet_export.compiled import runs_here
 from lenet_export.cpus.registry import CPUS, lay_out
-from lenet_export.flax_network import run_logits
+from lenet_export.float_network import run_logits
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import Plan, make_plan
 

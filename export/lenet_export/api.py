@@ -191,13 +191,13 @@ def measured(
     Raises:
         UserError: there are no images to measure ranges on, or a layer is dead.
     """
-    from lenet_export import flax_network
+    from lenet_export import float_network
 
     if dtype == "int8":
         model = replace(model, activation_ranges=_ranges(model, images))
     if images is None or labels is None:
         return model
-    logits = flax_network.run_logits(model, images)
+    logits = float_network.run_logits(model, images)
     gaps = GapTable.measure(logits, labels, none_output=model.none_output)
     return replace(model, gap_table=gaps)
 
@@ -239,7 +239,7 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
     Raises:
         UserError: there are no images to measure it on, or a layer is dead.
     """
-    from lenet_export import flax_network
+    from lenet_export import float_network
 
     open_ended = {stage.activation for stage in model.stages[:-1]} - set(BOUNDS)
     if images is None and open_ended:
@@ -249,7 +249,7 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
             f"give some hundred images, uint8 (images, {', '.join(map(str, model.input_shape))})",
         )
     given = np.zeros((1, *model.input_shape), np.uint8) if images is None else images
-    return flax_network.activation_ranges(model, given)
+    return float_network.activation_ranges(model, given)
 
 
 def _checked_parts(with_: Any) -> tuple[str, ...]:

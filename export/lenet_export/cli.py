@@ -299,14 +299,14 @@ def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:
     if report.real_images:
         lines.append(
             ("classes", f"{report.real_images - report.same_class} of {report.real_images:,}"
-             " test images get another class than from Flax float32")
+             " test images get another class than from JAX float32")
         )  # fmt: skip
     if report.real_images and report.verdicts[Verdict.ACCEPTED] < report.real_images:
         lines.append(("accepted", _accepted(report)))
     if plan.dtype == "int8":
         found = f"0 of {report.logits:,} logits differ from the JAX integer reference"
     else:
-        found = f"{report.logits:,} logits within {report.largest_difference:.1e} of Flax float32"
+        found = f"{report.logits:,} logits within {report.largest_difference:.1e} of JAX float32"
     lines.append(("verified", f"{found} ({report.images:,} images)"))
     return lines
 

@@ -17,9 +17,9 @@ from lenet_export.reference import Images
 from lenet_export.verdict import Readings, Verdict, readings
 
 FLOAT_TOLERANCE = 1e-4
-OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from Flax
+OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from floats
 BUG = "this is a bug of lenet-export: please report it with the model"
-WORSE = 0.005  # a share of images that the C reads wrongly and Flax rightly
+WORSE = 0.005  # a share of images that the C reads wrongly and floats rightly
 MANY = 30  # images, from which on an accuracy at chance is told
 
 
@@ -30,10 +30,10 @@ class Report:
     Attributes:
         images: how many were compared.
         logits: how many logits were compared.
-        largest_difference: of a logit to Flax, for float32; to the integer reference, 0, for int8.
+        largest_difference: of a logit to JAX, for float32; to the integer reference, 0, for int8.
         real_images: how many of the images the user gave.
-        same_class: how many of those have the class that Flax float32 gives them.
-        float_accuracy: Flax's share of right classes on those, or ``None`` without labels.
+        same_class: how many of those have the class that JAX float32 gives them.
+        float_accuracy: JAX's share of right classes on those, or ``None`` without labels.
         c_accuracy: likewise that of the C.
         verdicts: how many of the user's images get each :class:`lenet_export.verdict.Verdict`.
         accepted_wrong: how many of those accepted are wrong, or ``None`` without labels.
@@ -124,15 +124,15 @@ def verify(
             largest logit where that is above 1); or the self-test fails, or there is no compiler
             or no device for JAX.
     """
-    from lenet_export import flax_network
+    from lenet_export import float_network
 
-    flax_network.check_device()
+    float_network.check_device()
     real = 0 if images is None else len(images)
     stress = stress_images(plan)
     everything = stress if images is None else np.concatenate([images, stress])
     network = compiled.CompiledNetwork(plan, files, prefix)
     ours, read = network.read(everything)
-    floats = flax_network.run_logits(plan.model, everything)
+    floats = float_network.run_logits(plan.model, everything)
     if plan.dtype == "int8":
         expected = reference.run_integers(plan, everything)[plan.layers[-1].name]
         wrong = ours != expected
@@ -195,7 +195,7 @@ def _check_readings(ours: Readings, expected: Readings, prefix: str) -> None:
 
 
 def _class_warning(others: int, images: int) -> str:
-    """What is told where the C gives ``others`` of so many images another class than Flax; or "".
+    """What is told where the C gives ``others`` of so many images another class than floats; or "".
 
     Int8 moves some of a hundred. It is told where surely more than OTHER_CLASSES of all images are
     such: by three standard deviations.
@@ -255,9 +255,9 @@ def _difference(
     """The error for the first image whose logits differ: with the first layer that does."""
     plan = network.plan
     if plan.dtype == "float32":
-        from lenet_export import flax_network
+        from lenet_export import float_network
 
-        noise = flax_network.noise(plan, image[None], FLOAT_TOLERANCE)
+        noise = float_network.noise(plan, image[None], FLOAT_TOLERANCE)
         if noise:
             raise UserError(f"{prefix}.c", f"image {number}: {noise[0]}", noise[1])
     taps = network.layers(image)

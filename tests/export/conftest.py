@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 import shared
-from lenet_export import compiled, flax_network, reference, verify
+from lenet_export import compiled, float_network, reference, verify
 from lenet_export.cpus.registry import CPUS
 from lenet_export.plan import Layout
 
@@ -33,8 +33,8 @@ def once():
     with pytest.MonkeyPatch.context() as patch:
         for module, function, read in (
             (reference, "run_integers", numbers),
-            (flax_network, "run_floats", itself),
-            (flax_network, "run_logits", itself),
+            (float_network, "run_floats", itself),
+            (float_network, "run_logits", itself),
         ):
             patch.setattr(module, function, remembering(getattr(module, function), read))
         yield

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from lenet_export import flax_network
+from lenet_export import float_network
 from lenet_export.checkpoint import Stage
 from lenet_export.compiled import link_library
 from lenet_export.cpus.registry import lay_out
@@ -17,7 +17,7 @@ from needs import require
 from .instruction_sets import X86, flags_of
 from .networks import random_model, write_files
 
-ACTIVATIONS = [name for name in flax_network.ACTIVATIONS if name != "none"]
+ACTIVATIONS = [name for name in float_network.ACTIVATIONS if name != "none"]
 COMPILERS = {
     "gcc -O2": ["gcc", "-O2"],
     "clang -O2": ["clang", "-O2"],
@@ -88,7 +88,7 @@ def test_an_activation_is_flax_s_over_the_whole_range_of_a_float(cpu, compiler, 
     require(COMPILERS[compiler][0])
     for name, function in functions(cpu, COMPILERS[compiler], tmp_path).items():
         ours = function(values())
-        flax = np.asarray(jax.jit(flax_network.ACTIVATIONS[name])(values()))
+        flax = np.asarray(jax.jit(float_network.ACTIVATIONS[name])(values()))
         known = ~np.isnan(flax)  # nn.gelu(-infinity) is not a number
         assert known.sum() >= len(flax) - 1
         differ = known & (ours != flax)

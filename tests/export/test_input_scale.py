@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import lenet_export
 from export.networks import random_model
 from export.test_parity import assert_equals_jax, can_run
-from lenet_export import UserError, flax_network
+from lenet_export import UserError, float_network
 from lenet_export.checkpoint import Stage, load, save
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.plan import make_plan
@@ -42,7 +42,7 @@ def network(scale, padding):
 
 
 def of_c(model, images=IMAGES):
-    return flax_network.run_logits(model, images)
+    return float_network.run_logits(model, images)
 
 
 scales = st.tuples(

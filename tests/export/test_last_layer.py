@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 
 import lenet_export
-from lenet_export import UserError, flax_network
+from lenet_export import UserError, float_network
 from lenet_export.checkpoint import Stage
 from lenet_export.cpus.registry import CPUS
 from lenet_export.readers.chain_builder import spread
@@ -96,7 +96,7 @@ def test_the_end_is_read_as_a_dense_layer_with_the_same_logits(network):
     module, variables, shape, kinds = network
     model = read(module, variables, shape, images_of(shape)).model
     assert " ".join(f"{stage.kind} {stage.pool}" for stage in model.stages) == kinds
-    logits = flax_network.run_logits(model, images_of(shape))
+    logits = float_network.run_logits(model, images_of(shape))
     theirs = jax.jit(module.apply)(variables, images_of(shape) / np.float32(255))
     theirs = theirs.reshape(logits.shape)
     assert np.abs(logits - theirs).max() < 1e-5 * max(1, np.abs(theirs).max())

@@ -14,7 +14,7 @@ from flax import nnx
 from jax import lax
 
 import lenet_export
-from lenet_export import UserError, flax_network
+from lenet_export import UserError, float_network
 from lenet_export.readers.registry import read
 
 KEY = jax.random.key(0)
@@ -350,7 +350,7 @@ def test_it_is_read_with_its_own_names_and_logits(network):
     found = read(module, params, shape)
     assert " ".join(stage.name for stage in found.model.stages) == names
     theirs = np.asarray(own(images.astype(np.float32) / (1 if network is haiku_style else 255)))
-    ours = flax_network.run_logits(found.model, found.images(images))
+    ours = float_network.run_logits(found.model, found.images(images))
     if network is Binary:
         ours = jax.nn.sigmoid(ours[:, 1])
     elif network in (Setup, per_image):
@@ -492,7 +492,7 @@ def test_a_function_is_read_however_its_numbers_lie(function):
     stages = network.model.stages
     assert " ".join(f"{s.name}:{s.activation}/{s.pool}{s.pool_size}" for s in stages) == expected
     images = images_of(shape, 5)
-    ours = flax_network.run_logits(network.model, network.images(images))
+    ours = float_network.run_logits(network.model, network.images(images))
     theirs = function(images / np.float32(1 if function is whole_bytes else 255))
     assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()  # a border of a whole byte
 
@@ -661,7 +661,7 @@ def test_norms_between_an_activation_and_a_pool_go_into_the_dense_layer(pool, no
     images = images_of((10, 8, 2), 5)
     model = read(function, None, (10, 8, 2)).model
     theirs = function(images / np.float32(255))
-    ours = flax_network.run_logits(model, images)
+    ours = float_network.run_logits(model, images)
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
 
 

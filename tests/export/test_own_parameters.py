@@ -16,7 +16,7 @@ from flax.training.train_state import TrainState
 from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
-from lenet_export import UserError, flax_network
+from lenet_export import UserError, float_network
 from lenet_export.readers.registry import read
 from lenet_export.readers.source import network_in
 
@@ -134,7 +134,7 @@ def test_a_module_of_nnx_takes_its_own_state_and_dictionaries(source, tmp_path):
     pure = nnx.to_pure_dict(nnx.state(other))
     for given in (nnx.state(other), pure, safetensors("/", _text_keys(pure), tmp_path)):
         model = read(module, given, SHAPE).model
-        assert np.abs(flax_network.run_logits(model, images) - theirs).max() < 1e-5
+        assert np.abs(float_network.run_logits(model, images) - theirs).max() < 1e-5
     with pytest.raises(
         UserError, match=r"params: are not those of the network: 1 differ"
     ) as caught:

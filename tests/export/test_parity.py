@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from few_bits import FEW_BITS, on_grids
-from lenet_export import flax_network, reference, verify
+from lenet_export import float_network, reference, verify
 from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import BITS, GRIDS, Model, Stage
 from lenet_export.compiled import CompiledNetwork, first_difference, host_flags, runs_here
@@ -100,7 +100,7 @@ def integers(int8_plan, images):
 
 @pytest.fixture(scope="module")
 def floats(bundled, images):
-    return flax_network.run_logits(bundled, images)
+    return float_network.run_logits(bundled, images)
 
 
 @pytest.mark.parametrize(("compiler", "amount"), AMOUNTS)
@@ -185,7 +185,7 @@ def assert_equals_jax(plan, count):
             ours = {name: value[n] for name, value in expected.items()}
             assert first_difference(plan.layers, taps, ours) is None
     else:
-        expected = flax_network.run_floats(plan.model, images)
+        expected = float_network.run_floats(plan.model, images)
         scale = max(1, np.abs(expected[plan.layers[-1].name]).max())
         assert np.abs(logits - expected[plan.layers[-1].name]).max() <= 1e-4 * scale
         for n in range(0, len(images), 9):

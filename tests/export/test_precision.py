@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import lax
 
 import lenet_export
-from lenet_export import UserError, flax_network
+from lenet_export import UserError, float_network
 from lenet_export.plan import make_plan
 from lenet_export.readers.registry import read
 
@@ -104,4 +104,4 @@ def test_logits_that_float32_does_not_determine_are_told_as_that(tmp_path):
 def test_an_ordinary_network_is_no_noise():
     variables = network().init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
     plan = make_plan(read(network(), variables, SHAPE).model, "float32")
-    assert flax_network.noise(plan, IMAGES, 1e-4) is None
+    assert float_network.noise(plan, IMAGES, 1e-4) is None

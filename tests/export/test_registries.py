@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 import pytest
 
-from lenet_export import checkpoint, flax_network, pools, reference
+from lenet_export import checkpoint, float_network, pools, reference
 from lenet_export.activations import ACTIVATIONS
 from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork
@@ -44,7 +44,7 @@ def planned(pool, dtype):
     plan = make_plan(random_model(chain(pool), IMAGES.shape[1:]), dtype)
     if dtype == "int8":
         return plan, reference.run_integers(plan, IMAGES)["last"]
-    return plan, flax_network.run_logits(plan.model, IMAGES)
+    return plan, float_network.run_logits(plan.model, IMAGES)
 
 
 @pytest.mark.parametrize(("pool", "dtype"), [*itertools.product(POOLS, ("int8", "float32"))])
@@ -63,7 +63,7 @@ def test_a_reader_of_the_npz_finds_each_activation(name):
     z = np.linspace(-9, 9, 101)
     value = eval(formula, {"__builtins__": {}}, vars(np) | {"z": z})
     assert np.abs(value - ACTIVATIONS[name].value(z, np)).max() < 1e-12
-    assert np.abs(value - flax_network.ACTIVATIONS[name](z)).max() < 1e-5
+    assert np.abs(value - float_network.ACTIVATIONS[name](z)).max() < 1e-5
 
 
 @pytest.mark.parametrize("name", POOLS)

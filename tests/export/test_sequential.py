@@ -13,7 +13,7 @@ import pytest
 from flax import linen as nn
 
 import lenet_export
-from lenet_export import UserError, flax_network
+from lenet_export import UserError, float_network
 from lenet_export.checkpoint import Stage
 from lenet_export.readers.registry import read
 
@@ -107,7 +107,7 @@ def images_of(make, count=40):
 def test_a_chain_is_read_from_the_module_as_trained_or_not(make, train):
     variables, images = variables_of(make), images_of(make)
     model = read(make(train), variables, SHAPES[make]).model
-    logits = flax_network.run_logits(model, images)
+    logits = float_network.run_logits(model, images)
     expected = jax.jit(make(False).apply)(variables, images.astype(np.float32) / 255)
     assert np.abs(logits - expected).max() < 1e-4 * max(1, np.abs(expected).max())
 

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from lenet_export import flax_network, reference, verify
+from lenet_export import float_network, reference, verify
 from lenet_export.checkpoint import Stage
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.plan import make_plan
@@ -87,5 +87,5 @@ def test_windows_by_parts_equal_jax(cpu, size, pool, features, dtype, tmp_path):
     if dtype == "int8":
         assert (logits != reference.run_integers(plan, images)["fc"]).sum() == 0
     else:
-        expected = flax_network.run_logits(plan.model, images)
+        expected = float_network.run_logits(plan.model, images)
         assert np.abs(logits - expected).max() <= 1e-4 * max(1, np.abs(expected).max())

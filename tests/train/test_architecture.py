@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lenet_export.checkpoint import Model, check_chain
-from lenet_export.flax_network import activation_ranges, run_floats, run_logits
+from lenet_export.float_network import activation_ranges, run_floats, run_logits
 from lenet_train import architectures, loop, summary
 from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
 from lenet_train.conv import Conv

@@ -9,7 +9,7 @@ import pytest
 
 import lenet_export
 from lenet_export import checkpoint
-from lenet_export.flax_network import run_logits
+from lenet_export.float_network import run_logits
 from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
 from lenet_export.reference import run_integers

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lenet_export.checkpoint import Model, Stage
-from lenet_export.flax_network import run_logits
+from lenet_export.float_network import run_logits
 from lenet_train import distill, loop
 from lenet_train.data import Examples
 from lenet_train.recipes import Augmentation, Distillation

@@ -12,7 +12,7 @@ import pytest
 from conftest import write_idx_folder
 from lenet_export import checkpoint
 from lenet_export.errors import UserError
-from lenet_export.flax_network import run_logits
+from lenet_export.float_network import run_logits
 from lenet_train import cli, finetune, loop, run
 from lenet_train.architectures import LENET5, MLP, lenet
 from lenet_train.model import Network

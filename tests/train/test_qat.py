@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lenet_export import checkpoint, reference
 from lenet_export.checkpoint import BITS, GRIDS, Model, Stage
 from lenet_export.errors import UserError
-from lenet_export.flax_network import BOUNDS
+from lenet_export.float_network import BOUNDS
 from lenet_export.plan import make_plan
 from lenet_train import qat
 from lenet_train.architectures import LENET_STAGES

@@ -18,7 +18,7 @@ from flax.traverse_util import unflatten_dict
 from conftest import lenet_train
 from lenet_export import checkpoint, idx
 from lenet_export.cli import main as export
-from lenet_export.flax_network import run_logits
+from lenet_export.float_network import run_logits
 from lenet_export.gap_table import GapTable
 from lenet_export.ink import Ink
 from lenet_train import architectures, cli, data, figures, loop, model, report, run

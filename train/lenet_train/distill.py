@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lenet_export.checkpoint import Float32, Model
-from lenet_export.flax_network import run_logits
+from lenet_export.float_network import run_logits
 from lenet_train.augment import copy
 from lenet_train.data import Examples, UInt8
 from lenet_train.recipes import Augmentation, Distillation

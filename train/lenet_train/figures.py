@@ -17,7 +17,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
 from lenet_export.checkpoint import Float32, Model
-from lenet_export.flax_network import run_activations, run_floats
+from lenet_export.float_network import run_activations, run_floats
 from lenet_export.pools import POOLS
 from lenet_train.architectures import Architecture
 from lenet_train.data import CLASSES, SIDE, Examples

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Stage
-from lenet_export.flax_network import ACTIVATIONS
+from lenet_export.float_network import ACTIVATIONS
 from lenet_export.fold import fold_batch_norm
 from lenet_train.architectures import Architecture
 from lenet_train.conv import Conv, fast_tile

@@ -1,4 +1,4 @@
-"""Pools with fast gradients: the mathematics of ``nn.max_pool`` and ``nn.avg_pool``.
+"""Pools with fast gradients: the mathematics of Flax's own.
 
 On a CPU, XLA sends a window's gradient back place by place. A network with maximum pools and batch
 normalization learns in 0.8 of the time with the maximum below, LeNet in 0.9 with the mean below.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from lenet_export import flax_network
+from lenet_export import float_network
 
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:
@@ -66,14 +66,9 @@ def _gradient(size: int, x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
 _largest.defvjp(lambda x, size: (_largest(x, size), x), _gradient)
 
 
-def _flax_pool(name: str) -> Callable[[jax.Array, int], jax.Array]:
-    """A pool of Flax's."""
-    return lambda x, size: flax_network.POOLS[name](x, (size, size), (size, size))
-
-
-#: By name: those above in place of Flax's.
+#: By name.
 POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
-    **{name: _flax_pool(name) for name in flax_network.POOLS},
+    **float_network.POOLS,
     "avg": avg_pool,
     "max": max_pool,
 }

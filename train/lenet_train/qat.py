@@ -20,7 +20,7 @@ import numpy as np
 from lenet_export import activations
 from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
 from lenet_export.errors import UserError
-from lenet_export.flax_network import ACTIVATIONS
+from lenet_export.float_network import ACTIVATIONS
 from lenet_export.pools import POOLS
 from lenet_train import pools
 from lenet_train.conv import fast_tile, tiled_conv

@@ -23,7 +23,7 @@ import numpy as np
 from lenet_export import __version__, bundled, checkpoint, files, idx
 from lenet_export.checkpoint import Model, Stage
 from lenet_export.errors import UserError
-from lenet_export.flax_network import activation_ranges, check_device
+from lenet_export.float_network import activation_ranges, check_device
 from lenet_export.gap_table import GapTable
 from lenet_export.ink import Ink
 from lenet_export.plan import make_plan

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export import flax_network
+from lenet_export import float_network
 from lenet_export.checkpoint import Float32, Model, check_chain
 from lenet_export.errors import UserError
 from lenet_export.plan import make_plan
@@ -137,7 +137,7 @@ def read(
         raise UserError("the network", what, "let it compute the same whatever their number")
     if theirs.shape[1] == 1:  # the model has a first class more, which is always 0
         theirs = np.pad(theirs, ((0, 0), (1, 0)))
-    ours = flax_network.run_logits(exact, network.images(images))
+    ours = float_network.run_logits(exact, network.images(images))
     if not _are_near(theirs, ours):
         raise _misread(exact, network.images(images), theirs)
     return _with_border(network, images, ours) if np.any(exact.input_zero) else network
@@ -177,7 +177,7 @@ def _misread(model: Model, images: Images, theirs: Float32) -> UserError:
     if not np.isfinite(theirs).all():
         what, remedy = "gives logits that are not finite", "train again, with a lower learning rate"
         return UserError(where, what, remedy)
-    noise = flax_network.noise(make_plan(model, "float32"), images, TOLERANCE, LEAST)
+    noise = float_network.noise(make_plan(model, "float32"), images, TOLERANCE, LEAST)
     if noise:
         return UserError(where, *noise)
     return UserError(
@@ -194,7 +194,7 @@ def _with_border(network: Network, images: Images, exact: Float32) -> Network:
         UserError: it changes too much.
     """
     model = network.model
-    off = np.abs(flax_network.run_logits(model, network.images(images)) - exact).max()
+    off = np.abs(float_network.run_logits(model, network.images(images)) - exact).max()
     largest = np.abs(exact).max()
     changes = f"the byte {model.input_zero}, and logits differ by up to {off:.2g} of {largest:.2g}"
     if off > BORDER * max(LEAST, largest):

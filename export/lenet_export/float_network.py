@@ -1,4 +1,7 @@
-"""The float network of a chain, of Flax's own layers: what the C is compared with."""
+"""The float network of a chain in plain JAX: what the C is compared with.
+
+Tests hold it to Flax's own layers. It imports none of them, so that C is verified without Flax.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
+from jax import lax, nn
 
 from lenet_export.activations import BOUNDS, INNER, OUTER
-from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Stage
+from lenet_export.checkpoint import NORM_EPSILON, Float32, Model
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
 from lenet_export.reference import Images, Outputs, in_batches, network
@@ -20,51 +23,60 @@ from lenet_export.reference import Images, Outputs, in_batches, network
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
     "sigmoid": nn.sigmoid,
-    "tanh": nn.tanh,
-    "scaled_tanh": lambda x: OUTER * nn.tanh(INNER * x),
+    "tanh": jnp.tanh,
+    "scaled_tanh": lambda x: OUTER * jnp.tanh(INNER * x),
     "relu": nn.relu,
     "gelu": nn.gelu,
 }
-POOLS: dict[str, Callable[..., jax.Array]] = {
-    "avg": nn.avg_pool,
-    "max": nn.max_pool,
+#: Of each ``size`` x ``size`` places of ``(images, rows, columns, channels)``.
+POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
+    "avg": lambda x, size: _pool(x, size, 0.0, lax.add) / size**2,
+    "max": lambda x, size: _pool(x, size, -jnp.inf, lax.max),
 }
 
 #: Of products: all of float32. By default GPUs and TPUs round what they multiply to 8 or 11 bits.
-FULL = jax.lax.Precision.HIGHEST
+FULL = lax.Precision.HIGHEST
 
 
-class FlaxNetwork(nn.Module):
-    """A chain of stages."""
+def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """What every stage gives in front of its pool and behind it, by the stage's name.
 
-    stages: tuple[Stage, ...]
+    Args:
+        model: the trained network.
+        x: float32 from 0 to 1, NHWC.
+    """
+    params, outputs = model.params, {}
+    for stage in model.stages:
+        kernel, bias = (jnp.asarray(params[f"{stage.name}/{of}"]) for of in ("kernel", "bias"))
+        if stage.kernel is not None:
+            x = lax.conv_general_dilated(
+                *(x, kernel, (stage.stride, stage.stride), stage.padding),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                precision=FULL,
+            )
+        else:
+            x = jnp.dot(x.reshape(len(x), -1), kernel, precision=FULL)
+        x = x + bias
+        if stage.norm == "layer":
+            gain, shift = (params[f"{stage.norm_name}/{of}"] for of in ("scale", "bias"))
+            x = _normalized(x) * gain + shift
+        activated = ACTIVATIONS[stage.activation](x)
+        x = activated if stage.pool == "none" else POOLS[stage.pool](activated, stage.pool_size)
+        outputs[stage.name] = activated, x
+    return outputs
 
-    @nn.compact
-    def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
-        """Every stage's output by the stage's name, for float32 images from 0 to 1, NHWC."""
-        outputs = {}
-        for stage in self.stages:
-            if stage.kernel is not None:
-                x = nn.Conv(
-                    stage.features,
-                    stage.kernel,
-                    strides=stage.stride,
-                    padding=stage.padding,
-                    precision=FULL,
-                    name=stage.name,
-                )(x)
-            else:
-                x = x.reshape(len(x), -1)
-                x = nn.Dense(stage.features, precision=FULL, name=stage.name)(x)
-            if stage.norm == "layer":
-                x = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=stage.norm_name)(x)
-            x = ACTIVATIONS[stage.activation](x)
-            self.sow("activated", f"{stage.name}_activated", x)
-            if stage.pool != "none":
-                window = (stage.pool_size, stage.pool_size)
-                x = POOLS[stage.pool](x, window, window)
-            outputs[stage.name] = x
-        return outputs
+
+def _pool(x: jax.Array, size: int, start: float, function: Callable[..., Any]) -> jax.Array:
+    """``function`` over each window; partial windows go."""
+    window = (1, size, size, 1)
+    pooled: jax.Array = lax.reduce_window(x, start, function, window, window, "VALID")
+    return pooled
+
+
+def _normalized(x: jax.Array) -> jax.Array:
+    """LayerNorm over the last axis, before its gain."""
+    x = x - x.mean(-1, keepdims=True)
+    return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + NORM_EPSILON)
 
 
 def check_device() -> None:
@@ -93,25 +105,18 @@ def run_floats(model: Model, images: Images) -> Outputs:
         model: the trained network.
         images: uint8 ``(images, rows, columns, channels)``.
     """
-    return in_batches(jax.jit(lambda x: _apply(model, x)), images)
+    return _run(model, images, [stage.name for stage in model.stages])
 
 
 def run_logits(model: Model, images: Images) -> Float32:
     """The last stage's output alone, float32 ``(images, classes)``: see :func:`run_floats`."""
     last = model.stages[-1].name
-    return in_batches(jax.jit(lambda x: {last: _apply(model, x)[last]}), images)[last]
+    return _run(model, images, [last])[last]
 
 
 def run_activations(model: Model, images: Images, names: Sequence[str]) -> Outputs:
     """What the stages called ``names`` give in front of their pools: see :func:`run_floats`."""
-    if not names:
-        return {}
-
-    def activated(images: jax.Array) -> Any:
-        _, seen = _apply(model, images, mutable=["activated"])
-        return {name: seen["activated"][f"{name}_activated"][0] for name in names}
-
-    return in_batches(jax.jit(activated), images)
+    return _run(model, images, names, place=0) if names else {}
 
 
 def activation_ranges(model: Model, images: Images) -> dict[str, float]:
@@ -158,20 +163,21 @@ def noise(plan: Plan, images: Images, tolerance: float, least: float = 1) -> tup
         if not off <= tolerance / 4 * max(least, np.abs(value).max()):  # nan is not near
             why = "its norm divides" if layer.norm else "its sums leave"
             return (
-                f"{layer.name} is noise in float32: Flax's own values are up to {off:.2g} from "
+                f"{layer.name} is noise in float32: JAX's own values are up to {off:.2g} from "
                 f"those in float64; {why} differences that are smaller than float32's rounding",
                 "train again; smaller biases and weights, or another seed, keep it from that",
             )
     return None
 
 
-def _apply(model: Model, images: jax.Array, **options: Any) -> Any:
-    """The network on uint8 ``images``."""
-    params: dict[str, dict[str, Any]] = {}
-    for name, value in model.params.items():
-        layer, tensor = name.split("/")
-        params.setdefault(layer, {})[tensor] = value
-    x = images.astype(jnp.float32) / 255
-    if np.any(model.input_zero):
-        x = x - jnp.asarray(model.input_zero, jnp.float32) / 255
-    return FlaxNetwork(model.stages).apply({"params": params}, x, **options)
+def _run(model: Model, images: Images, names: Sequence[str], place: int = 1) -> Outputs:
+    """What the stages called ``names`` give for uint8 ``images``: see :func:`float_network`."""
+
+    def function(x: jax.Array) -> dict[str, jax.Array]:
+        x = x.astype(jnp.float32) / 255
+        if np.any(model.input_zero):
+            x = x - jnp.asarray(model.input_zero, jnp.float32) / 255
+        outputs = float_network(model, x)
+        return {name: outputs[name][place] for name in names}
+
+    return in_batches(jax.jit(function), images)
