@@ -1,5 +1,5 @@
-# make        set up .venv, then the main job: train LeNet on the digits that scikit-learn brings,
-#             export it as C, compile it, compare it with JAX
+# make        set up .venv, then the main job: train LeNet on the digits in the package, export it
+#             as C, compile it, compare it with JAX
 # make test   set up the same way, then the tests
 # make test-all  those, and then the rest of the widest matrices, such as CPUs x compilers x images
 # make clean  remove what these made

@@ -121,7 +121,7 @@ def test_the_committed_figures_are_those_of_a_run_of_now(names, written):
 
 
 def test_the_committed_figures_of_pictures_are_those_of_a_run_of_now(monkeypatch, written):
-    """Of scikit-learn's digits and of printed ones, which need no scene."""
+    """Of UCI's digits and of printed ones, which need no scene."""
     monkeypatch.setattr(scenes, "LIGHTS", {})
     path = field.BUNDLED / "mnist.safetensors"
     sure = make_plan(checkpoint.load(path), "int8", field.MAX_ERROR).threshold

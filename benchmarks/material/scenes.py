@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from lenet_train import optdigits
 from material import fonts
 from material.digits import Digits
 from material.filters import Floats, UInt8, blur, box_of, resize
@@ -159,12 +160,10 @@ def printed(seed: int, sizes: tuple[int, ...] = (24, 32, 48, 64, 96, 160)) -> li
 
 
 def eights() -> list[Scene]:
-    """scikit-learn's 1,797 digits of 8x8, bright on black, with 2 pixels of black around."""
-    from sklearn.datasets import load_digits
-
-    given = load_digits()
-    pictures = np.pad(given.images * (255 / 16), ((0, 0), (2, 2), (2, 2))).round().astype(np.uint8)
+    """UCI's 1,797 digits of 8x8, bright on black, with 2 pixels of black around."""
+    images, labels = optdigits.load()
+    pictures = np.pad(images * (255 / 16), ((0, 0), (2, 2), (2, 2))).round().astype(np.uint8)
     return [
         Scene(picture, int(label), box_of(picture, INK - 1), False)
-        for picture, label in zip(pictures, given.target, strict=True)
+        for picture, label in zip(pictures, labels, strict=True)
     ]

@@ -6,9 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
-from lenet_train import beside, cli, data, glyphs, pieces
+from lenet_train import beside, cli, data, glyphs, optdigits, pieces
 from lenet_train.data import Examples
 from lenet_train.recipes import TEXTBOOK
 
@@ -17,11 +16,11 @@ BOTH = dataclasses.replace(TEXTBOOK, strangers=1.0, more_digits=2.0)
 
 @pytest.fixture(scope="module")
 def digits():
-    """Written ones: scikit-learn's, framed as MNIST's are."""
-    given = load_digits()
-    large = given.images[:200].repeat(4, 1).repeat(4, 2) * (255 / 16)
+    """Written ones: UCI's, framed as MNIST's are."""
+    small, labels = optdigits.load()
+    large = small[:200].repeat(4, 1).repeat(4, 2) * (255 / 16)
     images = np.stack([glyphs.framed(ink) for ink in large.astype(np.uint8)])
-    return Examples(images, given.target[:200].astype(np.uint8))
+    return Examples(images, labels[:200])
 
 
 @pytest.fixture(scope="module")

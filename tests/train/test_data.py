@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib.util
 import shutil
 
 import numpy as np
@@ -12,13 +13,25 @@ import pytest
 from conftest import write_idx_folder
 from lenet_export import idx
 from lenet_export.errors import UserError
-from lenet_train import cli, data
+from lenet_train import cli, data, optdigits
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.FILES
 
 
 def rows(part):
     return {image.tobytes() for image in part.images}
+
+
+def test_the_small_digits_are_those_of_scikit_learn():
+    images, labels = optdigits.load()
+    assert images.shape == (1797, 8, 8) and images.max() == 16
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    assert digest == "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+    if importlib.util.find_spec("sklearn"):
+        from sklearn.datasets import load_digits
+
+        np.testing.assert_array_equal(images, load_digits().images)
+        np.testing.assert_array_equal(labels, load_digits().target)
 
 
 def test_digits_are_split_once_and_for_all():

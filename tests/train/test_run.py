@@ -1,4 +1,4 @@
-"""A whole run on scikit-learn's digits, and what it leaves in its folder."""
+"""A whole run on UCI's digits, and what it leaves in its folder."""
 
 from __future__ import annotations
 

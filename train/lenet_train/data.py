@@ -1,4 +1,4 @@
-"""Images and labels: scikit-learn's digits, MNIST, Fashion-MNIST, or the user's own IDX files."""
+"""Images and labels: UCI's small digits, MNIST, Fashion-MNIST, or the user's own IDX files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lenet_export import idx
 from lenet_export.errors import UserError
-from lenet_train import download
+from lenet_train import download, optdigits
 
 CLASSES = 10
 SIDE = 28
@@ -198,24 +198,22 @@ def _split(name: str, images: Examples, test: Examples) -> Dataset:
 
 
 def digits() -> Dataset:
-    """scikit-learn's 1,797 digits, made like MNIST's; 360 of them at random are the test images.
+    """UCI's 1,797 small digits, made like MNIST's; 360 of them at random are the test images.
 
     Each 8x8 image is enlarged to 20x20 by a cubic spline and put into 28x28 by its centre of mass,
-    as MNIST's were. Source: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI
-    Machine Learning Repository, 1998; CC BY 4.0.
+    as MNIST's were. ``optdigits/README.md`` tells their source.
     """
     from scipy.ndimage import center_of_mass, zoom
-    from sklearn.datasets import load_digits
 
-    small = load_digits()
-    images = np.zeros((len(small.images), SIDE, SIDE), np.uint8)
-    for image, eight in zip(images, small.images, strict=True):
+    small, labels = optdigits.load()
+    images = np.zeros((len(small), SIDE, SIDE), np.uint8)
+    for image, eight in zip(images, small.astype(np.float64), strict=True):
         twenty = zoom(eight, 20 / 8, order=3, mode="nearest", grid_mode=True)
         twenty = np.clip(twenty * (255 / 16), 0, 255).round()
         corner = [round((SIDE - 1) / 2 - place) for place in center_of_mass(twenty)]
         top, left = np.clip(corner, 0, SIDE - 20)
         image[top : top + 20, left : left + 20] = twenty
-    everything = Examples(images, small.target.astype(np.uint8))
+    everything = Examples(images, labels)
     order = np.random.RandomState(1998).permutation(len(images))
     return _split("digits", everything[order[:-360]], everything[order[-360:]])
 
