@@ -73,7 +73,7 @@ images = rng.integers(0, 256, (40, 12, 12, 1)).astype("u1")
 for dtype in ("int8", "float32"):
     with tempfile.TemporaryDirectory() as out:
         done = export(layers, None, (12, 12, 1), out, images=images, dtype=dtype)
-        assert done.report.largest_difference <= (0 if dtype == "int8" else 1e-4)
+        assert done.report.verified.largest_difference <= (0 if dtype == "int8" else 1e-4)
         print(dtype, *(stage.name for stage in done.plan.model.stages))
 for wrong in (layers[:2] + [nn.tanh] + layers[2:], 5):
     try:

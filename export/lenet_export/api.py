@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenet_export import files
+from lenet_export import bundled, files
 from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
+from lenet_export.exported import Exported
 from lenet_export.gap_table import GapTable
-from lenet_export.images import check_count, check_images, check_labels
+from lenet_export.images import check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
@@ -25,36 +26,22 @@ from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import as_share
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
+from lenet_export.report import Report
+from lenet_export.trained import Trained
+
+DTYPES = ("int8", "float32")
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lenet_export.readers.chain_builder import Line
-    from lenet_export.verify import Report
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What an export wrote.
-
-    Attributes:
-        plan: the network as the C computes it; ``plan.model`` is the float one.
-        files: their paths.
-        report: what the comparison with JAX found; ``None`` where none was asked for.
-        notes: what a user should know of how the network was read, in sentences.
-    """
-
-    plan: Plan
-    files: tuple[Path, ...]
-    report: Report | None
-    notes: tuple[str, ...] = ()
 
 
 def export(
     module: Any,
-    params: Any,
-    input_shape: tuple[int, ...],
-    out: Path | str,
+    params: Any = None,
+    input_shape: tuple[int, ...] | None = None,
+    out: Path | str = ".",
     *,
     input_mean: Any = None,
     input_std: Any = None,
@@ -78,35 +65,41 @@ def export(
     """Exports a network, as C compared with JAX before it is written.
 
     Args:
-        module: the network: a module of ``flax.linen`` of any form, one of ``flax.nnx``, or a
-            function of images; see :data:`lenet_export.readers.registry.READERS`. It reads float32
-            ``(images, *input_shape)`` and gives one logit for each class, or one for two classes.
-            What a chain cannot have is refused with its place and what is supported there.
+        module: what :func:`lenet_export.load` gives; or a network of your own: a module of
+            ``flax.linen`` of any form, one of ``flax.nnx``, or a function of images; see
+            :data:`lenet_export.readers.registry.READERS`. It reads float32 ``(images,
+            *input_shape)`` and gives one logit for each class, or one for two classes. What a
+            chain cannot have is refused with its place and what is supported there.
         params: its variables as trained: of linen ``params``, and ``batch_stats`` if it has some;
             of nnx ``None``, or an ``nnx.State``; of a function ``None``, or its first argument. Or
             where they are: the path of a folder of Orbax, a .msgpack or a .safetensors; or as the
             bytes of ``flax.serialization``, a ``TrainState``, or by paths (``conv1/kernel``).
-        input_shape: what the network reads, without the axis of images: ``(28, 28, 1)``, ``(28,
-            28)``, ``(784,)``.
+        input_shape: what a network of your own reads, without the axis of images: ``(28, 28, 1)``,
+            ``(28, 28)``, ``(784,)``.
         out: the folder to write to.
-        input_mean: what the network reads is ``(bytes / 255 - input_mean) / input_std``: a number,
-            or one for each channel. Without both it is bytes / 255; or bytes from 0 to 255, where
-            the network divides them itself. For one that reads bytes as they are, 0 and 1 / 255.
+        input_mean: what a network of your own reads is ``(bytes / 255 - input_mean) / input_std``:
+            a number, or one for each channel. Without both it is bytes / 255; or bytes from 0 to
+            255, where the network divides them itself. For one that reads bytes as they are, 0 and
+            1 / 255.
         input_std: see ``input_mean``.
         target: what to write: a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
-        images: uint8 ``(images, *input_shape)``, some hundreds that are like those to come: the
-            ranges of functions without a bound (ReLU, GELU) are measured on them, for int8.
-        labels: their classes ``(images,)``. With them the score gap is measured for ``max_error``;
-            then the images should be none that the network was trained on.
+        images: uint8 ``(images, *input_shape)``, some hundreds that are like those to come. The C
+            is compared on them, too; and of a network of your own the ranges of functions without
+            a bound (ReLU, GELU) are measured on them, for int8.
+        labels: their classes ``(images,)``. With them the accuracy is told, and of a network of
+            your own the score gap is measured for ``max_error``; then the images should be none
+            that it was trained on.
         dtype: ``int8`` or ``float32``.
-        max_error: the largest share of wrong readings among the accepted ones; needs ``labels``.
+        max_error: the largest share of wrong readings among the accepted ones; of a network of
+            your own it needs ``labels``.
         max_amount_error: with ``amount``, the largest share of wrong amounts among the accepted
             ones; needs ``amount_table``.
         amount_table: what the scores of amounts tell of a validation split's lines, as an earlier
             export reads them: ``GapTable.of(scores, is_wrong)``.
         none_output: whether the last output stands for "none of these", so that the classes are
             those in front of it.
-        ink: the limits of an image's ink: ``Ink.measure(training images)``; ``None``: no limits.
+        ink: the limits of an image's ink: ``Ink.measure(training images)``; ``None``: no limits,
+            or those that a loaded model has.
         cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
@@ -117,70 +110,91 @@ def export(
         verify: whether the C is compiled and every logit compared with JAX; other targets have
             nothing to run.
 
+    Returns:
+        What was written, and its network: ``print`` shows the screen of the command line,
+        ``predict`` and ``logits`` compute what the C computes.
+
     Raises:
         UserError: a layer, an argument or the folder cannot be used; or the C differs from JAX.
 
     Warns:
-        UserWarning: the C is what was planned, but reads many images otherwise than the network; or
-            the network itself reads them no better than chance.
-    """
-    from lenet_export.readers.registry import read  # takes JAX, which is slow to import
+        UserWarning: the C is what was planned, but reads many images otherwise than the network, or
+            worse; or the network itself reads them no better than chance.
 
-    for name, value, known in [
-        ("target", target, tuple(OUTPUTS)),
-        ("tables", tables, TABLES),
-        ("dtype", dtype, ("int8", "float32")),
-        ("optimize", optimize, OPTIMIZE),
-    ]:
-        if value not in known:
-            raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
-    cpu = _checked_cpu(cpu)
-    beside = {"cpu": cpu != "generic", "optimize": optimize != "speed", "single_file": single_file}
-    beside["tables"] = tables != "inside"
-    parts = _checked_parts(with_)
-    beside["parts"] = bool(parts)
-    wrong = misplaced(target, [name for name, given in beside.items() if given])
-    if wrong:
-        raise UserError("with_" if wrong[0] == "parts" else wrong[0], wrong[1], "leave it out")
-    if not isinstance(out, str | os.PathLike):
-        raise UserError("out", f"is {out!r}", "give a folder's path")
-    max_error = _checked_share("max_error", max_error)
-    max_amount_error = _checked_share("max_amount_error", max_amount_error)
-    if max_amount_error is not None and "amount" not in parts:
-        raise UserError("max_amount_error", "goes with amounts only", 'give with_=["amount"]')
-    if not isinstance(amount_table, GapTable | None):
-        raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
-    check_prefix(prefix)
-    input_shape = _checked_shape(input_shape)
-    scale = checked_scale(input_mean, input_std)
-    if images is not None:
-        images = check_images(_without_ones(images, input_shape), input_shape)
-    if labels is not None:
-        check_count(images, labels)
-    network = read(module, params, input_shape, images, scale)
-    model = replace(
-        network.model, none_output=bool(none_output), ink=ink, amount_table=amount_table
-    )
-    if ink is not None:
-        check_ink(ink, model.input_shape)
-    if images is not None:
-        images = network.images(images)
-    if labels is not None:
-        labels = check_labels(labels, model.classes)
-    model = measured(model, dtype, images, labels)
-    plan = lay_out(make_plan(model, dtype, max_error), cpu, optimize)
+    Example:
+        >>> import jax
+        >>> import numpy as np
+        >>> from flax import linen as nn
+        >>> import lenet_export
+        >>> module = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(10)])
+        >>> images = np.random.default_rng(0).integers(0, 256, (9, 28, 28)).astype(np.uint8)
+        >>> variables = module.init(jax.random.key(0), images)  # here you would train it
+        >>> exported = lenet_export.export(module, variables, (28, 28), "own", images=images)
+        >>> exported.report.verified.largest_difference
+        0.0
+        >>> exported.logits(images).shape
+        (9, 10)
+    """
     options = Options(
         *(prefix, bool(single_file)),
         target=target,
         tables=tables,
-        parts=parts,
-        max_amount_error=max_amount_error,
+        parts=_checked_parts(with_),
+        max_amount_error=_checked_share("max_amount_error", max_amount_error),
     )
-    exported = write(plan, Path(out), options, verify, images, labels)
-    exported = replace(exported, notes=network.notes)
-    for text in exported.report.warnings if exported.report else ():
+    cpu = _checked_cpu(cpu)
+    _check_options(options, cpu, optimize, dtype)
+    if not isinstance(out, str | os.PathLike):
+        raise UserError("out", f"is {out!r}", "give a folder's path")
+    max_error = _checked_share("max_error", max_error)
+    if not isinstance(amount_table, GapTable | None):
+        raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
+    scale = checked_scale(input_mean, input_std)
+    model: Model = module
+    laid_out: Callable[[Images], Images] = _as_they_are
+    if is_own := not isinstance(module, Model):
+        shape = _checked_shape(input_shape)
+    else:
+        shape = _shape_of(module, params, input_shape, scale)
+    if images is not None:
+        images = check_images(without_ones(images, shape), shape)
+    if labels is not None:
+        check_count(images, labels)
+    said: dict[str, Any] = {"none_output": bool(none_output), "ink": ink}
+    said |= {"amount_table": amount_table}
+    if is_own:
+        from lenet_export.readers.registry import read  # takes JAX, which is slow to import
+
+        network = read(module, params, shape, images, scale)
+        model, laid_out = network.model, network.images
+        said |= {"input_mean": input_mean, "input_std": input_std}
+        said |= {"images": images, "labels": labels}
+        call = [_identifier(module), *(["params"] if params is not None else []), repr(shape)]
+        options = replace(options, notes=network.notes, call=_call(call, said))
+    elif any(value is not None and value is not False for value in said.values()):
+        options = replace(options, call=_call([_loading(module)], said))
+    else:
+        options = replace(options, model=_bundled_name(module))
+    model = replace(
+        model,
+        none_output=bool(none_output) or model.none_output,
+        ink=model.ink if ink is None else ink,
+        amount_table=model.amount_table if amount_table is None else amount_table,
+    )
+    if ink is not None:
+        check_ink(ink, model.input_shape)
+    if images is not None:
+        images = laid_out(images)
+    if labels is not None:
+        labels = check_labels(labels, model.classes)
+    if is_own:
+        model = measured(model, dtype, images, labels)
+    name = _name_of(module)
+    plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
+    exported = write(name, plan, Path(out), options, verify, images, labels)
+    for text in exported.report.warnings:
         warnings.warn(text, stacklevel=2)
-    return exported
+    return replace(exported, input_shape=shape, laid_out=laid_out)
 
 
 def measured(
@@ -203,6 +217,7 @@ def measured(
 
 
 def write(
+    name: str,
     plan: Plan,
     out: Path,
     options: Options,
@@ -213,6 +228,7 @@ def write(
     """Renders ``plan``, compares it with JAX if asked to, and writes the files to ``out``.
 
     Args:
+        name: of the network, for the screen.
         plan: laid out for its CPU.
         out: the folder.
         options: of the files.
@@ -225,12 +241,14 @@ def write(
     """
     output = OUTPUTS[options.target]
     rendered = output.files(plan, options)
-    report = None
+    found = None
     if verify and output.verify:
-        report = output.verify(plan, rendered, options.prefix, images, labels)
-    paths = {out / name: data for name, data in rendered.items()}
+        found = output.verify(plan, rendered, options.prefix, images, labels)
+    paths = {out / file: data for file, data in rendered.items()}
     files.write(paths)
-    return Exported(plan, tuple(paths), report)
+    report = Report.of(name, plan, output, found, options.notes, tuple(paths))
+    shape = plan.input_shape
+    return Exported(plan, report, rendered, options.prefix, shape, _as_they_are)
 
 
 def _ranges(model: Model, images: Images | None) -> dict[str, float]:
@@ -250,6 +268,96 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
         )
     given = np.zeros((1, *model.input_shape), np.uint8) if images is None else images
     return float_network.activation_ranges(model, given)
+
+
+def _as_they_are(images: Images) -> Images:
+    return images
+
+
+def _name_of(module: Any) -> str:
+    """What a network is called on the screen."""
+    if isinstance(module, Trained):
+        return f"the bundled {module.name}" if module.name in bundled.names() else module.name
+    return "a model" if isinstance(module, Model) else _identifier(module)
+
+
+def _identifier(module: Any) -> str:
+    """What a network may be called in a program."""
+    name = str(getattr(module, "__name__", type(module).__name__))
+    return name if name.isidentifier() else "network"
+
+
+def _bundled_name(module: Model) -> str | None:
+    """What ``--model`` names, as far as it is no path; ``None`` for the default."""
+    name = getattr(module, "name", None)
+    return name if name in bundled.names() and name != bundled.DEFAULT else None
+
+
+def _loading(module: Model) -> str:
+    """How a model is loaded, less its path."""
+    if not isinstance(module, Trained):
+        return "model"
+    name = module.name if module.name in bundled.names() else Path(module.name).name
+    return f"lenet_export.load({name!r})"
+
+
+def _call(given: list[str], said: dict[str, Any]) -> str:
+    """The first arguments of a call of :func:`export`: numbers as they are, arrays by a name."""
+    words = list(given)
+    for name, value in said.items():
+        if value is True or name.startswith("input_"):
+            words += [f"{name}={np.asarray(value).tolist()!r}"] if value is not None else []
+        elif value is not None and value is not False:
+            words.append(f"{name}={name}")
+    return ", ".join(words)
+
+
+def _shape_of(
+    model: Model, params: Any, input_shape: Any, scale: Line | None
+) -> tuple[int, int, int]:
+    """What a model that was loaded reads; it holds all that a network of the user's is given.
+
+    Raises:
+        UserError: it is given all the same.
+    """
+    for name, given in (("params", params), ("input_mean and input_std", scale)):
+        if given is not None:
+            raise UserError(name, "are given with a model that holds its own", "leave them out")
+    if input_shape is not None:
+        own = [size for size in model.input_shape if size != 1]
+        if [size for size in _checked_shape(input_shape) if size != 1] != own:
+            what = f"is {input_shape!r}, and the model reads {model.input_shape}"
+            raise UserError("input_shape", what, "leave it out")
+    return model.input_shape
+
+
+def _check_options(options: Options, cpu: str, optimize: str, dtype: str) -> None:
+    """Checks what is chosen of the files.
+
+    Raises:
+        UserError: it is not known, or does not go together.
+    """
+    for name, value, known in [
+        ("target", options.target, tuple(OUTPUTS)),
+        ("tables", options.tables, TABLES),
+        ("dtype", dtype, DTYPES),
+        ("optimize", optimize, OPTIMIZE),
+    ]:
+        if value not in known:
+            raise UserError(name, f"is {value!r}", f"give one of {', '.join(known)}")
+    beside = {
+        "cpu": cpu != "generic",
+        "optimize": optimize != "speed",
+        "single_file": options.single_file,
+        "tables": options.tables != "inside",
+        "parts": bool(options.parts),
+    }
+    wrong = misplaced(options.target, [name for name, given in beside.items() if given])
+    if wrong:
+        raise UserError("with_" if wrong[0] == "parts" else wrong[0], wrong[1], "leave it out")
+    if options.max_amount_error is not None and "amount" not in options.parts:
+        raise UserError("max_amount_error", "goes with amounts only", 'give with_=["amount"]')
+    check_prefix(options.prefix)
 
 
 def _checked_parts(with_: Any) -> tuple[str, ...]:
@@ -308,13 +416,6 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
         remedy = "give rows, columns, channels, or what the network reads in their place"
         raise UserError("input_shape", f"is {shape!r}", remedy)
     return tuple(int(size) for size in sizes)
-
-
-def _without_ones(images: Any, shape: tuple[int, ...]) -> Any:
-    """The images in ``shape``, if they differ from it by axes of one alone."""
-    found = getattr(images, "shape", (0,))
-    same = [size for size in found[1:] if size != 1] == [size for size in shape if size != 1]
-    return images.reshape(len(images), *shape) if same else images
 
 
 def checked_scale(mean: Any, std: Any) -> Line | None:

@@ -5,26 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lenet_export import __version__, bundled
-from lenet_export.api import Exported, checked_scale, measured, write
+from lenet_export.api import checked_scale, measured, write
 from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
-from lenet_export.errors import UserError, printable
+from lenet_export.errors import UserError
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import PARTS, TABLES, Options, Output, parts_of
+from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser, share
-from lenet_export.plan import Plan, make_plan
+from lenet_export.plan import make_plan
 from lenet_export.program import exit_status
-from lenet_export.verdict import Verdict
-
-if TYPE_CHECKING:
-    from lenet_export.verify import Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -228,13 +223,27 @@ def _export(options: argparse.Namespace) -> None:
     named = options.model if is_bundled and options.model != bundled.DEFAULT else None
     chosen = Options(
         *(options.prefix, options.single_file, named, options.target, options.tables),
-        *(options.parts, options.max_amount_error),
+        *(options.parts, options.max_amount_error, notes),
+        network=_told(options) if options.network else (),
     )
-    exported = write(plan, out, chosen, options.verify, images, labels)
-    exported = replace(exported, notes=notes)
-    print(_summary(name, exported, OUTPUTS[options.target]))
-    for text in exported.report.warnings if exported.report else ():
+    exported = write(name, plan, out, chosen, options.verify, images, labels)
+    print(exported)
+    for text in exported.report.warnings:
         print(f"lenet-export: warning: {text}", file=sys.stderr)
+
+
+def _told(options: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
+    """What the command line is told of a network of the user's, less its paths."""
+    file, _, name = options.network.rpartition(":")
+    told = {
+        "network": f"{Path(file).name}:{name}",
+        "model": Path(options.model).resolve().name,
+        "input_shape": options.input_shape and "x".join(map(str, options.input_shape)),
+        "input_mean": options.input_mean,
+        "input_std": options.input_std,
+        "images": options.images and options.images.resolve().name,
+    }
+    return tuple((name, value) for name, value in told.items() if value is not None)
 
 
 def _own_network(options: argparse.Namespace) -> tuple[Model, tuple[str, ...]]:
@@ -246,84 +255,3 @@ def _own_network(options: argparse.Namespace) -> tuple[Model, tuple[str, ...]]:
     shape = options.input_shape or (28, 28, 1)
     network = read(network_in(options.network), Path(options.model), shape, None, scale)
     return network.model, network.notes
-
-
-def _summary(name: str, exported: Exported, output: Output) -> str:
-    """One screen: what was exported, how well it reads, what it costs, where it is."""
-    plan, report, written = exported.plan, exported.report, exported.files
-    lines = [("model", f"{name}, {_arithmetic(plan)}, id {plan.model_id[:12]}")]
-    lines += output.costs(plan)
-    table, info = plan.model.gap_table, plan.model.info
-    if plan.gap_row and table:
-        rejected, wrong = table.describe(plan.gap_row)
-        of = f"{table.images:,} validation images"
-        lines.append(("reject", f"{rejected} rejected, {wrong} of the rest wrong ({of})"))
-        if table.strangers:
-            accepted = table.describe_strangers(plan.gap_row)
-            lines.append(("", f"{accepted} of {table.strangers:,} strangers accepted"))
-    trained = info.get("test_accuracy")
-    known = report is not None and report.float_accuracy is not None
-    if isinstance(trained, float) and 0 <= trained <= 1 and not known:
-        images = info.get("test_images")
-        of = f"{images:,} test images" if isinstance(images, int) else "test images"
-        lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
-    if report is not None:
-        lines += _report_lines(plan, report)
-    elif output.verify:
-        lines.append(("verified", "no (--no-verify)"))
-    lines += [("note", note) for note in exported.notes]
-    lines += [("files" if place == 0 else "", str(path)) for place, path in enumerate(written)]
-    return "\n".join(f"{head:<10}{printable(text)}" for head, text in lines)
-
-
-def _arithmetic(plan: Plan) -> str:
-    """What the C computes in, and how many bits a weight has where these are fewer than 8."""
-    stages = plan.model.stages
-    bits = {stage.bits for stage in stages}
-    if plan.dtype != "int8" or bits == {"8"}:
-        return plan.dtype
-    if bits == {"ternary"}:
-        return "int8 with ternary weights"
-    if len(bits) == 1:
-        return f"int8 with weights of bits {bits.pop()}"
-    return f"int8 with weights of bits {','.join(f'{s.name}={s.bits}' for s in stages)}"
-
-
-def _report_lines(plan: Plan, report: Report) -> list[tuple[str, str]]:
-    lines = []
-    if report.float_accuracy is not None:
-        lines.append(
-            ("accuracy", f"float {report.float_accuracy:.2%}, C {report.c_accuracy:.2%}"
-             f" of {report.real_images:,} test images")
-        )  # fmt: skip
-    if report.real_images:
-        lines.append(
-            ("classes", f"{report.real_images - report.same_class} of {report.real_images:,}"
-             " test images get another class than from JAX float32")
-        )  # fmt: skip
-    if report.real_images and report.verdicts[Verdict.ACCEPTED] < report.real_images:
-        lines.append(("accepted", _accepted(report)))
-    if plan.dtype == "int8":
-        found = f"0 of {report.logits:,} logits differ from the JAX integer reference"
-    else:
-        found = f"{report.logits:,} logits within {report.largest_difference:.1e} of JAX float32"
-    lines.append(("verified", f"{found} ({report.images:,} images)"))
-    return lines
-
-
-#: Why the C does not accept an image, in a few words.
-REASONS = {
-    Verdict.UNSURE: "unsure",
-    Verdict.NO_CLASS: "none of the classes",
-    Verdict.NO_INK: "hardly any ink",
-    Verdict.OUTSIDE: "other ink than the training images",
-}
-
-
-def _accepted(report: Report) -> str:
-    """How many of the user's images the C accepts, and why not the others."""
-    told = f"{report.verdicts[Verdict.ACCEPTED]:,} of {report.real_images:,} test images"
-    if report.accepted_wrong is not None:
-        told += f", {report.accepted_wrong:,} of them wrong"
-    counts = {why: report.verdicts[verdict] for verdict, why in REASONS.items()}
-    return f"{told}; not {', '.join(f'{n:,}: {why}' for why, n in counts.items() if n)}"

@@ -15,11 +15,22 @@ from lenet_export.reference import Images
 Labels = npt.NDArray[Any]
 
 
-def check_images(images: Any, shape: tuple[int, ...], where: object = "images") -> Images:
-    """``images`` if they are bytes of ``shape`` that can be pictures.
+def without_ones(images: Any, shape: tuple[int, ...]) -> Any:
+    """The images in ``shape``, if they differ from it by axes of one alone."""
+    found = getattr(images, "shape", ())
+    return images.reshape(len(images), *shape) if found and _alike(found[1:], shape) else images
+
+
+def _alike(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether shapes differ by axes of one alone."""
+    return [size for size in shape if size != 1] == [size for size in other if size != 1]
+
+
+def check_bytes(images: Any, shape: tuple[int, ...], where: object = "images") -> Images:
+    """``images`` if they are bytes of ``shape``.
 
     Raises:
-        UserError: they are floats, of another shape, none, only 0 and 1, or all the same.
+        UserError: they are floats, of another shape, or none.
     """
     wanted = f"give uint8 (images, {', '.join(map(str, shape))})"
     dtype = getattr(images, "dtype", None)
@@ -30,7 +41,19 @@ def check_images(images: Any, shape: tuple[int, ...], where: object = "images") 
         to_bytes = ": np.round(255 * images).astype(np.uint8)" if in_one else ""
         raise UserError(where, found, f"{wanted}, the bytes that are divided by 255{to_bytes}")
     if images.shape[1:] != shape or not len(images):
-        raise UserError(where, found, wanted)
+        one = "; of one image: images[None]" if _alike(images.shape, shape) else ""
+        raise UserError(where, found, wanted + one)
+    checked: Images = images
+    return checked
+
+
+def check_images(images: Any, shape: tuple[int, ...], where: object = "images") -> Images:
+    """``images`` if they are bytes of ``shape`` that can be pictures.
+
+    Raises:
+        UserError: they are floats, of another shape, none, only 0 and 1, or all the same.
+    """
+    checked = check_bytes(images, shape, where)
     if images.max() <= 1:
         what = "are all black" if images.max() == 0 else "hold no number but 0 and 1"
         raise UserError(
@@ -40,7 +63,6 @@ def check_images(images: Any, shape: tuple[int, ...], where: object = "images") 
         )
     if images.min() == images.max() or (len(images) > 1 and (images == images[0]).all()):
         raise UserError(where, "are all the same", "give some hundred different images")
-    checked: Images = images
     return checked
 
 

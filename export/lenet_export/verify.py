@@ -24,7 +24,7 @@ MANY = 30  # images, from which on an accuracy at chance is told
 
 
 @dataclass(frozen=True)
-class Report:
+class Comparison:
     """What a verification found; it found no difference, or it would have raised.
 
     Attributes:
@@ -109,7 +109,7 @@ def verify(
     prefix: str = "lenet",
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
-) -> Report:
+) -> Comparison:
     """Compiles ``files`` and compares every logit with JAX.
 
     Args:
@@ -161,7 +161,7 @@ def verify(
             _chance_warning(right, real, plan.classes),
             _worse_warning(right, right_in_c, real),
         ]
-    return Report(
+    return Comparison(
         images=len(everything),
         logits=ours.size,
         largest_difference=float(np.abs(ours.astype(np.float64) - expected).max()),

@@ -92,7 +92,7 @@ def test_a_network_that_reads_no_better_than_chance_is_doubted(tmp_path):
         export(labels=(right + 1) % 10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert export(labels=right).report.float_accuracy == 1
+        assert export(labels=right).report.verified.float_accuracy == 1
         assert export(labels=np.where(np.arange(200) % 3, (right + 1) % 10, right)).report
 
 

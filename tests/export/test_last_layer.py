@@ -107,8 +107,8 @@ def test_it_is_exported_and_no_logit_differs(network, dtype, tmp_path):
     module, variables, shape, _ = network
     images = images_of(shape)
     exported = lenet_export.export(module, variables, shape, tmp_path, images=images, dtype=dtype)
-    assert exported.report.largest_difference <= (0 if dtype == "int8" else 1e-4)
-    assert exported.report.same_class >= 0.9 * len(images)
+    assert exported.report.verified.largest_difference <= (0 if dtype == "int8" else 1e-4)
+    assert exported.report.verified.same_class >= 0.9 * len(images)
 
 
 @pytest.mark.parametrize("cpu", sorted(CPUS))
@@ -157,7 +157,7 @@ def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tm
         module = nn.Sequential([CONV(), nn.relu, norm, pool, flatten, nn.Dense(3)])
         variables = module.init(jax.random.key(0), jnp.zeros((1, *shape)))
         exported = lenet_export.export(module, variables, shape, tmp_path, images=images_of(shape))
-        assert exported.report.largest_difference == 0
+        assert exported.report.verified.largest_difference == 0
         assert exported.plan.layers[1].inputs == 4 * shape[0] * shape[1]
         assert f"the mean over a map of {shape[0]}x{shape[1]} is in fc1" in exported.notes[0]
 

@@ -370,8 +370,8 @@ def test_its_c_is_the_reference(network, tmp_path):
     shape, _ = NETWORKS[network]
     module, params, _ = made(network, shape)
     done = lenet_export.export(module, params, shape, tmp_path, images=images_of(shape))
-    assert done.report.largest_difference == 0
-    assert done.report.logits >= 2 * done.report.images
+    assert done.report.verified.largest_difference == 0
+    assert done.report.verified.logits >= 2 * done.report.verified.images
 
 
 @pytest.mark.parametrize("network", [n for n in NETWORKS if n not in EXPORTED])

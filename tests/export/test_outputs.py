@@ -61,16 +61,17 @@ def test_an_output_more_is_one_row(tmp_path, capsys):
 def test_python_gets_an_output_more_free(network, tmp_path):
     done = api.export(*network, (6, 6, 1), tmp_path, target="sizes")
     assert [path.name for path in done.files] == ["lenet.txt"]
-    assert done.report is None
+    assert done.report.verified is None
     text = (tmp_path / "lenet.txt").read_text()
-    assert text == "lenet-export --target sizes\nconv1 72\nfc1 3"
+    call = 'lenet_export.export(Sequential, params, (6, 6, 1), target="sizes")'
+    assert text == f"{call}\nconv1 72\nfc1 3"
 
 
 def test_python_writes_tables_apart_and_verifies_them(network, tmp_path):
     done = api.export(*network, (6, 6, 1), tmp_path, tables="apart")
     written = ["lenet.h", "lenet.c", "lenet_tables.h", "lenet.json"]
     assert [path.name for path in done.files] == written
-    assert done.report.largest_difference == 0
+    assert done.report.verified.largest_difference == 0
 
 
 def test_python_writes_the_numbers(network, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from flax.training.train_state import TrainState
 from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
-from lenet_export import UserError, float_network
+from lenet_export import UserError, cli, float_network
 from lenet_export.readers.registry import read
 from lenet_export.readers.source import network_in
 
@@ -198,7 +199,7 @@ def test_a_network_that_cannot_be_had_is_told(text, says, source):
     assert caught.value.remedy
 
 
-def test_the_command_line_exports_a_network_of_a_file(source, network, tmp_path):
+def test_the_command_line_exports_a_network_of_a_file(source, network, tmp_path, monkeypatch):
     weights = safetensors("/", network[1], tmp_path)
     command = [sys.executable, "-m", "lenet_export", "--out", tmp_path / "out", "--no-verify"]
     command += ["--model", weights, "--input-shape", "8x8x1", "--input-mean", "0.5"]
@@ -209,6 +210,12 @@ def test_the_command_line_exports_a_network_of_a_file(source, network, tmp_path)
     assert f"model     {source}:Net, int8, id " in done.stdout
     assert "here the byte 128" in done.stdout
     assert "head_bias" in (tmp_path / "out/lenet.c").read_text()
+    monkeypatch.chdir(tmp_path)
+    stamp = json.loads((tmp_path / "out/lenet.json").read_text())["command"]
+    assert stamp.startswith("lenet-export --target c --network networks.py:Net --model net.safet")
+    assert cli.main([*stamp.split()[1:], "--no-verify", "--out", "again"]) == 0
+    for name in ("lenet.h", "lenet.c", "lenet.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     refused = subprocess.run(
         [*command[:-2], "--input-std", "2"], capture_output=True, text=True, check=False
     )

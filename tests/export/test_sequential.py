@@ -134,11 +134,11 @@ def test_it_is_exported_and_no_logit_differs(make, dtype, cpu, tmp_path):
     )  # fmt: skip
     assert {path.name for path in exported.files} == {"own.c", "own.h", "own.json"}
     assert all(path.read_bytes() for path in exported.files)
-    assert exported.report.real_images == len(images)
-    assert exported.report.largest_difference <= (0 if dtype == "int8" else 1e-4 * 10)
+    assert exported.report.verified.real_images == len(images)
+    assert exported.report.verified.largest_difference <= (0 if dtype == "int8" else 1e-4 * 10)
     assert exported.plan.model.gap_table.images == len(images)
     if dtype == "int8":
-        assert exported.report.same_class >= 0.8 * len(images)
+        assert exported.report.verified.same_class >= 0.8 * len(images)
 
 
 def started(module, shape):
@@ -294,7 +294,7 @@ def test_images_that_leave_a_layer_dead_are_told(tmp_path):
     with pytest.raises(UserError, match="fc1: gives nothing above 0 for any of 4 images"):
         export(images=FOUR)
     assert not (tmp_path / "out").exists()
-    assert export(images=FOUR, dtype="float32").report.largest_difference < 1e-4
+    assert export(images=FOUR, dtype="float32").report.verified.largest_difference < 1e-4
 
 
 def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):

@@ -10,6 +10,7 @@ import functools
 import json
 import math
 import re
+import textwrap
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ import numpy as np
 from lenet_export import __version__, amount, layer_norm, reference
 from lenet_export.activations import ACTIVATIONS, Activation
 from lenet_export.c_text import (
+    WIDTH,
     c_type,
     float_literal,
     format_table,
@@ -54,7 +56,7 @@ from lenet_export.preparation import is_prepared_for
 from lenet_export.quantize import WEIGHT_MAX
 
 if TYPE_CHECKING:
-    from lenet_export.verify import Report
+    from lenet_export.verify import Comparison
 
 KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
@@ -93,9 +95,9 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
     if options.tables == "apart":
         texts[f"{prefix}_tables.h"] = printed("lenet_tables.h")
-    stamp = command(plan, options)
+    stamp = _stamp(plan, options)
     texts = {
-        name: _indexed(tidy(_rename(text, prefix)).replace(STAMP, stamp))
+        name: _indexed(tidy(_rename(text, prefix)).replace(f" {STAMP}", stamp))
         for name, text in texts.items()
     }
     # Any tables of the same code will do: they are whole.
@@ -189,6 +191,15 @@ def _amounts(plan: Plan, options: Options) -> dict[str, Any]:
         "amount_lines": table.images if table else 0,
         "amount_row": row,
     }
+
+
+def _stamp(plan: Plan, options: Options) -> str:
+    """The command, safe in a C comment; that of a user's network has lines of its own."""
+    safe = re.sub(r"[^ -~]|(?<=\*)/|(?<=/)\*|(?<=\?)\?", "_", command(plan, options))
+    if not (options.call or options.network):
+        return f" {safe}"
+    indent = "\n *     "
+    return indent + indent.join(textwrap.wrap(safe, WIDTH - len(indent), break_on_hyphens=False))
 
 
 def _rename(text: str, prefix: str) -> str:
@@ -566,7 +577,7 @@ def _number(plan: Plan, logit: float) -> str:
 
 def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str, Any]:
     """What ``lenet.json`` holds."""
-    return {
+    manifest = {
         "tool": f"lenet-export {__version__}",
         "command": command(plan, options),
         "model_id": plan.model_id,
@@ -587,7 +598,9 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "stages": [_manifest_of(layer) for layer in plan.layers],
         "training": plan.model.info,
         "files": {name: sha256(data).hexdigest() for name, data in files.items()},
-    } | ({"with": list(options.parts)} if options.parts else {})
+    }
+    rest = {"with": options.parts, "notes": options.notes}
+    return manifest | {name: list(of) for name, of in rest.items() if of}
 
 
 def _manifest_of(layer: Layer) -> dict[str, Any]:
@@ -608,7 +621,7 @@ def _manifest_of(layer: Layer) -> dict[str, Any]:
 
 def _verify(
     plan: Plan, files: dict[str, bytes], prefix: str, images: Any, labels: Array | None
-) -> Report:
+) -> Comparison:
     from lenet_export.verify import verify  # compilers and JAX, which take their time to import
 
     return verify(plan, files, prefix, images, labels)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lenet_export.plan import Array, Plan
 
 if TYPE_CHECKING:
     from lenet_export.reference import Images
-    from lenet_export.verify import Report
+    from lenet_export.verify import Comparison
 
 Files = dict[str, bytes]
 
@@ -37,6 +39,9 @@ class Options:
         max_amount_error: the largest share of wrong amounts among the accepted ones; ``None``
             accepts all.
         target: the output, a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
+        notes: what a user should know of how the network was read, in sentences.
+        network: of a network of the user's, what the command line is told of it: option and value.
+        call: of one that was given from Python, the first arguments of ``lenet_export.export``.
     """
 
     prefix: str = "lenet"
@@ -46,27 +51,47 @@ class Options:
     tables: str = "inside"
     parts: tuple[str, ...] = ()
     max_amount_error: float | None = None
+    notes: tuple[str, ...] = ()
+    network: tuple[tuple[str, Any], ...] = ()
+    call: str = ""
 
 
 def command(plan: Plan, options: Options) -> str:
-    """The command line that writes the same files, less its paths."""
-    return " ".join(
-        [f"lenet-export --target {options.target}"]
-        + ([f"--model {options.model}"] if options.model else [])
-        + (["--dtype float32"] if plan.dtype == "float32" else [])
-        + ([f"--cpu {plan.cpu}"] if plan.cpu != "generic" else [])
-        + ([f"--optimize {plan.optimize}"] if plan.optimize != "speed" else [])
-        + ([f"--prefix {options.prefix}"] if options.prefix != "lenet" else [])
-        + ([f"--max-error {plan.max_error!r}"] if plan.max_error is not None else [])
-        + (["--single-file"] if options.single_file else [])
-        + (["--tables apart"] if options.tables != "inside" else [])
-        + [f"--with {part}" for part in options.parts]
-        + (
-            [f"--max-amount-error {options.max_amount_error!r}"]
-            if options.max_amount_error is not None
-            else []
-        )
-    )
+    """The command line that writes the same files, less its paths; or such a call of Python."""
+    chosen = _chosen(plan, options)
+    if options.call:
+        named = [f"{name}={_literal(value)}" for name, value in chosen if value != "c"]
+        return f"lenet_export.export({', '.join([options.call, *named])})"
+    words = ["lenet-export"]
+    for name, value in chosen:
+        option = f"--{name.rstrip('_').replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            words += [option] if one is True else [option, shlex.quote(str(one))]
+    return " ".join(words)
+
+
+def _literal(value: Any) -> str:
+    """A value as a program of Python has it: text in double quotes."""
+    return repr(value) if isinstance(value, bool | float) else json.dumps(value)
+
+
+def _chosen(plan: Plan, options: Options) -> list[tuple[str, Any]]:
+    """What is not as it is by default, by the names of ``lenet_export.export``."""
+    chosen: dict[str, Any] = {
+        **dict(options.network),
+        "model": dict(options.network).get("model", options.model),
+        "dtype": plan.dtype if plan.dtype != "int8" else None,
+        "cpu": plan.cpu if plan.cpu != "generic" else None,
+        "optimize": plan.optimize if plan.optimize != "speed" else None,
+        "prefix": options.prefix if options.prefix != "lenet" else None,
+        "max_error": plan.max_error,
+        "single_file": options.single_file or None,
+        "tables": options.tables if options.tables != "inside" else None,
+        "with_": list(options.parts) or None,
+        "max_amount_error": options.max_amount_error,
+    }
+    given = [(name, value) for name, value in chosen.items() if value is not None]
+    return [("target", options.target), *given]
 
 
 @dataclass(frozen=True)
@@ -85,5 +110,5 @@ class Output:
     help: str
     files: Callable[[Plan, Options], Files]
     options: frozenset[str] = frozenset()
-    verify: Callable[[Plan, Files, str, Images | None, Array | None], Report] | None = None
+    verify: Callable[[Plan, Files, str, Images | None, Array | None], Comparison] | None = None
     costs: Callable[[Plan], list[tuple[str, str]]] = lambda _: []

@@ -1,0 +1,170 @@
+"""What an export is, costs and was proven to be: what the screen says, and the same in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenet_export.errors import printable
+from lenet_export.outputs.bounds import Bound, bounds_of
+from lenet_export.outputs.options import Output
+from lenet_export.plan import Plan
+from lenet_export.verdict import Verdict
+
+if TYPE_CHECKING:
+    from lenet_export.verify import Comparison
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is told of an export; as text it is one screen.
+
+    Attributes:
+        model: what was exported: a bundled model's name, a file, a network.
+        model_id: SHA-256 (hex) over all that determines the outputs.
+        dtype: ``int8`` or ``float32``.
+        multiply_adds: of one image.
+        constant_bytes: in flash, beside the code.
+        workspace_bytes: in RAM, beside the stack.
+        bounds: of every number that the integer C computes, over all images; none of float32.
+        min_gap: the score gap, in units of the logits, from which on a reading is accepted.
+        verified: what the comparison with JAX found; ``None``: not compared.
+        notes: what a user should know of how the network was read, in sentences.
+        files: the paths of what was written.
+        lines: of the screen: heads and texts.
+    """
+
+    model: str
+    model_id: str
+    dtype: str
+    multiply_adds: int
+    constant_bytes: int
+    workspace_bytes: int
+    bounds: tuple[Bound, ...]
+    min_gap: float
+    verified: Comparison | None
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+    lines: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        plan: Plan,
+        output: Output,
+        verified: Comparison | None,
+        notes: tuple[str, ...],
+        files: tuple[Path, ...],
+    ) -> Report:
+        """The report of a plan that was written; see the attributes."""
+        return cls(
+            model=model,
+            model_id=plan.model_id,
+            dtype=plan.dtype,
+            multiply_adds=plan.multiply_adds,
+            constant_bytes=plan.constant_bytes,
+            workspace_bytes=plan.workspace_bytes,
+            bounds=tuple(bounds_of(plan)),
+            min_gap=plan.threshold,
+            verified=verified,
+            notes=notes,
+            files=files,
+            lines=tuple(_lines(model, plan, output, verified, notes, files)),
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the export doubtful though the C is what was planned; in sentences."""
+        return self.verified.warnings if self.verified else ()
+
+    def __str__(self) -> str:
+        """One screen: what was exported, how well it reads, what it costs, where it is."""
+        return "\n".join(f"{head:<10}{printable(text)}" for head, text in self.lines)
+
+
+def _lines(
+    name: str,
+    plan: Plan,
+    output: Output,
+    verified: Comparison | None,
+    notes: tuple[str, ...],
+    files: tuple[Path, ...],
+) -> list[tuple[str, str]]:
+    lines = [("model", f"{name}, {_arithmetic(plan)}, id {plan.model_id[:12]}")]
+    lines += output.costs(plan)
+    table, info = plan.model.gap_table, plan.model.info
+    if plan.gap_row and table:
+        rejected, wrong = table.describe(plan.gap_row)
+        of = f"{table.images:,} validation images"
+        lines.append(("reject", f"{rejected} rejected, {wrong} of the rest wrong ({of})"))
+        if table.strangers:
+            accepted = table.describe_strangers(plan.gap_row)
+            lines.append(("", f"{accepted} of {table.strangers:,} strangers accepted"))
+    trained = info.get("test_accuracy")
+    known = verified is not None and verified.float_accuracy is not None
+    if isinstance(trained, float) and 0 <= trained <= 1 and not known:
+        images = info.get("test_images")
+        of = f"{images:,} test images" if isinstance(images, int) else "test images"
+        lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
+    if verified is not None:
+        lines += _compared(plan, verified)
+    elif output.verify:
+        lines.append(("verified", "no (--no-verify)"))
+    lines += [("note", note) for note in notes]
+    return lines + [("files" if place == 0 else "", str(path)) for place, path in enumerate(files)]
+
+
+def _arithmetic(plan: Plan) -> str:
+    """What the C computes in, and how many bits a weight has where these are fewer than 8."""
+    stages = plan.model.stages
+    bits = {stage.bits for stage in stages}
+    if plan.dtype != "int8" or bits == {"8"}:
+        return plan.dtype
+    if bits == {"ternary"}:
+        return "int8 with ternary weights"
+    if len(bits) == 1:
+        return f"int8 with weights of bits {bits.pop()}"
+    return f"int8 with weights of bits {','.join(f'{s.name}={s.bits}' for s in stages)}"
+
+
+def _compared(plan: Plan, found: Comparison) -> list[tuple[str, str]]:
+    """How the C reads beside the float network, and beside its reference."""
+    lines = []
+    if found.float_accuracy is not None:
+        lines.append(
+            ("accuracy", f"float {found.float_accuracy:.2%}, C {found.c_accuracy:.2%}"
+             f" of {found.real_images:,} test images")
+        )  # fmt: skip
+    if found.real_images:
+        lines.append(
+            ("classes", f"{found.real_images - found.same_class} of {found.real_images:,}"
+             " test images get another class than from JAX float32")
+        )  # fmt: skip
+    if found.real_images and found.verdicts[Verdict.ACCEPTED] < found.real_images:
+        lines.append(("accepted", _accepted(found)))
+    if plan.dtype == "int8":
+        same = f"0 of {found.logits:,} logits differ from the JAX integer reference"
+    else:
+        same = f"{found.logits:,} logits within {found.largest_difference:.1e} of JAX float32"
+    lines.append(("verified", f"{same} ({found.images:,} images)"))
+    return lines
+
+
+#: Why the C does not accept an image, in a few words.
+REASONS = {
+    Verdict.UNSURE: "unsure",
+    Verdict.NO_CLASS: "none of the classes",
+    Verdict.NO_INK: "hardly any ink",
+    Verdict.OUTSIDE: "other ink than the training images",
+}
+
+
+def _accepted(found: Comparison) -> str:
+    """How many of the user's images the C accepts, and why not the others."""
+    told = f"{found.verdicts[Verdict.ACCEPTED]:,} of {found.real_images:,} test images"
+    if found.accepted_wrong is not None:
+        told += f", {found.accepted_wrong:,} of them wrong"
+    counts = {why: found.verdicts[verdict] for verdict, why in REASONS.items()}
+    return f"{told}; not {', '.join(f'{n:,}: {why}' for why, n in counts.items() if n)}"
