@@ -23,7 +23,7 @@ test-all: test
 .venv/installed: pyproject.toml
 	@echo "Setting up .venv (a minute or two) ..."
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@touch $@
 
 .venv/installed-for-tests: .venv/installed

@@ -51,8 +51,8 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
         "lenet_export.__version__", "lenet_export.activations", "lenet_export.amount",
         "lenet_export.bundled", "lenet_export.checkpoint", "lenet_export.errors",
         "lenet_export.files", "lenet_export.float_network", "lenet_export.fold",
-        "lenet_export.gap_table", "lenet_export.idx", "lenet_export.ink", "lenet_export.parser",
-        "lenet_export.plan", "lenet_export.pools", "lenet_export.program",
+        "lenet_export.gap_table", "lenet_export.idx", "lenet_export.ink", "lenet_export.packages",
+        "lenet_export.parser", "lenet_export.plan", "lenet_export.pools", "lenet_export.program",
     }  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def installed(request, released, tmp_path_factory):
         (packages,) = folder.glob("lib/python*/site-packages")
         ours = [path for path in sys.path if Path(path).name == "site-packages"]
         (packages / "ours.pth").write_text("\n".join(ours))
-    run(*pip, wheel, cwd=folder, env=EMPTY)
+    run(*pip, f"{wheel}[all]", cwd=folder, env=EMPTY)
     return folder / "bin", wheel
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cffi
 import numpy as np
 import numpy.typing as npt
 
@@ -223,6 +222,8 @@ class CompiledNetwork:
         Raises:
             UserError: there is no compiler, or it refuses the files.
         """
+        import cffi
+
         self.plan, self._prefix = plan, prefix
         self._ffi = cffi.FFI()
         command = compiler()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export import packages
 from lenet_export.errors import UserError
 from lenet_export.preparation import LEAST, MOST
 
@@ -69,7 +70,7 @@ def _by_pillow(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        remedy = "pip install pillow, or save it as PGM (P5)"
+        remedy = f"{packages.install('read')}, or save it as PGM (P5)"
         raise UserError(path, "needs Pillow to be read", remedy) from None
     try:
         with warnings.catch_warnings():

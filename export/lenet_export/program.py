@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
+from lenet_export import packages
 from lenet_export.errors import UserError
 
 
@@ -29,10 +30,13 @@ def start(name: str, module: str) -> int:
     _open_closed_streams()
     _outlive_readers()
     sys.unraisablehook = _ask_again
-    with imports(name):
-        command_line = importlib.import_module(module)
     try:
+        with imports(name):
+            command_line = importlib.import_module(module)
         return int(command_line.main())
+    except ModuleNotFoundError as error:
+        _tell(f"{name}: error: {packages.missing(error, name)}")
+        return 1
     finally:
         ending()
 

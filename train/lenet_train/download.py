@@ -1,15 +1,13 @@
 """Files from the network, into the user's cache: mirrors in turn, each file checked by its hash.
 
-Pooch is imported where it is needed, so that a data set that lies there already answers at once.
+Pooch and Rich are imported where they are needed, so that a data set that lies there already
+answers at once.
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from lenet_export.errors import UserError
 
@@ -77,6 +75,9 @@ class DownloadBar:
 
     def __init__(self, file: str) -> None:
         """A bar named ``file``."""
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), DownloadColumn(),

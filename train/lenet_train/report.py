@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lenet_export.errors import UserError
+from lenet_export import packages
 from lenet_train.loop import Progress, Training
 from lenet_train.progress import show_training
 
@@ -68,14 +68,7 @@ def check_tensorboard() -> None:
     Raises:
         UserError: the library that does is not installed.
     """
-    try:
-        import tensorboardX  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "--tensorboard",
-            "the package tensorboardX is not installed",
-            "pip install 'lenet-export[tensorboard]'",
-        ) from None
+    packages.require("tensorboard", "--tensorboard")
 
 
 def _events(folder: Path) -> Any:

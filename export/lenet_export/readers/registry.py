@@ -87,6 +87,14 @@ def _module(name: str) -> Framework:
     return cast(Framework, import_module(f"lenet_export.readers.{name}"))
 
 
+def _knows(name: str, module: Any) -> bool:
+    """Whether ``module`` is of the reader; of a framework that is not installed it is not."""
+    try:
+        return _module(name).knows(module)
+    except ModuleNotFoundError:
+        return False
+
+
 def read(
     module: Any,
     params: Any,
@@ -109,7 +117,7 @@ def read(
         UserError: the module is none that can be read, or an operation of it none that a chain can
             have, with its place and what is supported; or its parameters are not its own.
     """
-    name = next((name for name in READERS if _module(name).knows(module)), None)
+    name = next((name for name in READERS if _knows(name, module)), None)
     if name is None:
         raise UserError(
             f"the module, {type(module).__name__}",

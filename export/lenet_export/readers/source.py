@@ -37,7 +37,10 @@ def network_in(text: str) -> Any:
         made = _made(found) if inspect.isclass(found) else found
     except (Exception, SystemExit) as error:
         what = f"raises {type(error).__name__}: {error}"
-        raise UserError(f"--network {text}", what, "let it be imported and made as it is") from None
+        remedy = "let it be imported and made as it is"
+        if isinstance(error, ModuleNotFoundError):
+            remedy = f"install {error.name}, or {remedy}"
+        raise UserError(f"--network {text}", what, remedy) from None
     finally:
         del sys.path[0]
     if made is None:
@@ -50,6 +53,8 @@ def network_in(text: str) -> Any:
 
 def _made(network: Any) -> Any:
     """A module of the class ``network``."""
+    if not sys.modules.get("flax"):
+        return network()
     from flax import nnx
 
     return network(rngs=nnx.Rngs(0)) if issubclass(network, nnx.Module) else network()
