@@ -62,7 +62,7 @@ def test_an_extra_is_what_is_imported_for_it():
 
 @pytest.mark.parametrize(
     ("package", "extras"),
-    [(EXPORT, ("verify", "read", "train")), (TRAIN, ("train", "tensorboard"))],
+    [(EXPORT, ("verify", "read", "train", "completion")), (TRAIN, ("train", "tensorboard"))],
     ids=["export", "train"],
 )
 def test_nothing_is_imported_that_no_extra_brings(package, extras):
@@ -105,7 +105,8 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path):
     (tmp_path / "digit.png").write_bytes(b"\x89PNG")
     page = str(ROOT / "c_runtime/examples/page.pgm")
     needs = {
-        ("export", "--verify"): ("jax: is not", "verify"),
+        ("export", "--completion", "bash"): ("shtab: is not", "completion"),
+        ("export", "--verify"): ("cffi and jax are not", "verify"),
         ("export", "--network", "own.py:network", "--model", "own.npy"): ("jax: is not", "verify"),
         ("read", page): ("cffi: is not", "read"),
         ("read", "digit.png"): ("digit.png: needs Pillow", "read"),
@@ -120,6 +121,20 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path):
         assert what in told and len(told.splitlines()) == 2
         assert f"pip install 'lenet-export[{extra}]'" in told
     assert not (tmp_path / "lenet.c").exists() and not (tmp_path / "out").exists()
+
+
+def test_c_that_cannot_be_compared_is_exported_and_said_to_be_not_verified(tmp_path):
+    """By default; what installs the packages is told on the screen, in lenet.json and as JSON."""
+    commands = [["export", *more] for more in ([], ["--quiet"], ["--json"])]
+    results = run(OPTIONAL, *commands, cwd=tmp_path)
+    why = "the packages cffi and jax are not installed; pip install 'lenet-export[verify]'"
+    for status, told in results:
+        assert (status, told) == (0, f"lenet-export: warning: NOT VERIFIED: {why}\n")
+    manifest = json.loads((tmp_path / "lenet.json").read_text())
+    assert manifest.pop("not_verified") == why
+    committed = ROOT / "c_runtime/generated"
+    assert manifest == json.loads((committed / "lenet.json").read_text())
+    assert (tmp_path / "lenet.c").read_bytes() == (committed / "lenet.c").read_bytes()
 
 
 def test_a_drawing_is_told_to_need_matplotlib(tmp_path):

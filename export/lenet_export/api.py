@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenet_export import bundled, files
+from lenet_export import bundled, files, packages
 from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
@@ -60,7 +60,7 @@ def export(
     single_file: bool = False,
     tables: str = "inside",
     with_: Iterable[str] = (),
-    verify: bool = True,
+    verify: bool | None = True,
 ) -> Exported:
     """Exports a network, as C compared with JAX before it is written.
 
@@ -108,7 +108,8 @@ def export(
         with_: what the C has beside the network: ``picture``, functions that read a digit in a grey
             picture of any size; ``amount``, these and one that reads a line of digits.
         verify: whether the C is compiled and every logit compared with JAX; other targets have
-            nothing to run.
+            nothing to run. ``None``: where the packages for it are installed; else the report and
+            the manifest say that it is not verified.
 
     Returns:
         What was written, and its network: ``print`` shows the screen of the command line,
@@ -221,7 +222,7 @@ def write(
     plan: Plan,
     out: Path,
     options: Options,
-    verify: bool,
+    verify: bool | None,
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
 ) -> Exported:
@@ -232,7 +233,8 @@ def write(
         plan: laid out for its CPU.
         out: the folder.
         options: of the files.
-        verify: whether to compare, where the output can be run.
+        verify: whether to compare, where the output can be run; ``None``: and where the packages
+            for it are installed.
         images: to compare on, beside those that are made for it.
         labels: their classes.
 
@@ -240,13 +242,20 @@ def write(
         UserError: a name cannot be used, the C differs from JAX, or ``out`` cannot be written.
     """
     output = OUTPUTS[options.target]
+    compare = None if verify is False else output.verify
+    if compare:
+        try:
+            packages.require("verify", "--verify")
+        except UserError as error:
+            if verify:
+                raise
+            compare = None
+            options = replace(options, not_verified=f"{error.what}; {error.remedy}")
     rendered = output.files(plan, options)
-    found = None
-    if verify and output.verify:
-        found = output.verify(plan, rendered, options.prefix, images, labels)
+    found = compare(plan, rendered, options.prefix, images, labels) if compare else None
     paths = {out / file: data for file, data in rendered.items()}
     files.write(paths)
-    report = Report.of(name, plan, output, found, options.notes, tuple(paths))
+    report = Report.of(name, plan, output, found, options, tuple(paths))
     shape = plan.input_shape
     return Exported(plan, report, rendered, options.prefix, shape, _as_they_are)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -24,6 +25,14 @@ def names() -> list[str]:
     """The names of the models in the package; a file of such a name is ``./name``."""
     found = [file.name for file in FOLDER.iterdir()]
     return sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
+
+
+def about(name: str) -> str:
+    """What the bundled model of that name is: the first sentence of its card, without marks."""
+    card = (FOLDER / f"{name}.md").read_text()
+    text = re.split(r"^# .*\n+", card, maxsplit=1, flags=re.MULTILINE)[1]
+    sentence = re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
+    return " ".join(re.sub(r"\[([^]]*)\]\([^)]*\)|`", r"\1", sentence).split())
 
 
 @contextlib.contextmanager

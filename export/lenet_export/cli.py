@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lenet_export import __version__, bundled
+from lenet_export import bundled
 from lenet_export.api import checked_scale, measured, write
 from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
@@ -21,12 +22,31 @@ from lenet_export.parser import Parser, share
 from lenet_export.plan import make_plan
 from lenet_export.program import exit_status
 
+#: The files of CMake that the package brings.
+CMAKE = Path(__file__).parent / "cmake"
+#: A bundled model, as ``--list-models`` tells of it.
+MODEL = (
+    "{name:<13} {accuracy:.2%} of {test_images:,} test images, {constant_bytes:,} bytes\n"
+    "              {about}"
+)
+EPILOG = """\
+examples:
+  lenet-export --out digits                        the bundled model as C, compared with JAX
+  lenet-export --model mnist-modern --cpu cortex-m4 --max-error 0.002
+  lenet-export --model runs/digits/model.safetensors --images runs/digits
+  lenet-export --network models.py:LeNet --model lenet.msgpack --images mnist
+
+exit status:
+  0  the files are written (and equal JAX, if they were compared; --verify makes sure of that)
+  1  a mistake, which is told with its remedy; nothing is written
+  2  wrong usage
+  130  Ctrl-C; nothing is written
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 1 for a mistake, 2 for wrong usage."""
-    return exit_status(
-        "lenet-export", lambda: _export(_parse(arguments)), "no file is half written"
-    )
+    return exit_status("lenet-export", lambda: _run(_parse(arguments)), "no file is half written")
 
 
 def _cpu(name: str) -> str:
@@ -39,10 +59,10 @@ def _cpu(name: str) -> str:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
-        prog="lenet-export",
-        description="Export a trained network as one dependency-free C file that equals JAX.",
+        "lenet-export",
+        "Export a trained network as one dependency-free C file that equals JAX.",
+        EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"lenet-export {__version__}")
     parser.add_argument(
         "--target",
         choices=list(OUTPUTS),
@@ -147,7 +167,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="compile the C and compare it with JAX before anything is written (default for c)",
+        help="compile the C and compare it with JAX before anything is written (default for c: if "
+        "the packages for it are installed)",
     )
     parser.add_argument(
         "--images",
@@ -155,6 +176,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="PATH",
         help="verify on these test images too, and measure on them the ranges of a --network's "
         "ReLU: an IDX file, or a folder like MNIST's",
+    )
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument(
+        "--json", action="store_true", help="print what the screen says as a JSON object"
+    )
+    said.add_argument("--quiet", action="store_true", help="print warnings and mistakes alone")
+    parser.add_argument(
+        "--list-models", action="store_true", help="print the bundled models, and exit"
+    )
+    parser.add_argument(
+        "--cmake-dir",
+        action="store_true",
+        help="print where CMake finds lenet_add_model(), for -Dlenet_export_DIR=, and exit",
     )
     options = parser.parse_args(arguments)
     given = [
@@ -179,8 +213,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
     options.parts = parts_of(options.parts or ())
-    if options.verify is None:
-        options.verify = True
     return options
 
 
@@ -198,6 +230,34 @@ def _prefix(text: str) -> str:
     except UserError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error.what}; {error.remedy}") from None
     return text
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.cmake_dir:
+        print(CMAKE)
+    elif options.list_models:
+        models = [_told_of(name) for name in bundled.names()]
+        lines = "\n".join(MODEL.format(**model) for model in models)
+        print(json.dumps(models, indent=2) if options.json else lines)
+    else:
+        _export(options)
+
+
+def _told_of(name: str) -> dict[str, Any]:
+    """What ``--list-models`` tells of a bundled model."""
+    model = bundled.load(name)
+    plan = lay_out(make_plan(model, "int8"), "generic", "speed")
+    return {
+        "name": name,
+        "about": bundled.about(name),
+        "accuracy": model.info["test_accuracy"],
+        "test_images": model.info["test_images"],
+        "input_shape": model.input_shape,
+        "classes": model.classes,
+        "none_output": model.none_output,
+        "constant_bytes": plan.constant_bytes,
+        "is_default": name == bundled.DEFAULT,
+    }
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -227,7 +287,10 @@ def _export(options: argparse.Namespace) -> None:
         network=_told(options) if options.network else (),
     )
     exported = write(name, plan, out, chosen, options.verify, images, labels)
-    print(exported)
+    if options.json:
+        print(json.dumps(exported.report.as_json(), indent=2))
+    elif not options.quiet:
+        print(exported)
     for text in exported.report.warnings:
         print(f"lenet-export: warning: {text}", file=sys.stderr)
 

@@ -12,6 +12,7 @@ EXTRAS = {
     "read": ("cffi", "matplotlib", "PIL"),
     "train": ("flax", "jax", "matplotlib", "optax", "orbax", "PIL", "pooch", "rich", "scipy"),
     "tensorboard": ("tensorboardX",),
+    "completion": ("shtab",),
 }
 #: The extra that a program's user is told first.
 OF_PROGRAM = {"lenet-export": "verify", "lenet-read": "read", "lenet-train": "train"}

@@ -6,15 +6,32 @@ import argparse
 import textwrap
 from typing import Any, NoReturn
 
+from lenet_export import __version__
 from lenet_export.errors import printable
 
 
 class Parser(argparse.ArgumentParser):
-    """Reads a command line; what is wrong in it is told as text, whatever characters are there."""
+    """Reads a command line; what is wrong in it is told as text, whatever characters are there.
 
-    def __init__(self, **options: Any) -> None:
-        """Takes what argparse's parser takes."""
-        super().__init__(formatter_class=_Help, **options)
+    All programs have ``--version`` and ``--completion``.
+    """
+
+    def __init__(self, prog: str, description: str, epilog: str) -> None:
+        """A parser of the program ``prog``.
+
+        Args:
+            prog: its name.
+            description: what it does, in a sentence.
+            epilog: examples and exit statuses, in lines.
+        """
+        super().__init__(prog, None, description, epilog, formatter_class=_Help)
+        self.add_argument("--version", action="version", version=f"{prog} {__version__}")
+        self.add_argument(
+            "--completion",
+            choices=("bash", "zsh", "tcsh"),
+            action=_Completion,
+            help="print the script that lets this shell complete the options, and exit",
+        )
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the usage and the message."""
@@ -42,8 +59,24 @@ def share(text: str) -> float:
     return number
 
 
+class _Completion(argparse.Action):
+    """Prints what a shell completes a program's options by, as ``--help`` prints."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, shell: Any, __: Any = None) -> None:
+        import shtab  # which few need, once
+
+        print(shtab.complete(parser, shell))
+        parser.exit()
+
+
 class _Help(argparse.HelpFormatter):
-    """Breaks no line inside a name such as ``mnist-uno``, which is to be copied."""
+    """Breaks no line inside a name such as ``mnist-uno``, which is to be copied.
+
+    Lines of several are kept as they are: examples.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)

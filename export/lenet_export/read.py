@@ -8,12 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lenet_export import __version__, bundled, files, photos
+from lenet_export import bundled, files, photos
 from lenet_export.errors import printable
 from lenet_export.parser import Parser, share
 from lenet_export.program import exit_status
 from lenet_export.reading import MAX_ERROR, Read, load, read
 
+EPILOG = """\
+examples:
+  lenet-read photo.jpg
+  lenet-read --show steps.png --max-error 0.001 scans/*.png
+  lenet-read --json --model runs/digits/model.safetensors digit.pgm
+
+exit status:
+  0  the pictures are read, whatever is in them
+  1  a mistake, which is told with its remedy
+  2  wrong usage
+  130  Ctrl-C
+"""
 MOST_DRAWN = 200  # pictures, below one another
 
 
@@ -24,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
-        prog="lenet-read",
-        description="Read the digit in each picture: dark or light, at any place, of any size.",
+        "lenet-read",
+        "Read the digit in each picture: dark or light, at any place, of any size.",
+        EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"lenet-read {__version__}")
     parser.add_argument(
         "pictures", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG, PGM, one digit in each"
     )

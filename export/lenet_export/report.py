@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lenet_export.errors import printable
 from lenet_export.outputs.bounds import Bound, bounds_of
-from lenet_export.outputs.options import Output
+from lenet_export.outputs.options import Options, Output
 from lenet_export.plan import Plan
 from lenet_export.verdict import Verdict
 
@@ -29,7 +29,13 @@ class Report:
         workspace_bytes: in RAM, beside the stack.
         bounds: of every number that the integer C computes, over all images; none of float32.
         min_gap: the score gap, in units of the logits, from which on a reading is accepted.
+        rejects: of the validation images that ``min_gap`` was chosen on: how many these are, how
+            many it accepts, and how many of those are wrong; likewise of strangers. ``None``: it
+            accepts all.
+        trained: the share of test images that the float network read rightly when it was trained,
+            if that is known.
         verified: what the comparison with JAX found; ``None``: not compared.
+        not_verified: why not, where it should have been; with the remedy.
         notes: what a user should know of how the network was read, in sentences.
         files: the paths of what was written.
         lines: of the screen: heads and texts.
@@ -43,7 +49,10 @@ class Report:
     workspace_bytes: int
     bounds: tuple[Bound, ...]
     min_gap: float
+    rejects: dict[str, int] | None
+    trained: float | None
     verified: Comparison | None
+    not_verified: str
     notes: tuple[str, ...]
     files: tuple[Path, ...]
     lines: tuple[tuple[str, str], ...]
@@ -55,7 +64,7 @@ class Report:
         plan: Plan,
         output: Output,
         verified: Comparison | None,
-        notes: tuple[str, ...],
+        options: Options,
         files: tuple[Path, ...],
     ) -> Report:
         """The report of a plan that was written; see the attributes."""
@@ -68,16 +77,26 @@ class Report:
             workspace_bytes=plan.workspace_bytes,
             bounds=tuple(bounds_of(plan)),
             min_gap=plan.threshold,
+            rejects=_rejects(plan),
+            trained=_trained(plan),
             verified=verified,
-            notes=notes,
+            not_verified=options.not_verified,
+            notes=options.notes,
             files=files,
-            lines=tuple(_lines(model, plan, output, verified, notes, files)),
+            lines=tuple(_lines(model, plan, output, verified, options, files)),
         )
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the export doubtful though the C is what was planned; in sentences."""
-        return self.verified.warnings if self.verified else ()
+        told = self.verified.warnings if self.verified else ()
+        return (f"NOT VERIFIED: {self.not_verified}", *told) if self.not_verified else told
+
+    def as_json(self) -> dict[str, Any]:
+        """What the screen says, as values of JSON."""
+        values = asdict(self) | {"files": [str(path) for path in self.files]}
+        del values["lines"]
+        return values
 
     def __str__(self) -> str:
         """One screen: what was exported, how well it reads, what it costs, where it is."""
@@ -89,12 +108,12 @@ def _lines(
     plan: Plan,
     output: Output,
     verified: Comparison | None,
-    notes: tuple[str, ...],
+    options: Options,
     files: tuple[Path, ...],
 ) -> list[tuple[str, str]]:
     lines = [("model", f"{name}, {_arithmetic(plan)}, id {plan.model_id[:12]}")]
     lines += output.costs(plan)
-    table, info = plan.model.gap_table, plan.model.info
+    table, info, trained = plan.model.gap_table, plan.model.info, _trained(plan)
     if plan.gap_row and table:
         rejected, wrong = table.describe(plan.gap_row)
         of = f"{table.images:,} validation images"
@@ -102,18 +121,36 @@ def _lines(
         if table.strangers:
             accepted = table.describe_strangers(plan.gap_row)
             lines.append(("", f"{accepted} of {table.strangers:,} strangers accepted"))
-    trained = info.get("test_accuracy")
     known = verified is not None and verified.float_accuracy is not None
-    if isinstance(trained, float) and 0 <= trained <= 1 and not known:
+    if trained is not None and not known:
         images = info.get("test_images")
         of = f"{images:,} test images" if isinstance(images, int) else "test images"
         lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
     if verified is not None:
         lines += _compared(plan, verified)
+    elif options.not_verified:
+        lines.append(("verified", f"NOT VERIFIED: {options.not_verified}"))
     elif output.verify:
         lines.append(("verified", "no (--no-verify)"))
-    lines += [("note", note) for note in notes]
+    lines += [("note", note) for note in options.notes]
     return lines + [("files" if place == 0 else "", str(path)) for place, path in enumerate(files)]
+
+
+def _trained(plan: Plan) -> float | None:
+    """The share of test images that were read rightly in training, if the file tells one."""
+    share = plan.model.info.get("test_accuracy")
+    return share if isinstance(share, float) and 0 <= share <= 1 else None
+
+
+def _rejects(plan: Plan) -> dict[str, int] | None:
+    """What the score gap of ``max_error`` did to validation images: see :class:`Report`."""
+    table, row = plan.model.gap_table, plan.gap_row
+    if not row or not table:
+        return None
+    counts = {"images": table.images, "accepted": row.accepted, "wrong": row.errors}
+    if table.strangers:
+        counts |= {"strangers": table.strangers, "strangers_accepted": row.strangers}
+    return counts
 
 
 def _arithmetic(plan: Plan) -> str:

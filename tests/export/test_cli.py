@@ -9,6 +9,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lenet_train.cli
 from few_bits import on_grids
-from lenet_export import checkpoint, cli, idx
+from lenet_export import bundled, checkpoint, cli, idx, read
 from lenet_export.errors import UserError
 from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.ink import Ink
@@ -90,6 +92,72 @@ def test_without_verify_it_ends_within_a_second_and_never_imports_jax(tmp_path):
     # CPU time: 0.65 s by itself, up to 1.1 s beside other tests, which share its core and caches.
     # What numpy's import takes would be no better a measure: it meets other neighbours.
     assert min(took) < 2
+
+
+def test_the_screen_is_json_if_asked_and_warnings_alone_if_quiet(tmp_path, capsys):
+    common = ["--no-verify", "--max-error", "0.002", "--out", str(tmp_path)]
+    assert cli.main([*common, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert cli.main([*common, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert cli.main(common) == 0
+    screen = capsys.readouterr().out
+    manifest = json.loads((tmp_path / "lenet.json").read_text())
+    for name in ("model_id", "dtype", "multiply_adds", "constant_bytes", "workspace_bytes"):
+        assert told[name] == manifest[name]
+    assert told["min_gap"] == manifest["min_gap"] > 0
+    assert f"{told['trained']:.2%} of 10,000 test images" in screen
+    counts = told["rejects"]
+    assert f"{1 - counts['accepted'] / counts['images']:.2%} rejected" in screen
+    assert told["verified"] is None and told["not_verified"] == ""
+    assert all(path in screen and Path(path).exists() for path in told["files"])
+    with pytest.raises(SystemExit):
+        cli.main(["--json", "--quiet"])
+
+
+def test_the_bundled_models_are_listed(capsys):
+    assert cli.main(["--list-models"]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(["--list-models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in models] == bundled.names()
+    assert [model["name"] for model in models if model["is_default"]] == [bundled.DEFAULT]
+    for model in models:
+        about = f"{model['accuracy']:.2%} of 10,000 test images, {model['constant_bytes']:,} bytes"
+        assert f"{model['name']:<14}{about}" in text
+        assert model["about"] in text and model["about"].endswith(".")
+        assert not re.search(r"[`\[\n]", model["about"])
+    few = next(model for model in models if model["name"] == "mnist-uno")
+    assert few["constant_bytes"] < 21_000 and few["input_shape"] == [28, 28, 1]
+
+
+@pytest.mark.parametrize("module", [cli, read, lenet_train.cli], ids=lambda of: of.__name__)
+def test_help_has_examples_that_parse_and_the_exit_statuses(module, capsys):
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.endswith(module.EPILOG)
+    examples = re.findall(r"^  (lenet-\w+)(.*?)(?:   .*)?$", module.EPILOG, re.MULTILINE)
+    assert len(examples) >= 3
+    for program, arguments in examples:
+        assert f"usage: {program} " in text
+        module._parse(arguments.split())
+    statuses = re.findall(r"^  (\d+)  \w", module.EPILOG, re.MULTILINE)
+    assert statuses == ["0", "1", "2", "130"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes_the_options(shell, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--completion", shell])
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    assert "--max-amount-error" in script and "float32" in script
+    name = shutil.which(shell)
+    if name:
+        done = subprocess.run([name, "-n"], input=script, text=True, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_two_exports_are_the_same_bytes_wherever_and_whenever(tmp_path):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenet_export import __version__, files
+from lenet_export import files
 from lenet_export.parser import Parser
 from lenet_export.program import exit_status, imports
 from lenet_train import architectures, data
@@ -37,6 +37,19 @@ SIZES = {
 }
 
 NETWORK = "network.png"
+EPILOG = """\
+examples:
+  lenet-train                                      on the small digits in the package
+  lenet-train --dataset mnist --activation relu --pool max --norm batch --recipe modern
+  lenet-train --dataset path/to/folder --recipe textbook --seed 7
+  lenet-train --dataset mnist --bits fc1=2,4 --set lr=0.002
+
+exit status:
+  0  the model is written
+  1  a mistake, which is told with its remedy
+  2  wrong usage
+  130  Ctrl-C (128 + the number of a signal): the same command goes on
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,10 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
-        prog="lenet-train",
-        description="Train LeNet in Flax and write model.safetensors for lenet-export.",
+        "lenet-train", "Train LeNet in Flax and write model.safetensors for lenet-export.", EPILOG
     )
-    parser.add_argument("--version", action="version", version=f"lenet-train {__version__}")
     parser.add_argument(
         "--dataset",
         default="digits",

@@ -599,8 +599,8 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "training": plan.model.info,
         "files": {name: sha256(data).hexdigest() for name, data in files.items()},
     }
-    rest = {"with": options.parts, "notes": options.notes}
-    return manifest | {name: list(of) for name, of in rest.items() if of}
+    rest = {"with": options.parts, "notes": options.notes, "not_verified": options.not_verified}
+    return manifest | {name: of for name, of in rest.items() if of}
 
 
 def _manifest_of(layer: Layer) -> dict[str, Any]:
