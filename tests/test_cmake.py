@@ -22,7 +22,8 @@ GENERATED = ROOT / "c_runtime/generated"
 MODEL = ROOT / "export/lenet_export/models/mnist.safetensors"
 BESIDE_PYTHON = Path(sys.executable).parent
 EXPORT = f"-DLENET_EXPORT_EXECUTABLE={BESIDE_PYTHON / 'lenet-export'}"
-INCLUDE = f'include("{ROOT}/cmake/lenet_add_model.cmake")\n'
+CMAKE = ROOT / "export/lenet_export/cmake"
+INCLUDE = f'include("{CMAKE}/lenet_add_model.cmake")\n'
 SEARCHED = ("SYSTEM_ENVIRONMENT_PATH", "CMAKE_SYSTEM_PATH", "CMAKE_ENVIRONMENT_PATH")
 CROSS = ("-DCMAKE_SYSTEM_NAME=Generic", "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY")
 WHITE = "P5\n28 28\n255\n"
@@ -147,20 +148,46 @@ def test_a_firmware_can_ask_for_the_examples_too(tmp_path):
     assert "predict_pgm_reads_the_digit" in passes("ctest", "--test-dir", folder, "-N")
 
 
-def test_a_cross_build_makes_the_library_alone(tmp_path):
+def test_a_cross_build_makes_the_library_alone_which_is_installed_and_found(tmp_path):
     compiler = f"-DCMAKE_C_COMPILER={require('cc')}"
-    passes(require("cmake"), "-S", ROOT, "-B", tmp_path, *CROSS, compiler)
-    build(tmp_path)
-    assert (tmp_path / "liblenet.a").exists()
-    assert not list(tmp_path.rglob("*predict_pgm*"))
+    made, place = tmp_path / "made", tmp_path / "usr"
+    passes(require("cmake"), "-S", ROOT, "-B", made, *CROSS, compiler)
+    build(made)
+    assert (made / "liblenet.a").exists()
+    assert not list(made.rglob("*predict_pgm*"))
+    passes("cmake", "--install", made, "--prefix", place)
+    assert {str(file.relative_to(place)) for file in place.glob("[il]*/*.?")} == {
+        "include/lenet.h",
+        "lib/liblenet.a",
+    }
+    firmware = tmp_path / "firmware"
+    text = """find_package(lenet_export 0.1 REQUIRED)
+add_executable(firmware main.c)
+target_link_libraries(firmware PRIVATE lenet::lenet)
+lenet_add_model(TARGET own PREFIX own)
+"""
+    project(firmware, text)
+    program(firmware, ["lenet"])
+    folder = configured(firmware, f"-DCMAKE_PREFIX_PATH={place}")
+    passes("cmake", "--build", folder, "--target", "firmware")
+    assert passes(folder / "firmware").startswith("lenet 0 ")
+
+
+@pytest.mark.parametrize(("asked", "found"), [("0.1", True), ("0.1.9", False), ("0.2", False)])
+def test_the_package_has_a_version(tmp_path, asked, found):
+    text = f"find_package(lenet_export {asked} REQUIRED)\n"
+    done = configure(project(tmp_path, text, "NONE"), f"-Dlenet_export_DIR={CMAKE}")
+    assert (done.returncode == 0) == found, done.stdout.decode()
 
 
 # ---- lenet_add_model ------------------------------------------------------------------------
 
 
 def test_a_bundled_model_is_given_by_its_name(tmp_path):
-    text = f"{INCLUDE}lenet_add_model(TARGET digits MODEL mnist-modern CPU cortex-m0)\n"
-    folder = configured(project(tmp_path, text))
+    place = passes(BESIDE_PYTHON / "lenet-export", "--cmake-dir").strip()
+    found = "find_package(lenet_export REQUIRED)\n"
+    text = f"{found}lenet_add_model(TARGET digits MODEL mnist-modern CPU cortex-m0)\n"
+    folder = configured(project(tmp_path, text), f"-Dlenet_export_DIR={place}")
     build(folder)
     manifest = json.loads((folder / "lenet-export/digits/lenet.json").read_text())
     assert manifest["command"].endswith("--model mnist-modern --cpu cortex-m0")
@@ -196,7 +223,7 @@ target_compile_options(zephyr_interface INTERFACE -mcpu=cortex-m4 -mthumb -ffree
 {INCLUDE}lenet_add_model(TARGET digits CPU cortex-m4)
 """
     link = "target_link_libraries(digits PRIVATE zephyr_interface)\n"
-    assert link.strip() in (ROOT / "cmake/lenet_add_model.cmake").read_text()
+    assert link.strip() in (CMAKE / "lenet_add_model.cmake").read_text()
     compiler = f"-DCMAKE_C_COMPILER={require('arm-none-eabi-gcc')}"
     for text, status in ((zephyr, False), (zephyr + link, True)):
         folder = configured(project(tmp_path, text), *CROSS, compiler)

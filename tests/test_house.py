@@ -135,6 +135,8 @@ def test_the_versions_agree():
     manifest = json.loads((ROOT / "c_runtime/generated/lenet.json").read_text())
     assert manifest["tool"] == f"lenet-export {__version__}"
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    cmake = EXPORT / "cmake/lenet_exportConfigVersion.cmake"
+    assert f'set(PACKAGE_VERSION "{__version__}")' in cmake.read_text()
 
 
 def test_ci_and_the_readme_run_the_same_commands():

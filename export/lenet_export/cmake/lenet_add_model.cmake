@@ -23,7 +23,9 @@
 # dot and a slash that is no file there is the name of a bundled model. Values are checked by
 # lenet-export itself, when it runs.
 #
-# This file stands alone: include() it, or add the project by add_subdirectory or FetchContent.
+# This file stands alone: include() it. Or find_package(lenet_export), which finds it in the folder that
+# lenet-export --cmake-dir prints (-Dlenet_export_DIR=...), and where the project is installed. Or add the
+# project by add_subdirectory or FetchContent.
 #
 # LENET_EXPORT_EXECUTABLE is the full path of lenet-export; default: the first one in PATH.
 
@@ -35,7 +37,8 @@ function(lenet_find_export)
     find_program(
         LENET_EXPORT_EXECUTABLE lenet-export
         DOC "lenet-export, which lenet_add_model runs"
-        NO_CMAKE_FIND_ROOT_PATH)
+        NO_CMAKE_FIND_ROOT_PATH
+        ${ARGN})
 endfunction()
 
 function(lenet_add_model)
@@ -123,11 +126,14 @@ function(lenet_add_model)
         set(command "${CMAKE_COMMAND}" -E env --unset=CC "${LENET_EXPORT_EXECUTABLE}")
     endif()
 
-    # An installed lenet-export gets a new script with each version. In a checkout, where its
-    # modules change without one, they count too.
-    set(package "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../export/lenet_export")
-    file(GLOB_RECURSE tool_files CONFIGURE_DEPENDS
-        "${package}/*.py" "${package}/*.j2" "${package}/*.[ch]" "${package}/*.safetensors")
+    # An installed lenet-export gets a new script with each version. Where this file lies in its
+    # package, whose modules may change without one, they count too.
+    set(package "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")
+    set(tool_files "")
+    if(EXISTS "${package}/checkpoint.py")
+        file(GLOB_RECURSE tool_files CONFIGURE_DEPENDS
+            "${package}/*.py" "${package}/*.j2" "${package}/*.[ch]" "${package}/*.safetensors")
+    endif()
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/lenet-export/${arg_TARGET}")
     set(exported "${folder}/${arg_PREFIX}.c" "${folder}/${arg_PREFIX}.h")
