@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from lenet_export import checkpoint, reference, verify
+from lenet_export import bundled, checkpoint, reference, verify
 from lenet_export.cpus.registry import lay_out
 from lenet_export.plan import make_plan
 from lenet_train import architectures, model
@@ -24,6 +24,12 @@ README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "DESIGN.md").read_text()
 KERNELS = (ROOT / "docs/kernels.md").read_text()
 NUMERICS = (ROOT / "docs/numerics.md").read_text()
+CARDS = sorted((ROOT / "export/lenet_export/models").glob("*.md"))
+#: Those with documents.
+FOLDERS = [
+    *(".", "docs", "benchmarks", "c_runtime/firmware"),
+    *("export/lenet_export/models", "train/lenet_train/optdigits"),
+]
 MEASURED = json.loads((ROOT / "benchmarks/figures.json").read_text())
 FIGURES, SIZES = MEASURED["figures"], MEASURED["sizes"]
 OTHERS = json.loads((ROOT / "benchmarks/others.json").read_text())
@@ -109,14 +115,28 @@ def test_the_figures_of_the_readme_are_measured(bundled, mnist):
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "DESIGN.md", "c_runtime/firmware/README.md"]
-    + [f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))],
+    [
+        str(file.relative_to(ROOT))
+        for folder in FOLDERS
+        for file in sorted((ROOT / folder).glob("*.md"))
+    ],
 )
 def test_every_file_that_a_document_names_exists(document):
     path = ROOT / document
     named = re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text())
     for name in named:
         assert (path.parent / name).exists(), name
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
+def test_the_head_of_a_card_is_that_of_its_model(card):
+    """What a hub of models reads of it."""
+    _, head, text = card.read_text().split("---\n", 2)
+    model = bundled.load(card.stem)
+    assert f"\n- name: {card.stem}\n" in head
+    assert f"\n      value: {model.info['test_accuracy']}\n" in head
+    assert "| Test accuracy, float32" in text
+    assert head.startswith("license: mit\n")
 
 
 def test_the_figures_of_design_and_numerics_are_those_of_the_plan(int8_plan):

@@ -135,6 +135,7 @@ def test_the_versions_agree():
     manifest = json.loads((ROOT / "c_runtime/generated/lenet.json").read_text())
     assert manifest["tool"] == f"lenet-export {__version__}"
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
     cmake = EXPORT / "cmake/lenet_exportConfigVersion.cmake"
     assert f'set(PACKAGE_VERSION "{__version__}")' in cmake.read_text()
 
@@ -202,6 +203,17 @@ def test_the_wheel_of_the_sdist_is_the_wheel_of_the_tree(released, tmp_path):
         f"{package.name}/{file}" for package in (EXPORT, TRAIN) for file in files_in(package)
     }
     assert packages <= contents(wheel).keys()
+
+
+def test_a_package_index_shows_the_readme_and_no_link_to_a_file(released):
+    (metadata,) = (of for name, of in contents(released[1]).items() if name.endswith("/METADATA"))
+    text = metadata.decode()
+    assert "Description-Content-Type: text/markdown" in text
+    shown, whole = text.partition("\n\n")[2], (ROOT / "README.md").read_text()
+    assert re.findall(r"\]\((?!https?:)", shown) == []
+    assert "<a name" not in shown and "![" not in shown
+    assert re.findall("^##? .*", shown, re.M) == re.findall("^##? .*", whole, re.M)
+    assert 0.9 < len(shown) / len(whole) < 1
 
 
 def test_the_sdist_brings_the_tests_and_what_they_read_and_runs_them(released, tmp_path):
