@@ -77,9 +77,19 @@ def test_the_programs_of_the_readme_compile_run_and_print_what_it_says(tmp_path)
 
 
 def test_the_python_of_the_readme_exports(tmp_path):
-    (program,) = blocks(README, "python")
-    done = subprocess.run([sys.executable, "-"], input=program, cwd=tmp_path, text=True)
+    programs = blocks(README, "python")
+    shutil.copytree(ROOT / "c_runtime/examples", tmp_path / "c_runtime/examples")
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input="\n".join(programs),
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
     assert done.returncode == 0
+    assert "0 of 4,440 logits differ" in done.stdout
+    assert done.stdout.splitlines()[-2] == "[3]"
+    assert len(programs[0].splitlines()) <= 10
     head = (tmp_path / "own/lenet.c").read_text()[:500]
     call = 'lenet_export.export(Sequential, params, (32, 32, 3), images=images, cpu="cortex-m4")'
     assert f"\n *     {call}\n" in head

@@ -15,7 +15,7 @@ from lenet_export import bundled, files, packages
 from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import Model
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
-from lenet_export.errors import UserError
+from lenet_export.errors import UserError, in_python
 from lenet_export.exported import Exported
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lenet_export.readers.chain_builder import Line
 
 
+@in_python
 def export(
     module: Any,
     params: Any = None,
@@ -194,7 +195,7 @@ def export(
     plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
     exported = write(name, plan, Path(out), options, verify, images, labels)
     for text in exported.report.warnings:
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(text, stacklevel=3)
     return replace(exported, input_shape=shape, laid_out=laid_out)
 
 

@@ -1,5 +1,18 @@
 """What a user is told of a mistake: where it is, what it is, and the remedy."""
 
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Options of the command lines that have another name in Python.
+NAMES = {"with": "with_", "from": "start", "no-verify": "verify=False"}
+
 
 class UserError(Exception):
     """A mistake in what the user gave, told as the command line prints it.
@@ -26,3 +39,25 @@ def printable(text: object) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
     )
+
+
+#: As it is written in a message, and in no path.
+OPTION = re.compile(r"(?<![\w./-])--([a-z][a-z-]*)")
+
+
+def in_python(function: Callable[P, T]) -> Callable[P, T]:
+    """``function``, whose errors name its options: ``max_error`` for ``--max-error``."""
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            told = (error.where, error.what, error.remedy)
+            raise UserError(*(OPTION.sub(_name, text) for text in told)) from None
+
+    return called
+
+
+def _name(option: re.Match[str]) -> str:
+    return NAMES.get(option[1], option[1].replace("-", "_"))

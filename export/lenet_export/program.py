@@ -54,6 +54,7 @@ def imports(name: str) -> Iterator[None]:
         os._exit(128 + signal.SIGINT)
 
     listens = signal.getsignal(signal.SIGINT) == signal.default_int_handler  # not under nohup
+    listens &= threading.current_thread() is threading.main_thread()
     if listens:
         signal.signal(signal.SIGINT, leave)
     yield

@@ -376,7 +376,7 @@ def test_a_layer_is_not_called_as_a_norm_is():
         ({"cpu": "z80"}, "cpu: is 'z80'; give one of generic, "),
         ({"optimize": "size"}, "optimize: is 'size'; give one of speed, ram, flash"),
         ({"prefix": "int"}, "cannot begin the names"),
-        ({"prefix": None}, "--prefix None: cannot begin the names"),
+        ({"prefix": None}, "prefix None: cannot begin the names"),
         ({"max_error": 0.1}, "no score-gap table"),
         ({"max_error": 2}, "max_error: is 2"),
         ({"max_error": "few"}, "max_error: is 'few'"),

@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenet_export import files
 from lenet_export.parser import Parser
@@ -18,6 +19,9 @@ from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
 from lenet_train.interrupt import Interrupted
 from lenet_train.recipes import BEST, RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from lenet_train.run import Result
 
 ARCHITECTURES = ("lenet", "lenet5-1998", "mlp")
 #: What can be swapped in LeNet.
@@ -56,15 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``lenet-train`` and returns the exit status: 0, 1 a mistake, 128 + a signal."""
     try:
         return exit_status(
-            "lenet-train", lambda: _train(_parse(arguments)), "no model is half written"
+            "lenet-train", lambda: run_of(_parse(arguments)), "no model is half written"
         )
     except Interrupted as interrupted:
         print(f"lenet-train: interrupted {interrupted}", file=sys.stderr)
         return 128 + interrupted.signal
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(
+def parser(kind: type[Parser] = Parser) -> Parser:
+    """What reads the command line; ``kind`` says what is done with a mistake in it."""
+    parser = kind(
         "lenet-train", "Train LeNet in Flax and write model.safetensors for lenet-export.", EPILOG
     )
     parser.add_argument(
@@ -162,11 +167,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="show the layers, draw them to DIR/network.png, and stop",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    return parsed(parser(), arguments)
+
+
+def parsed(reads: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options that the arguments are, checked as far as they can be without any work."""
+    options = reads.parse_args(arguments)
     parts = {part: getattr(options, part) for part in (*PARTS, *SIZES)}
     options.swapped = {part: choice for part, choice in parts.items() if choice}
     if options.swapped and options.arch != "lenet":
-        parser.error(f"--{next(iter(options.swapped))} goes with --arch lenet only")
+        reads.error(f"--{next(iter(options.swapped))} goes with --arch lenet only")
     return options
 
 
@@ -206,7 +220,8 @@ def _summarize(architecture: Architecture, out: Path) -> None:
     print(f"drawn: {out / NETWORK}")
 
 
-def _train(options: argparse.Namespace) -> None:
+def run_of(options: argparse.Namespace) -> Result | None:
+    """Trains as the options say; what came of it, or ``None`` where nothing was trained."""
     recipe = RECIPES[options.recipe].changed(options.set)
     others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
     architecture = others.get(options.arch) or architectures.lenet(**options.swapped)
@@ -215,12 +230,12 @@ def _train(options: argparse.Namespace) -> None:
     out = options.out or _folder(options, architecture, recipe)
     if options.summary:
         _summarize(architecture, out)
-        return
+        return None
     with imports("lenet-train"):
         from lenet_train import devices, run
     if options.distributed:
         devices.join_cluster()
-    run.run(
+    return run.run(
         architecture, recipe, options.seed, options.dataset, out, bits=options.bits,
         teachers=options.teacher, start=options.start, anew=options.anew,
         tensorboard=options.tensorboard,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 from typing import Any
 
@@ -30,9 +31,11 @@ class Signals:
     noted = 0
 
     def __enter__(self) -> Signals:
-        """Begins to listen."""
+        """Begins to listen, in the main thread: no other is told of signals."""
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
         self._before: dict[int, Any] = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, self._note) for number in numbers
         }
         return self
 

@@ -98,11 +98,40 @@ class Phase:
     followed: bool = False
 
 
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        model: the path of its model.
+        accuracy: the share of the test images that it reads rightly; ``None`` in the processes of a
+            cluster that are not the first.
+        test_images: how many there are.
+        validation_accuracy: likewise of the validation images.
+        validation_images: how many there are.
+    """
+
+    model: Path
+    accuracy: float | None = None
+    test_images: int | None = None
+    validation_accuracy: float | None = None
+    validation_images: int | None = None
+
+    @classmethod
+    def of(cls, path: Path, model: Model | None) -> Result:
+        """What the model at ``path`` says of itself."""
+        info = model.info if model else {}
+        names = (
+            f"{split}_{what}" for split in ("test", "validation") for what in ("accuracy", "images")
+        )
+        return cls(path, *map(info.get, names))
+
+
 def run(
     architecture: Architecture, recipe: Recipe, seed: int, dataset: str, out: Path,
     *, bits: str = "8", teachers: Sequence[str] = (), start: str | None = None,
     anew: bool = False, tensorboard: bool = False,
-) -> None:  # fmt: skip
+) -> Result:  # fmt: skip
     """Trains a network, or goes on with it, until the folder ``out`` holds :data:`FILES`.
 
     The model comes last: where it is, the run is whole. One that is there already, of the same
@@ -120,6 +149,9 @@ def run(
         start: the model to begin with, likewise; its layers are the network's.
         anew: removes what an earlier run left there, and begins at the beginning.
         tensorboard: writes a log for TensorBoard, too.
+
+    Returns:
+        Where the model is, and how well it reads.
 
     Raises:
         UserError: something of what was given cannot be used; nothing is written.
@@ -184,9 +216,9 @@ def run(
 
     where = out / FLOAT if is_few else out
     phase = Phase(title(plain), plain, stages, settings, where, floats, folded, is_few)
-    _run_phase(phase, images, anew, tensorboard)
+    result = _run_phase(phase, images, anew, tensorboard)
     if not is_few:
-        return
+        return result
     trained = checkpoint.load(where / MODEL)
     few_bits = recipe.for_few_bits()
 
@@ -204,7 +236,7 @@ def run(
     phase = Phase(
         f"{title(recipe)}, bits {bits}", few_bits, few, few_settings, out, of_few_bits, on_grid
     )
-    _run_phase(phase, images, anew, tensorboard)
+    return _run_phase(phase, images, anew, tensorboard)
 
 
 def _read_model(option: str, name: str) -> Model:
@@ -254,7 +286,7 @@ def _taught(teachers: Sequence[Model], training: loop.Training) -> loop.Training
     return dataclasses.replace(training, training=examples)
 
 
-def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool) -> None:
+def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool) -> Result:
     """Trains until the phase's folder holds :data:`FILES`, and tells what it is."""
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
@@ -270,6 +302,7 @@ def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool
     if model:
         print(first_line)
         print("\n".join(_told(phase, model, images.test.labels)), flush=True)
+    return Result.of(phase.out / MODEL, model)
 
 
 def _told(phase: Phase, model: Model, labels: data.UInt8) -> Iterator[str]:
