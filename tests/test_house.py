@@ -94,7 +94,7 @@ def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made()
     }
     assert jax | flax == {"reference.py", "float_network.py"} | readers
     assert flax == {f"readers/{name}.py" for name in ("linen", "nnx", "parameters", "source")}
-    assert jinja == {"outputs/c.py"}
+    assert jinja == {"outputs/c.py", "outputs/templates.py"}
 
 
 def test_templates_print_and_do_not_compute():

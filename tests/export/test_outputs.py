@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+import jinja2
 import numpy as np
 import pytest
 from flax import linen as nn
 
 from lenet_export import api, cli
 from lenet_export.errors import UserError
+from lenet_export.outputs import templates
 from lenet_export.outputs.options import Output, command
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 
@@ -24,6 +28,38 @@ def row(monkeypatch):
     monkeypatch.setitem(
         OUTPUTS, "sizes", Output("each layer's outputs", sizes, frozenset({"optimize"}))
     )
+
+
+def test_templates_are_compiled_once_and_kept_as_python_keeps_modules(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "kept"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    compiled, compile_ = [], jinja2.Environment.compile
+
+    def counting(self, source, name, filename):
+        compiled.append(name)
+        return compile_(self, source, name, filename)
+
+    monkeypatch.setattr(jinja2.Environment, "compile", counting)
+
+    def count():
+        compiled.clear()
+        templates.environment().get_template("pools/max.c.j2")
+        return len(compiled)
+
+    assert [count(), count()] == [1, 0]
+    (kept,) = tmp_path.rglob("jinja-*.pyc")
+    whole = kept.read_bytes()
+    for damaged in (b"", b"no code", whole[:-9]):
+        kept.write_bytes(damaged)
+        assert [count(), count()] == [1, 0]
+    assert kept.read_bytes() == whole
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    kept.unlink()
+    assert [count(), count()] == [1, 1]
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "file/below"))
+    assert [count(), count()] == [1, 1]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``--target c``: plans to text. The only module that knows Jinja2.
+"""``--target c``: plans to text. Beside ``templates.py`` the only module that knows Jinja2.
 
 The templates are C with holes. They print what a plan tells, through the filters below, and do not
 compute. They are written for the prefix ``lenet``; another one is put in its place in the text.
@@ -39,6 +39,7 @@ from lenet_export.cpus.kernel import kernel_of
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.ink import SHARES
+from lenet_export.outputs import templates
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c_names import check_names
 from lenet_export.outputs.options import Options, Output, command
@@ -224,14 +225,7 @@ def _indexed(text: str) -> str:
 @functools.cache
 def _environment() -> jinja2.Environment:
     """The templates and their filters."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lenet_export", "templates/c"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    environment = templates.environment()
     environment.filters.update(
         # Text
         after_words=lambda code, vocabulary: vocabulary.before(code),

@@ -1,0 +1,49 @@
+"""Jinja2 for the templates of C, which are compiled once and kept."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import zlib
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.bccache import Bucket
+
+FOLDER = Path(__file__).parents[1] / "templates/c"
+
+
+class _Kept(jinja2.FileSystemBytecodeCache):
+    """Templates compiled, kept where and as Python keeps modules: of two runs one compiles them."""
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Gives a template that is kept, and is of this text."""
+        with contextlib.suppress(OSError):
+            super().load_bytecode(bucket)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keeps a template, where that is wanted and may be written."""
+        with contextlib.suppress(OSError):
+            if not sys.dont_write_bytecode:
+                Path(self.directory).mkdir(parents=True, exist_ok=True)
+                super().dump_bytecode(bucket)
+
+
+def environment() -> jinja2.Environment:
+    """Jinja2 for C, without filters of ours."""
+    # What is compiled depends on these; on filters it would, if it were optimized.
+    settings: dict[str, Any] = {
+        "undefined": jinja2.StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+        "autoescape": False,
+        "optimized": False,
+    }
+    crc = zlib.crc32(f"{jinja2.__version__} {settings}".encode())
+    place = Path(cache_from_source(str(FOLDER / "lenet.c.j2"))).parent
+    kept = _Kept(str(place), f"jinja-{crc:08x}-%s.pyc")
+    loader = jinja2.PackageLoader("lenet_export", "templates/c")
+    return jinja2.Environment(loader=loader, bytecode_cache=kept, **settings)
