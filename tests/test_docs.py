@@ -280,3 +280,23 @@ def test_the_design_tells_every_module():
     for package in ("export/lenet_export", "train/lenet_train", "benchmarks"):
         for file in (ROOT / package).rglob("[a-z]*.py"):
             assert file.name in DESIGN, file.name
+
+
+def percent(share):
+    return f"{100 * share:.2f}"
+
+
+def test_the_table_of_writers_is_measured():
+    training = (ROOT / "docs/training.md").read_text()
+    measured = json.loads((ROOT / "benchmarks/writers.json").read_text())
+    assert set(bundled.names()) <= measured.keys()
+    for name, found in measured.items():
+        cells = []
+        for split in ("validation", "test"):
+            wrong = {who: percent(share) for who, share in found["wrong"][split].items()}
+            cells.append(f"{wrong['all']} ({wrong['employees']}, {wrong['students']})")
+        for asked in ("0.002", "0.001"):
+            shares = found["thresholds"][asked]
+            of = [map(percent, shares[split].values()) for split in ("validation", "test")]
+            cells.append("; ".join(map(", ".join, of)))
+        assert f"| `{name}` | {' | '.join(cells)} |" in training, name

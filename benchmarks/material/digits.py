@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lenet_export import idx
 from lenet_export.errors import UserError
-from lenet_train import data
+from lenet_train.datasets import idx_files
 from material.filters import UInt8
 
 HELD = 5000  # digits that lenet-train keeps from training
@@ -57,7 +57,7 @@ def load(split: str) -> Digits:
     if not (folder / "mnist").is_dir():
         raise UserError("LENET_DATA", f"names no folder with mnist/: {folder}", WHERE)
     part = {"test": "t10k", "validation": "train"}[split]
-    pair = data.read_pair(folder / "mnist", part)
+    pair = idx_files.named_pair(folder / "mnist", part)
     images, labels = pair.images, pair.labels
     known = _labels(folder / "qmnist", "test" if split == "test" else "train")[: len(labels)]
     if (known[:, CLASS] != labels).any():

@@ -13,7 +13,7 @@ import numpy as np
 
 from lenet_export import bundled, files, packages
 from lenet_export.activations import BOUNDS
-from lenet_export.checkpoint import Model
+from lenet_export.checkpoint import Model, check_class_names
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, in_python
 from lenet_export.exported import Exported
@@ -55,6 +55,7 @@ def export(
     amount_table: GapTable | None = None,
     none_output: bool = False,
     ink: Ink | None = None,
+    class_names: Iterable[str] = (),
     cpu: str = "generic",
     optimize: str = "speed",
     prefix: str = "lenet",
@@ -101,6 +102,8 @@ def export(
             those in front of it.
         ink: the limits of an image's ink: ``Ink.measure(training images)``; ``None``: no limits,
             or those that a loaded model has.
+        class_names: what each class is called, in the order of the outputs: the header's
+            ``LENET_CLASS_NAMES``; none: their numbers, or the names that a loaded model has.
         cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
@@ -163,7 +166,8 @@ def export(
     if labels is not None:
         check_count(images, labels)
     said: dict[str, Any] = {"none_output": bool(none_output), "ink": ink}
-    said |= {"amount_table": amount_table}
+    names = tuple(class_names)
+    said |= {"amount_table": amount_table, "class_names": names or None}
     if is_own:
         from lenet_export.readers.registry import read  # takes JAX, which is slow to import
 
@@ -182,7 +186,10 @@ def export(
         none_output=bool(none_output) or model.none_output,
         ink=model.ink if ink is None else ink,
         amount_table=model.amount_table if amount_table is None else amount_table,
+        class_names=names or model.class_names,
     )
+    if names:
+        _check_names(names, model.classes)
     if ink is not None:
         check_ink(ink, model.input_shape)
     if images is not None:
@@ -320,6 +327,19 @@ def _call(given: list[str], said: dict[str, Any]) -> str:
         elif value is not None and value is not False:
             words.append(f"{name}={name}")
     return ", ".join(words)
+
+
+def _check_names(names: tuple[str, ...], classes: int) -> None:
+    """Checks that each class has a name.
+
+    Raises:
+        UserError: it has not.
+    """
+    try:
+        check_class_names(names, classes)
+    except ValueError as error:
+        remedy = f"give {classes} different texts, in the order of the outputs"
+        raise UserError("class_names", str(error), remedy) from None
 
 
 def _shape_of(

@@ -28,6 +28,9 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 ``input_zero``
     The byte that stands for 0: the network reads ``(byte - input_zero) / 255``, and the border of a
     convolution of the image is of such bytes. It is there where it is not 0 only.
+``class_names``
+    What each class is called, in the order of the outputs. It is there where the names are more
+    than numbers from 0 only.
 ``info``
     What a model card tells: recipe, seed, data set and its hash, accuracies, ... Free, and not
     needed for an export.
@@ -63,6 +66,7 @@ from lenet_export.pools import POOLS
 FORMAT = 3
 _FIRST = frozenset({"format", "input", "stages", "activation_ranges", "gap_table", "info"})
 FIELDS = {1: _FIRST, 2: _FIRST | {"sha256"}, 3: _FIRST | {"sha256", "none_output", "ink"}}
+OPTIONAL = frozenset({"amount_table", "input_zero", "class_names"})  # since format 3
 KEY = "lenet_export"
 AGAIN = "give the model.safetensors that lenet-train wrote"
 KINDS = ("conv", "dense")
@@ -191,6 +195,7 @@ class Model:
         ink: the limits of an image's ink; ``None`` if they were not measured.
         amount_table: for the reject option of amounts; its gaps are scores, and its images lines.
         input_zero: the byte of an image that stands for 0.
+        class_names: what each class is called; none: its number.
     """
 
     input_shape: tuple[int, int, int]
@@ -203,6 +208,7 @@ class Model:
     ink: Ink | None = None
     amount_table: GapTable | None = None
     input_zero: int = 0
+    class_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """One line, e.g. ``Model(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
@@ -246,6 +252,8 @@ def save(model: Model, path: Path) -> None:
         content["amount_table"] = dataclasses.asdict(model.amount_table)
     if model.input_zero:
         content["input_zero"] = model.input_zero
+    if model.class_names:
+        content["class_names"] = model.class_names
     content = json.loads(json.dumps(content, allow_nan=False))
     tensors = {name: np.ascontiguousarray(value) for name, value in model.params.items()}
     content["sha256"] = sha256_of(content, tensors)
@@ -350,7 +358,7 @@ def _content(path: Path, text: str) -> dict[str, Any]:
                 "it is of another version of lenet-export; train again with this one",
             )
         own = FIELDS[content["format"]]
-        more = {"amount_table", "input_zero"} & content.keys() if content["format"] >= 3 else set()
+        more = OPTIONAL & content.keys() if content["format"] >= 3 else set()
         _check_fields("the metadata", content, own | more)
         sha256_of(content, {})  # refuses NaN, which no JSON may hold and Python reads
     return content
@@ -379,9 +387,13 @@ def _model(path: Path, content: dict[str, Any]) -> Model:
         zero = content.get("input_zero", 0)
         if type(zero) is not int or not 0 <= zero <= CODE_MAX:
             raise ValueError(f"input_zero {zero} is no byte")
+        stages = tuple(_stage(item) for item in content["stages"])
+        names = tuple(content.get("class_names", ()))
+        if names:
+            check_class_names(names, stages[-1].features - none_output)
         return Model(
             input_shape=shape,
-            stages=tuple(_stage(item) for item in content["stages"]),
+            stages=stages,
             params={},
             activation_ranges={k: float(v) for k, v in content["activation_ranges"].items()},
             gap_table=None if table is None else _gap_table(table, content["format"], none_output),
@@ -390,7 +402,21 @@ def _model(path: Path, content: dict[str, Any]) -> Model:
             ink=None if ink is None else _ink(ink, shape),
             amount_table=None if amounts is None else _gap_table(amounts, 3, False),
             input_zero=zero,
+            class_names=names,
         )
+
+
+def check_class_names(names: tuple[Any, ...], classes: int) -> None:
+    """Checks that there is a name for each class.
+
+    Raises:
+        ValueError: there is not, or one cannot be printed or is that of another.
+    """
+    if len(names) != classes or len(set(names)) != classes:
+        raise ValueError(f"{len(set(names))} different class names for {classes} classes")
+    for name in names:
+        if not (isinstance(name, str) and name.strip() and name.isprintable()):
+            raise ValueError(f"the class name {name!r} cannot be printed")
 
 
 def _gap_table(table: dict[str, Any], file_format: int, none_output: bool) -> GapTable:

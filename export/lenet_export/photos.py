@@ -28,16 +28,29 @@ def read(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         UserError: there is no such file, it is no picture, too small, or needs Pillow.
     """
-    data = path.read_bytes()
-    grey = _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path, data)
-    rows, columns = grey.shape
+    picture = grey(path)
+    rows, columns = picture.shape
     shrink = -(-max(rows, columns) // MOST)
     if min(rows, columns) < LEAST * shrink:
         what = f"is {columns}x{rows} pixels: too small or too long"
         raise UserError(path, what, f"give {LEAST} pixels at least, and cut the digit out")
     rows, columns = rows // shrink, columns // shrink
-    parts = grey[: rows * shrink, : columns * shrink].reshape(rows, shrink, columns, shrink)
+    parts = picture[: rows * shrink, : columns * shrink].reshape(rows, shrink, columns, shrink)
     return np.asarray(parts.mean((1, 3)).round().astype(np.uint8))
+
+
+def grey(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture of any size, in grey.
+
+    Raises:
+        UserError: it cannot be read, is no picture, or needs Pillow.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(path, f"cannot be read: {reason}", "check the path") from None
+    return _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path, data)
 
 
 def _pgm(path: Path, data: bytes) -> npt.NDArray[np.uint8]:

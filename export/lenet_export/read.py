@@ -94,7 +94,7 @@ def _as_text(result: Read) -> str:
     top, left, bottom, right = result.found.box
     ink = "dark" if result.found.is_dark else "light"
     where = f"{ink} ink, {right - left}x{bottom - top} pixels at column {left}, row {top}"
-    reading = f"{result.digit}, gap {result.gap:,}, {result.verdict}"
+    reading = f"{printable(result.outputs[result.digit])}, gap {result.gap:,}, {result.verdict}"
     return f"{printable(result.path)}: {reading} ({where})"
 
 
@@ -103,6 +103,7 @@ def _as_json(result: Read) -> dict[str, Any]:
     return {
         "file": str(result.path),
         "digit": result.digit if result.digit >= 0 else None,
+        "class": result.outputs[result.digit] if result.digit >= 0 else None,
         "gap": result.gap,
         "accepted": result.accepted,
         "verdict": result.verdict,

@@ -32,7 +32,7 @@ class Read:
         gap: between the two largest logits.
         verdict: of the C, in small words: ``accepted``, ``unsure``, ``no ink``.
         logits: of the prepared image; none without ink.
-        outputs: what each logit stands for: a class's number, or ``none`` of them.
+        outputs: what each logit stands for: a class's name or number, or ``none`` of them.
     """
 
     path: Path
@@ -85,6 +85,7 @@ def read(network: CompiledNetwork, path: Path, picture: npt.NDArray[np.uint8]) -
     logits = network.logits(found.image[None, ..., None])[0] if found.has_ink else None
     verdict = network.verdict_name(reading.verdict)
     model = network.plan.model
-    outputs = [*map(str, range(model.classes)), *(["none"] if model.none_output else [])]
+    names = model.class_names or map(str, range(model.classes))
+    outputs = [*names, *(["none"] if model.none_output else [])]
     gap = int(reading.gap)
     return Read(path, picture, found, reading.digit, gap, verdict, logits, outputs)

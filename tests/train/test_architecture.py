@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lenet_export.checkpoint import Model, check_chain
+from lenet_export.errors import UserError
 from lenet_export.float_network import activation_ranges, run_floats, run_logits
 from lenet_train import architectures, loop, summary
 from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
@@ -196,3 +197,35 @@ def test_settled_statistics_are_those_of_the_images():
     np.testing.assert_allclose(network.apply(found, x), learning, atol=1e-3)
     plain = {"params": variables["params"]}
     assert recompute_batch_stats(Network(architectures.lenet()), plain, x) is plain
+
+
+def test_lenet5_of_images_of_32x32_needs_no_border():
+    given, of_mnist = architectures.lenet5((32, 32, 1), 26), LENET5
+    shapes = [[row.shape for row in summary.rows(network)] for network in (given, of_mnist)]
+    assert shapes[0][1:-1] == shapes[1][1:-1]
+    assert shapes[0][0] == (32, 32, 1) and shapes[0][-1] == (26,)
+
+
+@pytest.mark.parametrize("name", architectures.NAMED)
+def test_a_network_of_other_images_and_classes_is_a_chain_that_exports(name):
+    architecture = architectures.NAMED[name](input_shape=(20, 33, 1), classes=3)
+    network = Network(architecture)
+    variables = network.init(jax.random.key(0), jnp.zeros((1, 20, 33, 1)))
+    model = Model((20, 33, 1), architecture.stages, deployed(architecture, variables))
+    check_chain("it", model.input_shape, model.stages)
+    images = np.random.default_rng(0).integers(0, 256, (3, 20, 33, 1)).astype(np.uint8)
+    expected = network.apply(variables, images.astype(np.float32) / 255)
+    np.testing.assert_allclose(run_logits(model, images), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (lambda shape: lenet(input_shape=shape), "conv2 does not fit its input, 5x10"),
+        (lambda shape: lenet(input_shape=shape, kernels=(3, 3), head="gap"), "gives 3x8"),
+        (architectures.lenet5, "s4 does not fit its input, 1x6"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_images_is_told(network, message):
+    with pytest.raises(UserError, match=message):
+        network((10, 20, 1))

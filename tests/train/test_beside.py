@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from lenet_export.errors import UserError
 from lenet_train import beside, cli, data, glyphs, optdigits, pieces
 from lenet_train.data import Examples
-from lenet_train.recipes import TEXTBOOK
+from lenet_train.recipes import FIELD, TEXTBOOK
 
 BOTH = dataclasses.replace(TEXTBOOK, strangers=1.0, more_digits=2.0)
 
@@ -109,3 +110,16 @@ def test_clothes_are_not_learned_beside_digits(tmp_path, capsys):
     told = capsys.readouterr().err
     assert "--dataset fashion-mnist" in told and "--set more_digits=0" in told
     assert not (tmp_path / "out").exists()
+
+
+def test_letters_and_larger_digits_get_no_digits_beside_them():
+    part = data.Examples(np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.uint8))
+    wide = data.Examples(np.zeros((2, 28, 32), np.uint8), np.zeros(2, np.uint8))
+    data.check_beside(FIELD, "own", data.Dataset("own", part, part, part))
+    for images in (
+        data.Dataset("own", wide, wide, wide),
+        data.Dataset("own", part, part, part, tuple("ABCDEFGHIJ")),
+        data.Dataset("own", part, part, part, tuple("0123456")),
+    ):
+        with pytest.raises(UserError, match="more_digits=0 --set strangers=0"):
+            data.check_beside(FIELD, "own", images)

@@ -14,8 +14,10 @@ from conftest import write_idx_folder
 from lenet_export import idx
 from lenet_export.errors import UserError
 from lenet_train import cli, data, optdigits
+from lenet_train.datasets import published
+from lenet_train.datasets.idx_files import FILES
 
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.FILES
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = FILES
 
 
 def rows(part):
@@ -90,16 +92,7 @@ def test_ink_on_paper_is_told(bright, idx_folder, capsys):
     images[:, 10:18, 10:18] = 200
     (idx_folder / TRAIN_IMAGES).write_bytes(idx.pack(255 - images if bright else images))
     data.load(str(idx_folder))
-    assert ("give 255 - image" in capsys.readouterr().err) == bright
-
-
-def test_a_file_in_a_data_set_s_place_is_told(tmp_path, capsys):
-    path = tmp_path / "train.csv"
-    path.write_text("label,pixel0\n")
-    assert cli.main(["--dataset", str(path)]) == 1
-    message = capsys.readouterr().err
-    assert f"{path}: is a file, neither the name of a data set nor a folder" in message
-    assert "lenet_export.idx.pack" in message
+    assert ("give --invert" in capsys.readouterr().err) == bright
 
 
 def missing(folder):
@@ -144,7 +137,7 @@ def packed_without_a_name(folder):
 
 def wrong_size(folder):
     (folder / TEST_IMAGES).write_bytes(idx.pack(np.zeros((100, 32, 30), np.uint8)))
-    return [folder / TEST_IMAGES, "images of 32x30, expected 28x28"]
+    return [folder / TEST_LABELS, "images of 30x32 pixels for test, and 28x28 for training"]
 
 
 def different_lengths(folder):
@@ -152,38 +145,41 @@ def different_lengths(folder):
     return [folder / TRAIN_LABELS, "has 119 labels", "has 120 images"]
 
 
-def label_ten(folder):
-    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(120, dtype=np.uint8) % 11))
-    return [
-        folder / TRAIN_LABELS,
-        "11 classes, labels 0 to 10, expected 0 to 9",
-        "all but 10 classes",
-    ]
-
-
-def letters(folder):
-    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(120, dtype=np.uint8) % 26 + 1))
-    return [folder / TRAIN_LABELS, "26 classes, labels 1 to 26", "all but 10 classes", "from 0"]
-
-
 def labels_from_one(folder):
     (folder / TEST_LABELS).write_bytes(idx.pack(np.arange(100, dtype=np.uint8) % 10 + 1))
-    return [folder / TEST_LABELS, "10 classes, labels 1 to 10", "number the classes from 0"]
+    return [folder / TEST_LABELS, "has the label 10, which no training image has", "alike"]
+
+
+def a_class_an_image(folder):
+    (folder / TRAIN_LABELS).write_bytes(idx.pack(np.arange(120, dtype=np.uint8)))
+    return [folder / TRAIN_LABELS, "has 120 classes, 0 to 119, expected 100 at most"]
+
+
+def a_single_image(folder):
+    labels = np.arange(120, dtype=np.uint8) % 2
+    order = np.random.RandomState(1998).permutation(120)
+    labels[order[-1]] = 9  # which is held out
+    (folder / TRAIN_LABELS).write_bytes(idx.pack(labels))
+    (folder / TEST_LABELS).write_bytes(idx.pack(np.arange(100, dtype=np.uint8) % 2))
+    return [folder / TRAIN_LABELS, "no image of class 9 is left to train with"]
 
 
 def other_names(folder):
-    for part in ("train", "t10k"):
-        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
-            name = f"emnist-letters-{part.replace('t10k', 'test')}-{kind}"
-            (folder / f"{part}-{kind}").rename(folder / name)
-    return [folder, f"neither {TRAIN_IMAGES} nor", "rename emnist-letters-train-images-idx3-ubyte"]
-
-
-def pictures(folder):
     for path in list(folder.iterdir()):
-        path.unlink()
-    (folder / "0.png").write_bytes(b"")
-    return [folder, f"neither {TRAIN_IMAGES} nor", "lenet_export.idx.pack"]
+        path.rename(path.with_name(path.name.replace("ubyte", "bytes")))
+    return [folder, "has IDX files of other names: t10k-images-idx3-bytes", f"hold {TRAIN_IMAGES}"]
+
+
+def two_data_sets(folder):
+    shutil.copy(folder / TEST_LABELS, folder / f"emnist-digits-{TEST_LABELS}")
+    return [folder, "holds IDX files of 2 data sets: MNIST, emnist-digits", "a folder of their own"]
+
+
+def too_large(folder):
+    for part, count in (("train", 120), ("t10k", 100)):
+        images = np.zeros((count, 65, 40), np.uint8)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx.pack(images))
+    return [folder / TRAIN_LABELS, "has images of 40x65 pixels, expected at most 64x64"]
 
 
 def one_class(folder):
@@ -193,7 +189,7 @@ def one_class(folder):
 
 def too_few(folder):
     write_idx_folder(folder, training=99)
-    return [folder / TRAIN_IMAGES, "has 99 images, expected at least 100"]
+    return [folder / TRAIN_LABELS, "has 99 images, expected at least 100"]
 
 
 def empty(folder):
@@ -204,21 +200,28 @@ def empty(folder):
 @pytest.mark.parametrize(
     "damage",
     [
-        missing, other_names, pictures, truncated, truncated_gzip, swapped, colour, floats,
+        missing, other_names, two_data_sets, truncated, truncated_gzip, swapped, colour, floats,
         packed_without_a_name, wrong_size,
-        different_lengths, label_ten, letters, labels_from_one, one_class, too_few, empty,
+        too_large, different_lengths, labels_from_one, a_class_an_image, a_single_image, one_class,
+        too_few, empty,
     ],
     ids=lambda damage: damage.__name__,
 )  # fmt: skip
-def test_a_damaged_folder_is_told_and_nothing_is_made(damage, idx_folder, tmp_path, capsys):
-    said = damage(idx_folder)
+def test_a_damaged_folder_is_told(damage, idx_folder):
+    where, *said = damage(idx_folder)
+    with pytest.raises(UserError) as caught:
+        data.load(str(idx_folder))
+    assert caught.value.where == str(where)
+    assert all(str(part) in f"{caught.value.what} {caught.value.remedy}" for part in said)
+
+
+def test_a_damaged_folder_is_told_before_anything_is_made(idx_folder, tmp_path, capsys):
+    where, *_ = truncated(idx_folder)
     out = tmp_path / "run"
     assert cli.main(["--dataset", str(idx_folder), "--out", str(out)]) == 1
-    message = capsys.readouterr().err
-    first, remedy = message.splitlines()
-    assert first.startswith(f"lenet-train: error: {said[0]}: ")
+    first, remedy = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"lenet-train: error: {where}: ")
     assert remedy.startswith("  ")
-    assert all(str(part) in message for part in said)
     assert not out.exists()
 
 
@@ -230,41 +233,40 @@ def test_a_name_that_is_neither_data_set_nor_folder_is_told(capsys):
 
 
 @pytest.fixture
-def published(idx_folder, monkeypatch):
+def own_mnist(idx_folder, monkeypatch):
     """The small folder, as if it were published under the name mnist."""
-    source = data.Source(
+    source = published.Source(
         mirrors=(),
-        packed=dict.fromkeys(data.FILES, "0" * 64),
+        packed=dict.fromkeys(FILES, "0" * 64),
         unpacked={
-            name: hashlib.sha256((idx_folder / name).read_bytes()).hexdigest()
-            for name in data.FILES
+            name: hashlib.sha256((idx_folder / name).read_bytes()).hexdigest() for name in FILES
         },
     )
-    monkeypatch.setitem(data.SOURCES, "mnist", source)
+    monkeypatch.setitem(published.SOURCES, "mnist", source)
     return idx_folder
 
 
-def test_lenet_data_is_looked_at_first_by_name_then_itself(published, monkeypatch, tmp_path):
-    monkeypatch.setenv("LENET_DATA", str(published))
+def test_lenet_data_is_looked_at_first_by_name_then_itself(own_mnist, monkeypatch, tmp_path):
+    monkeypatch.setenv("LENET_DATA", str(own_mnist))
     direct = data.load("mnist")
     named = tmp_path / "all"
-    shutil.copytree(published, named / "mnist")
+    shutil.copytree(own_mnist, named / "mnist")
     monkeypatch.setenv("LENET_DATA", str(named))
     assert data.load("mnist").sha256 == direct.sha256
     assert direct.name == "mnist"
 
 
-def test_in_lenet_data_any_gzip_of_the_published_bytes_will_do(published, monkeypatch):
-    monkeypatch.setenv("LENET_DATA", str(published))
-    path = published / TRAIN_IMAGES
-    (published / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
+def test_in_lenet_data_any_gzip_of_the_published_bytes_will_do(own_mnist, monkeypatch):
+    monkeypatch.setenv("LENET_DATA", str(own_mnist))
+    path = own_mnist / TRAIN_IMAGES
+    (own_mnist / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
     path.unlink()
     assert len(data.load("mnist").training.labels) == 102
 
 
-def test_a_file_in_lenet_data_that_is_not_the_published_one_is_told(published, monkeypatch):
-    monkeypatch.setenv("LENET_DATA", str(published))
-    path = published / TEST_LABELS
+def test_a_file_in_lenet_data_that_is_not_the_published_one_is_told(own_mnist, monkeypatch):
+    monkeypatch.setenv("LENET_DATA", str(own_mnist))
+    path = own_mnist / TEST_LABELS
     labels = idx.read(path, 1).copy()
     labels[3] ^= 1
     path.write_bytes(idx.pack(labels))
@@ -273,9 +275,9 @@ def test_a_file_in_lenet_data_that_is_not_the_published_one_is_told(published, m
     assert caught.value.where == str(path)
 
 
-def test_a_file_missing_in_lenet_data_is_told_and_not_fetched(published, monkeypatch):
-    monkeypatch.setenv("LENET_DATA", str(published))
-    (published / TRAIN_LABELS).unlink()
+def test_a_file_missing_in_lenet_data_is_told_and_not_fetched(own_mnist, monkeypatch):
+    monkeypatch.setenv("LENET_DATA", str(own_mnist))
+    (own_mnist / TRAIN_LABELS).unlink()
     with pytest.raises(UserError, match=f"has neither {TRAIN_LABELS} nor"):
         data.load("mnist")
 

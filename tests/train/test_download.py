@@ -11,6 +11,8 @@ import pytest
 
 from lenet_export.errors import UserError
 from lenet_train import data
+from lenet_train.datasets import published
+from lenet_train.datasets.idx_files import FILES
 
 
 class Mirrors:
@@ -51,7 +53,7 @@ def mirrors():
 
 @pytest.fixture
 def packed(idx_folder):
-    return {name: gzip.compress((idx_folder / name).read_bytes(), mtime=0) for name in data.FILES}
+    return {name: gzip.compress((idx_folder / name).read_bytes(), mtime=0) for name in FILES}
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +63,13 @@ def source(mirrors, packed, monkeypatch, tmp_path):
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()}
     addresses = (f"{mirrors.address}/first/", f"{mirrors.address}/second/")
-    monkeypatch.setitem(data.SOURCES, "fashion-mnist", data.Source(addresses, hashes, {}))
+    monkeypatch.setitem(published.SOURCES, "fashion-mnist", published.Source(addresses, hashes, {}))
 
 
 def test_files_are_fetched_once_and_then_taken_from_the_cache(mirrors, packed, capsys):
     mirrors.publish("first", packed)
     first = data.load("fashion-mnist")
-    assert mirrors.asked == [f"/first/{name}.gz" for name in data.FILES]
+    assert mirrors.asked == [f"/first/{name}.gz" for name in FILES]
     mirrors.asked.clear()
     assert data.load("fashion-mnist").sha256 == first.sha256
     assert mirrors.asked == []
@@ -106,9 +108,9 @@ def test_what_each_mirror_failed_of_is_told_with_the_remedy(mirrors, packed, tmp
 
 
 def test_without_network_the_failure_is_told(monkeypatch):
-    hashes = data.SOURCES["fashion-mnist"].packed
-    nowhere = data.Source(("http://127.0.0.1:9/",), hashes, {})
-    monkeypatch.setitem(data.SOURCES, "fashion-mnist", nowhere)
+    hashes = published.SOURCES["fashion-mnist"].packed
+    nowhere = published.Source(("http://127.0.0.1:9/",), hashes, {})
+    monkeypatch.setitem(published.SOURCES, "fashion-mnist", nowhere)
     with pytest.raises(UserError, match="ConnectionError"):
         data.load("fashion-mnist")
 
@@ -124,7 +126,7 @@ def test_going_past_lenet_data_is_said(mirrors, packed, monkeypatch, tmp_path, c
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_each_published_data_set_has_two_mirrors_and_four_hashes(name, monkeypatch):
     monkeypatch.undo()
-    source = data.SOURCES[name]
+    source = published.SOURCES[name]
     assert len(source.mirrors) >= 2
-    assert set(source.packed) == set(data.FILES)
+    assert set(source.packed) == set(FILES)
     assert all(len(sha256) == 64 for sha256 in source.packed.values())

@@ -17,6 +17,7 @@ from lenet_train.data import Examples
 from lenet_train.loop import Epoch
 from lenet_train.summary import rows
 
+NAMES = [*"0123456789", "none"]
 LONG = "lenet on digits, recipe best lr=0.002 augmentation.rotation=15 augmentation.shift=3, seed 7"
 CHAINS = {
     "textbook": (
@@ -89,7 +90,7 @@ def test_the_surest_mistakes_come_first(wrong, drawn):
     logits[np.arange(100), labels] = 0
     for at in range(wrong):
         logits[at, labels[at]], logits[at, (labels[at] + 1) % 10] = 0, (at + 1) / 20
-    assert_whole(figures.mistakes(test, logits, LONG))
+    assert_whole(figures.mistakes(test, logits, LONG, NAMES))
     (figure,) = drawn
     assert_readable(figure)
     sure = [1 / (1 + np.exp(-(at + 1) / 20)) for at in range(wrong)]
@@ -116,7 +117,7 @@ def test_the_features_are_those_of_the_layers_before_and_after_the_pools(stages,
         params[f"{stage.name}/bias"] = np.zeros(stage.features, np.float32)
         shape = stage.output_shape(shape)
     image = random.integers(0, 256, (28, 28), np.uint8)
-    assert_whole(figures.features(Model((28, 28, 1), stages, params), image, LONG))
+    assert_whole(figures.features(Model((28, 28, 1), stages, params), image, LONG, NAMES))
     (figure,) = drawn
     assert_readable(figure)
     *layers, odds = figure.axes
@@ -168,7 +169,7 @@ def test_the_confusion_shows_the_classes_that_occur_with_their_rates(classes, dr
     labels = np.repeat(np.arange(classes), 100)
     guesses = labels.copy()
     guesses[:3] = 1  # three images of class 0
-    assert_whole(figures.confusion(labels, guesses, LONG))
+    assert_whole(figures.confusion(labels, guesses, LONG, NAMES))
     (figure,) = drawn
     assert_readable(figure)
     axes = figure.axes[0]
@@ -180,8 +181,30 @@ def test_the_confusion_shows_the_classes_that_occur_with_their_rates(classes, dr
     assert right == [["0", "100.0%"], ["1", "97.1%"], *whole]
 
 
+def test_the_confusion_of_many_classes_with_names_is_readable(drawn):
+    names = [*(f"the letter {chr(65 + n)}" for n in range(26)), "none"]
+    labels = np.repeat(np.arange(26), 10)
+    guesses = np.where(np.arange(260) % 7, labels, (labels + 3) % 26)
+    assert_whole(figures.confusion(labels, guesses, LONG, names))
+    assert_readable(drawn[0])
+    found = [tick.get_text().split("   ")[0] for tick in drawn[0].axes[0].get_yticklabels()]
+    assert found == names[:-1]
+
+
+def test_names_that_matplotlib_would_take_for_more_than_text_are_text():
+    stages, params = (Stage("fc", "dense", 3),), {"fc/bias": np.zeros(3, np.float32)}
+    params["fc/kernel"] = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    model = Model((6, 5, 1), stages, params)
+    test = Examples(np.full((3, 6, 5), 9, np.uint8), np.arange(3))
+    epochs_ = [Epoch(1, 1.0, 0.5, 0.5, 1.0)]
+    logits = np.eye(3, dtype=np.float32)[[0, 2, 1]]
+    names = ("$\\frac$ and $", "\u4e00", "long " * 30)
+    found = figures.of_run(model, epochs_, test, logits, "title", names)
+    assert set(found) == set(figures.NAMES)
+
+
 def test_a_class_that_is_never_given_has_no_rate(drawn):
-    figures.confusion(np.array([0, 1, 5]), np.array([0, 0, 3]), LONG)
+    figures.confusion(np.array([0, 1, 5]), np.array([0, 0, 3]), LONG, NAMES)
     ticks = drawn[0].axes[0].get_xticklabels(), drawn[0].axes[0].get_yticklabels()
     given, true = ([tick.get_text().split() for tick in axis] for axis in ticks)
     assert given == [["0", "50.0%"], ["1", "-"], ["3", "0.0%"], ["5", "-"]]
@@ -189,7 +212,7 @@ def test_a_class_that_is_never_given_has_no_rate(drawn):
 
 
 def test_what_is_of_no_class_is_called_none(drawn):
-    figures.confusion(np.array([0, 1]), np.array([0, 10]), LONG)
+    figures.confusion(np.array([0, 1]), np.array([0, 10]), LONG, NAMES)
     given = [tick.get_text().split() for tick in drawn[0].axes[0].get_xticklabels()]
     assert given == [["0", "100.0%"], ["1", "-"], ["none", "0.0%"]]
 
@@ -197,7 +220,7 @@ def test_what_is_of_no_class_is_called_none(drawn):
 @pytest.mark.parametrize("shape", [(5, 5, 1, 6), (5, 5, 1, 9), (3, 3, 1, 100), (784, 256)])
 def test_the_filters_are_drawn_apart(shape, drawn):
     kernel = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    assert_whole(figures.filters(kernel, f"conv1 of {LONG}"))
+    assert_whole(figures.filters(kernel, f"conv1 of {LONG}", (28, 28, 1)))
     (figure,) = drawn
     assert_readable(figure)
     assert sum(bool(axes.images) for axes in figure.axes) == min(shape[-1], figures.MOST_FILTERS)

@@ -212,7 +212,9 @@ def test_chance_is_what_the_commonest_class_gives_and_three_standard_errors(shar
     info = {"test_accuracy": share, "test_images": 100}
     mlp = architectures.MLP_STAGES
     phase = run.Phase("", BEST, mlp, {}, Path("here"), lambda: None, lambda _: None)
-    told = "\n".join(run._told(phase, checkpoint.Model((28, 28, 1), mlp, {}, info=info), labels))
+    model = checkpoint.Model((28, 28, 1), mlp, {}, info=info)
+    part = data.Examples(np.zeros((100, 28, 28), np.uint8), labels)
+    told = "\n".join(run._told(phase, model, data.Dataset("", part, part, part)))
     assert ("NOTHING LEARNED: to call every image a 7" in told) == (not learned)
     assert ("next: lenet-export" in told) == learned
 

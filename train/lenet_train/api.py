@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 def train(
     dataset: str | os.PathLike[str] = "digits",
     *,
+    invert: bool = False,
+    transpose: bool = False,
+    split: str | None = None,
     arch: str = "lenet",
     activation: str | None = None,
     pool: str | None = None,
@@ -43,6 +46,9 @@ def train(
 
     Args:
         dataset: a name, or a path, as ``--dataset`` of ``lenet-train`` takes it.
+        invert: takes 255 minus each pixel: the images are dark ink on bright paper.
+        transpose: takes columns for rows, as EMNIST's files ask for.
+        split: ``random``, or by ``groups``: no group has images to train and to validate with.
         arch: ``lenet``, ``lenet5-1998`` or ``mlp``.
         activation: of LeNet's hidden layers: ``sigmoid``, ``tanh``, ``relu``, ``gelu``.
         pool: ``avg``, ``max`` or ``stride``.

@@ -9,12 +9,14 @@ Proceedings of the IEEE 86, 1998.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lenet_export import activations, pools
 from lenet_export.checkpoint import POOL_MAX, Stage
 from lenet_export.errors import UserError
 
+#: Of MNIST's images and classes, for which the sizes in the comments below are.
 INPUT_SHAPE = (28, 28, 1)
 CLASSES = 10
 
@@ -32,6 +34,8 @@ LENET_STAGES = (
     Stage("fc2", "dense", 84, "sigmoid"),
     Stage("fc3", "dense", CLASSES),
 )
+HIDDEN = LENET_STAGES[2:-1]
+LAST = LENET_STAGES[-1].name
 
 # The dense baseline: 203,530 parameters.
 MLP_STAGES = (
@@ -39,7 +43,8 @@ MLP_STAGES = (
     Stage("fc2", "dense", CLASSES),
 )
 
-# LeNet-5 of 1998, section II.B: 60,850 parameters. A border of 2 stands for its 32x32 input. S2 and
+# LeNet-5 of 1998, section II.B: 60,850 parameters. A border of 2 stands for its 32x32 input; images
+# that are 32x32 get none. S2 and
 # S4 add up 2x2 places of a map, multiply by the map's coefficient, and add its bias. C5 sees all of
 # its input, so that it is dense. The 10 radial basis functions at the end, with which the paper
 # compares F6 to drawn letters, are a dense layer here, trained with cross-entropy like the others.
@@ -69,6 +74,7 @@ class Architecture:
     Attributes:
         title: its name and what was swapped, e.g. ``lenet relu max``.
         stages: the chain as it is exported.
+        input_shape: rows, columns and channels of its images.
         norm: what stands between each hidden layer and its activation, a name in :data:`NORMS`.
         init: what the kernels start at: ``xavier`` or ``he``, evenly drawn.
         subsampling: the convolutions that have one weight a map.
@@ -77,6 +83,7 @@ class Architecture:
 
     title: str
     stages: tuple[Stage, ...]
+    input_shape: tuple[int, int, int] = INPUT_SHAPE
     norm: str = "none"
     init: str = "xavier"
     subsampling: tuple[str, ...] = ()
@@ -100,10 +107,26 @@ class Architecture:
         return replace(self, title=f"{self.title} none", stages=stages)
 
 
-MLP = Architecture("mlp", MLP_STAGES)
-LENET5 = Architecture(
-    "lenet5-1998", LENET5_STAGES, subsampling=("s2", "s4"), sees=(("c3", C3_SEES),)
-)
+def mlp(input_shape: tuple[int, int, int] = INPUT_SHAPE, classes: int = CLASSES) -> Architecture:
+    """The dense baseline, for images and classes of any number."""
+    return Architecture("mlp", _giving(classes, MLP_STAGES), input_shape)
+
+
+def lenet5(input_shape: tuple[int, int, int] = INPUT_SHAPE, classes: int = CLASSES) -> Architecture:
+    """LeNet-5 of 1998.
+
+    Raises:
+        UserError: its convolutions do not fit the image.
+    """
+    first, *others = _giving(classes, LENET5_STAGES)
+    is_bordered = input_shape[:2] == (32, 32)
+    stages = (replace(first, padding="VALID") if is_bordered else first, *others)
+    shape: tuple[int, ...] = input_shape
+    for stage in stages[:4]:
+        _check_fits(stage, shape, "--arch lenet5-1998", "give larger images, or --arch mlp")
+        shape = stage.output_shape(shape)
+    sees = (("c3", C3_SEES),)
+    return Architecture("lenet5-1998", stages, input_shape, subsampling=("s2", "s4"), sees=sees)
 
 
 def lenet(
@@ -114,6 +137,8 @@ def lenet(
     head: str = "dense",
     channels: tuple[int, ...] = (6, 16),
     kernels: tuple[int, ...] = (5, 5),
+    input_shape: tuple[int, int, int] = INPUT_SHAPE,
+    classes: int = CLASSES,
 ) -> Architecture:
     """LeNet, or what it becomes when parts of it are swapped.
 
@@ -126,6 +151,8 @@ def lenet(
             mean of each map.
         channels: of each convolution; the first is padded, the others are not.
         kernels: sides of their kernels.
+        input_shape: rows, columns and channels of the images.
+        classes: outputs.
 
     Raises:
         UserError: the convolutions do not fit the image, or there is a kernel too many or too few.
@@ -137,7 +164,7 @@ def lenet(
             "give as many kernels as channels, one for each convolution",
         )
     stages: list[Stage] = []
-    shape: tuple[int, ...] = INPUT_SHAPE
+    shape: tuple[int, ...] = input_shape
     layer_norm = "layer" if norm == "layer" else "none"
     for number, (features, side) in enumerate(zip(channels, kernels, strict=True), 1):
         conv = Stage(f"conv{number}", "conv", features, activation, (side, side), norm=layer_norm)
@@ -150,21 +177,25 @@ def lenet(
         )
         if head == "gap" and number == len(channels):
             conv = replace(conv, pool="none", pool_size=1)
-            whole = conv.output_shape(shape)[0]
+            whole, columns, _ = conv.output_shape(shape)
+            if whole != columns:
+                raise UserError(
+                    "--head gap",
+                    f"takes the mean of a square map, and {conv.name} gives {whole}x{columns}",
+                    "take --head dense, or square images",
+                )
             conv = replace(conv, pool="avg", pool_size=whole) if whole > 1 else conv
         stages.append(conv)
-        if min(conv.output_shape(shape)) < 1 or conv.pool_size > POOL_MAX or conv.stride > side:
-            raise UserError(
-                f"--channels {_listed(channels)} --kernels {_listed(kernels)}",
-                f"{conv.name} does not fit its input, {shape[0]}x{shape[1]}",
-                "take smaller kernels, fewer or more convolutions, or another --pool or --head",
-            )
+        _check_fits(
+            conv,
+            shape,
+            f"--channels {_listed(channels)} --kernels {_listed(kernels)}",
+            "take smaller kernels, fewer or more convolutions, or another --pool or --head",
+        )
         shape = conv.output_shape(shape)
-    dense = LENET_STAGES[-1:] if head == "gap" else LENET_STAGES[2:]
-    for stage in dense:
-        last = stage == LENET_STAGES[-1]
-        hidden = replace(stage, activation=activation, norm=layer_norm)
-        stages.append(stage if last else hidden)
+    hidden = () if head == "gap" else HIDDEN
+    stages += [replace(stage, activation=activation, norm=layer_norm) for stage in hidden]
+    stages.append(Stage(LAST, "dense", classes))
     changes = [
         activation if activation != "sigmoid" else "",
         pool if pool != "avg" else "",
@@ -175,8 +206,30 @@ def lenet(
         f"kernels={_listed(kernels)}" if kernels != (5, 5) else "",
     ]
     title = " ".join(["lenet", *filter(None, changes)])
-    return Architecture(title, tuple(stages), norm, init)
+    return Architecture(title, tuple(stages), input_shape, norm, init)
+
+
+def _giving(classes: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The chain with as many outputs as there are classes."""
+    return (*stages[:-1], replace(stages[-1], features=classes))
+
+
+def _check_fits(stage: Stage, shape: tuple[int, ...], where: str, remedy: str) -> None:
+    """Checks that a convolution and its pool have room in what is in front of them.
+
+    Raises:
+        UserError: they have none.
+    """
+    smallest = 0 if stage.stride > min(stage.kernel or (1,)) else min(stage.output_shape(shape))
+    if smallest < 1 or stage.pool_size > POOL_MAX:
+        what = f"{stage.name} does not fit its input, {shape[0]}x{shape[1]}"
+        raise UserError(where, what, remedy)
 
 
 def _listed(sizes: tuple[int, ...]) -> str:
     return ",".join(map(str, sizes))
+
+
+MLP, LENET5 = mlp(), lenet5()
+#: By name: of the shape of the images and the number of classes.
+NAMED: dict[str, Callable[..., Architecture]] = {"lenet": lenet, "lenet5-1998": lenet5, "mlp": mlp}

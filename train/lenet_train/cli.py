@@ -7,6 +7,7 @@ arguments answer at once.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from lenet_export.parser import Parser
 from lenet_export.program import exit_status, imports
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
+from lenet_train.datasets.registry import ABOUT
 from lenet_train.interrupt import Interrupted
 from lenet_train.recipes import BEST, RECIPES, Recipe
 
@@ -43,10 +45,19 @@ SIZES = {
 NETWORK = "network.png"
 EPILOG = """\
 examples:
-  lenet-train                                      on the small digits in the package
+  lenet-train                                    the small digits in the package, in a minute
+  lenet-train --dataset mnist --split groups     MNIST; validation by writers that do not train
+  lenet-train --dataset letters/ --invert        letters/A/*.png, letters/B/*.png, ... of dark ink
+  lenet-train --dataset emnist/ --transpose      a folder of EMNIST's four IDX files
+  lenet-train --dataset signs.npz --epochs 30    arrays x_train, y_train, x_test, y_test
+  lenet-train --dataset mnist_train.csv          a label and its pixels in each line
   lenet-train --dataset mnist --activation relu --pool max --norm batch --recipe modern
-  lenet-train --dataset path/to/folder --recipe textbook --seed 7
   lenet-train --dataset mnist --bits fc1=2,4 --set lr=0.002
+
+data sets of your own:
+  images of 12x12 to 64x64 pixels, grey or in colours, which become grey, of 2 to 100 classes. Where
+  there are none to test, a part is held out. DIR then holds those that were tested on, so that
+  lenet-export --images DIR measures the C on them.
 
 exit status:
   0  the model is written
@@ -76,7 +87,23 @@ def parser(kind: type[Parser] = Parser) -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME",
-        help=f"{', '.join(data.NAMES)}, or a folder with the four IDX files (default: %(default)s)",
+        help=f"{', '.join(data.NAMES)}, or a path to your own: {ABOUT} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--invert",
+        action="store_true",
+        help="take 255 minus each pixel: your images are dark ink on bright paper",
+    )
+    parser.add_argument(
+        "--transpose",
+        action="store_true",
+        help="take columns for rows: EMNIST's files hold its images so",
+    )
+    parser.add_argument(
+        "--split",
+        choices=data.SPLITS,
+        help="hold validation images out at random, or whole groups: MNIST's writers, or what an "
+        ".npz has as groups (default: groups where your own data set has them, else random)",
     )
     parser.add_argument(
         "--arch",
@@ -200,7 +227,9 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _folder(options: argparse.Namespace, architecture: Architecture, recipe: Recipe) -> Path:
     """The run folder of these settings, so that other settings get another one."""
     names = architecture.title.split(), recipe.title.split()
-    parts = [Path(options.dataset).resolve().name, *names[0], *names[1]]
+    parts = [data.called(options.dataset), *names[0], *names[1]]
+    parts += [word for word in ("invert", "transpose") if getattr(options, word)]
+    parts += [f"split={options.split}"] if options.split else []
     parts += [] if options.bits == "8" else [f"bits={options.bits}"]
     parts += [f"from={Path(options.start).stem}"] if options.start else []
     parts += ["taught"] if options.teacher else []
@@ -223,8 +252,18 @@ def _summarize(architecture: Architecture, out: Path) -> None:
 def run_of(options: argparse.Namespace) -> Result | None:
     """Trains as the options say; what came of it, or ``None`` where nothing was trained."""
     recipe = RECIPES[options.recipe].changed(options.set)
-    others = {"mlp": architectures.MLP, "lenet5-1998": architectures.LENET5}
-    architecture = others.get(options.arch) or architectures.lenet(**options.swapped)
+    load = functools.partial(
+        data.load, options.dataset, split=options.split, invert=options.invert,
+        transpose=options.transpose,
+    )  # fmt: skip
+    network = functools.partial(architectures.NAMED[options.arch], **options.swapped)
+    images = None
+    if options.dataset in data.NAMES:  # whose sizes are known, so that mistakes are told at once
+        data.check_beside(recipe, options.dataset)
+        architecture = network()
+    else:
+        images = load()
+        architecture = network(input_shape=images.input_shape, classes=images.classes)
     if recipe.strangers:
         architecture = architecture.with_none_output()
     out = options.out or _folder(options, architecture, recipe)
@@ -236,7 +275,7 @@ def run_of(options: argparse.Namespace) -> Result | None:
     if options.distributed:
         devices.join_cluster()
     return run.run(
-        architecture, recipe, options.seed, options.dataset, out, bits=options.bits,
+        architecture, recipe, options.seed, images or load(), out, bits=options.bits,
         teachers=options.teacher, start=options.start, anew=options.anew,
         tensorboard=options.tensorboard,
     )  # fmt: skip

@@ -1,47 +1,48 @@
-"""Images and labels: UCI's small digits, MNIST, Fashion-MNIST, or the user's own IDX files."""
+"""The data sets, split: UCI's small digits, MNIST, Fashion-MNIST, or the user's own."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export import idx
 from lenet_export.errors import UserError
-from lenet_train import download, optdigits
+from lenet_train import optdigits
+from lenet_train.datasets import published
+from lenet_train.datasets.part import Array, Part, Parts, check_size, listed, natural, told
+from lenet_train.datasets.part import UInt8 as UInt8
+from lenet_train.datasets.published import SOURCES
+from lenet_train.datasets.registry import ABOUT, FORMS
+from lenet_train.recipes import Recipe
 
+#: Of MNIST, and of all named data sets.
 CLASSES = 10
 SIDE = 28
-FEWEST = 100
-IMAGES = "{}-images-idx3-ubyte"
-LABELS = "{}-labels-idx1-ubyte"
-FILES = {
-    IMAGES.format("train"): 3,
-    LABELS.format("train"): 1,
-    IMAGES.format("t10k"): 3,
-    LABELS.format("t10k"): 1,
-}
+NAMES = ("digits", *SOURCES)
+
+SPLITS = ("random", "groups")
+FEWEST = 100  # images to train with, those among them that are held out
+FEWEST_CLASSES, MOST_CLASSES = 2, 100
+FEWEST_GROUPS = 4
+HELD_FOR_TEST = 20  # % of the images, where a data set brings none to test
+GROUP_EXCESS = 0.1  # of what is held out by groups: so much more may be
 
 #: How an image of a data set is made from a camera's or scanner's; the C header prints it.
 _DIGIT = "A digit is scaled to fit into 20x20 pixels and centred by its mass."
 CONVENTIONS = {"digits": _DIGIT, "mnist": _DIGIT}
 
-UInt8 = npt.NDArray[np.uint8]
-
-_PACKING = "lenet_export.idx.pack makes such a file's bytes of a NumPy array of bytes"
-
 
 @dataclass(frozen=True)
 class Examples:
-    """Images uint8 ``(n, 28, 28)``, 0 background, 255 ink, and labels uint8 ``(n,)``, 0 to 9.
+    """Images uint8 ``(n, rows, columns)``, 0 background, 255 ink, and labels uint8 ``(n,)``.
 
-    Where a teacher has judged them, labels are probabilities, float32 ``(n, 10)``.
+    Where a teacher has judged them, labels are probabilities, float32 ``(n, classes)``.
     """
 
     images: UInt8
@@ -61,140 +62,332 @@ class Dataset:
         training: what the network learns from.
         validation: what choices are made by; no image of it is learned from.
         test: what the result is measured on, once; nothing is chosen by it.
+        class_names: what each label stands for, from 0.
+        convention: how the images were made, in sentences for who makes others like them.
+        split: how validation images were chosen: ``random``, ``groups``, or ``given``.
     """
 
     name: str
     training: Examples
     validation: Examples
     test: Examples
+    class_names: tuple[str, ...] = tuple("0123456789")
+    convention: str = ""
+    split: str = "random"
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of each image."""
+        _, rows, columns = self.training.images.shape
+        return rows, columns, 1
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names of the classes, where they are more than their numbers from 0; else none."""
+        is_plain = self.class_names == tuple(map(str, range(self.classes)))
+        return () if is_plain else self.class_names
 
     @property
     def sha256(self) -> str:
-        """The hash of the images and labels of all three splits, in order."""
+        """The hash of the images and labels of all three splits, in order, and of names."""
         digest = hashlib.sha256()
         for part in (self.training, self.validation, self.test):
             digest.update(np.ascontiguousarray(part.images).tobytes())
             digest.update(np.ascontiguousarray(part.labels).tobytes())
+        digest.update("\n".join(self.own_names).encode())
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a published data set lies.
+def load(
+    name: str, *, split: str | None = None, invert: bool = False, transpose: bool = False
+) -> Dataset:
+    """The data set ``name``, checked and split; what a user should know of it goes to stderr.
 
-    Attributes:
-        mirrors: addresses of folders, tried in turn.
-        packed: file name to SHA-256 of the published ``.gz``.
-        unpacked: the same of the unpacked files, where it is published.
-    """
-
-    mirrors: tuple[str, ...]
-    packed: dict[str, str]
-    unpacked: dict[str, str]
-
-
-SOURCES = {
-    # LeCun, Cortes, Burges, http://yann.lecun.com/exdb/mnist; CC BY-SA 3.0.
-    "mnist": Source(
-        mirrors=(
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        ),
-        packed={
-            "train-images-idx3-ubyte": (
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
-            ),
-            "train-labels-idx1-ubyte": (
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
-            ),
-        },
-        unpacked={
-            "train-images-idx3-ubyte": (
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-            ),
-            "train-labels-idx1-ubyte": (
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-            ),
-        },
-    ),
-    # Xiao, Rasul, Vollgraf, https://github.com/zalandoresearch/fashion-mnist; MIT.
-    "fashion-mnist": Source(
-        mirrors=(
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        ),
-        packed={
-            "train-images-idx3-ubyte": (
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
-            ),
-            "train-labels-idx1-ubyte": (
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
-            ),
-        },
-        unpacked={},
-    ),
-}
-
-NAMES = ("digits", *SOURCES)
-
-
-def load(name: str) -> Dataset:
-    """The data set ``name``: one of ``NAMES``, or a folder that holds the four IDX files.
+    Args:
+        name: one of :data:`NAMES`, or a path to one of the forms in ``datasets/registry.py``.
+        split: ``random``, or by ``groups``: then no image that is held out is of a group that
+            trains. ``None``: by groups where a user's own data set has them.
+        invert: takes 255 minus each pixel.
+        transpose: takes columns for rows.
 
     Raises:
-        UserError: a file is missing, damaged, not the published one, or does not hold 28x28 images
-            and labels 0 to 9; or no mirror gives it.
+        UserError: there is no such data set, or no network can learn it.
     """
+    if split == "groups" and name in NAMES and name != "mnist":
+        raise _no_groups(name)
     if name == "digits":
-        return digits()
-    if name in SOURCES:
-        folder = _local(name) or _fetch(name)
+        dataset = digits()
     else:
-        folder = Path(name)
-        if not folder.is_dir():
-            is_file = "a file, " if folder.exists() else ""
+        by_groups = split == "groups"
+        parts = published.read(name, by_groups) if name in SOURCES else _own(Path(name))
+        for note in parts.notes:
+            _say(name, note)
+        dataset = _assembled(name, parts, split)
+    dataset = _turned(dataset, invert, transpose)
+    _tell_polarity(name, dataset.training.images, invert)
+    return dataset
+
+
+def called(name: str) -> str:
+    """What a run calls the data set ``name``.
+
+    It goes into the model's file, which tells no path of the user's machine.
+    """
+    if name in NAMES:
+        return name
+    path = Path(name).resolve()
+    short = path.name if path.is_dir() else path.name.split(".")[0] or path.name
+    # Not the published one: that is asked for by its name.
+    return f"own-{short}" if short in NAMES else short
+
+
+def _say(name: str, text: str) -> None:
+    print(f"{name}: {text}", file=sys.stderr)
+
+
+def _own(path: Path) -> Parts:
+    """The user's own data set.
+
+    Raises:
+        UserError: there is none of a known form.
+    """
+    form = next((form for form in FORMS if form.recognizes(path)), None)
+    if form:
+        return form.read(path)
+    if not path.exists():
+        what = "is neither the name of a data set nor a file or folder"
+        raise UserError(path, what, f"names: {', '.join(NAMES)}; or {ABOUT}")
+    if not path.is_dir():
+        raise UserError(path, "is a file of no form that is known", f"give {ABOUT}")
+    inside = next(path.glob("*.npz"), None)
+    remedy = f"give the file: --dataset {inside}" if inside else f"give {ABOUT}"
+    raise UserError(path, "is a folder with no data set in it", remedy)
+
+
+def _assembled(name: str, parts: Parts, split: str | None) -> Dataset:
+    """The parts as a data set: labels numbered from 0, and what is missing held out.
+
+    Raises:
+        UserError: they do not go together, or are too few.
+    """
+    training = parts.by_purpose["training"]
+    _check_images(parts.by_purpose)
+    values, names = _classes(name, parts.by_purpose)
+    examples = {
+        purpose: Examples(part.images, _numbered(part.labels, values).astype(np.uint8))
+        for purpose, part in parts.by_purpose.items()
+    }
+    if split == "groups" and training.groups is None:
+        raise _no_groups(training.where)
+    groups = None if split == "random" else training.groups
+    if groups is not None and len(np.unique(groups)) < FEWEST_GROUPS:
+        what = f"groups: {len(np.unique(groups))}, expected {FEWEST_GROUPS} at least"
+        raise UserError(training.where, what, "give smaller ones, or --split random")
+    learned, how = examples["training"], "random" if groups is None else "groups"
+    if "test" not in examples:
+        wanted = len(learned.labels) * HELD_FOR_TEST // 100
+        stay, held = _hold_out(learned, wanted, groups)
+        _say(name, f"no test images: {len(held):,} of {len(learned.labels):,} are held out for it")
+        examples["test"], learned = learned[held], learned[stay]
+        groups = None if groups is None else groups[stay]
+    if "validation" in examples:
+        how = "given"
+    else:
+        stay, held = _hold_out(learned, _wanted(learned), groups)
+        if groups is not None:
+            count = len(np.unique(groups[held]))
+            found = f"{len(held):,} images of {count:,} groups"
+            _say(name, f"validation has {found}, none of which trains")
+        examples["validation"], learned = learned[held], learned[stay]
+    without = set(range(len(names))) - set(learned.labels.tolist())
+    if without:
+        raise UserError(
+            training.where,
+            f"no image of class {names[min(without)]} is left to train with, behind those held out",
+            "give more images of it",
+        )
+    convention = CONVENTIONS.get(name, "")
+    return Dataset(
+        called(name), learned, examples["validation"], examples["test"], names, convention, how
+    )
+
+
+def _check_images(parts: Mapping[str, Part]) -> None:
+    """Checks that there are enough images, and all are of one size.
+
+    Raises:
+        UserError: they are not.
+    """
+    training = parts["training"]
+    if len(training.images) < FEWEST:
+        raise UserError(
+            training.where,
+            f"has {len(training.images)} images, expected at least {FEWEST}",
+            "give more images",
+        )
+    for purpose, part in parts.items():
+        check_size(part.where, part.images.shape[1:], "has images of")
+        if part.images.shape[1:] != training.images.shape[1:]:
             raise UserError(
-                name,
-                f"is {is_file}neither the name of a data set nor a folder",
-                f"names: {', '.join(NAMES)}; or a folder that holds {', '.join(FILES)}; {_PACKING}",
+                part.where,
+                f"has images of {told(part.images.shape[1:])} pixels for {purpose}, and "
+                f"{told(training.images.shape[1:])} for training",
+                "bring them to one size",
             )
-        # The name goes into the model's file, which tells no path of the user's machine.
-        name = folder.resolve().name
-        if name in NAMES:  # Not the published one: that is asked for by its name.
-            name = f"own-{name}"
-    training, test = read_pair(folder, "train"), read_pair(folder, "t10k")
-    _warn_of_bright_background(training.images, folder)
-    return _split(name, training, test)
+
+
+def _classes(name: str, parts: Mapping[str, Part]) -> tuple[Array, tuple[str, ...]]:
+    """The labels that there are, in the order of the network's outputs, and their names.
+
+    Raises:
+        UserError: there are too few, too many, or some that training has not.
+    """
+    training = parts["training"]
+    values = np.unique(training.labels)
+    if len(values) < FEWEST_CLASSES:
+        raise UserError(
+            training.where,
+            f"every label is {values[0]}, expected more than one class",
+            "give images of two classes at least",
+        )
+    if len(values) > MOST_CLASSES:
+        raise UserError(
+            training.where,
+            f"has {len(values)} classes, {values[0]} to {values[-1]}, expected {MOST_CLASSES} at "
+            "most",
+            "leave some out; or are these no classes?",
+        )
+    if values.dtype.kind == "U":
+        values = np.array(sorted(values.tolist(), key=natural))
+    elif values[0] < 0:
+        raise UserError(training.where, f"has the label {values[0]}", "number classes from 0")
+    for part in parts.values():
+        unknown = np.setdiff1d(part.labels, values)
+        if len(unknown):
+            raise UserError(
+                part.where,
+                f"has the label {unknown[0]}, which no training image has",
+                "label training and test images alike",
+            )
+    names = tuple(map(str, values.tolist()))
+    for text in names:
+        if not text.strip() or not text.isprintable():
+            raise UserError(training.where, f"the class {text!r} has no name to print", "rename it")
+    if values.dtype.kind != "U" and names != tuple(map(str, range(len(names)))):
+        _say(name, f"the labels {listed(names)} are the network's classes 0 to {len(names) - 1}")
+    return values, names
+
+
+def _numbered(labels: Array, values: Array) -> npt.NDArray[np.intp]:
+    """The place of each label in ``values``, which holds it."""
+    order = np.argsort(values)
+    return order[np.searchsorted(values, labels, sorter=order)]
+
+
+def _hold_out(
+    examples: Examples, wanted: int, groups: Array | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Places of the images that stay and of those held out, in a fixed random order.
+
+    Args:
+        examples: which have them.
+        wanted: how many are held out; by groups, about so many.
+        groups: those of the images, each of which stays or is held out as a whole; or ``None``.
+    """
+    # RandomState and not Generator: only its numbers are promised to stay the same (NEP 19).
+    random = np.random.RandomState(1998)
+    if groups is None:
+        order = random.permutation(len(examples.labels))
+        return order[:-wanted], order[-wanted:]
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    taken, count = [], 0
+    for number in random.permutation(len(sizes)):
+        if count < wanted and count + sizes[number] <= wanted * (1 + GROUP_EXCESS):
+            taken.append(number)
+            count += sizes[number]
+    held = np.isin(group, taken or [sizes.argmin()])
+    order = random.permutation(len(groups))
+    return order[~held[order]], order[held[order]]
+
+
+def _no_groups(where: object) -> UserError:
+    what = "tells no groups of its images, which --split groups keeps apart"
+    remedy = 'leave it out, or give an .npz file with an array "groups"'
+    return UserError(where, what, remedy)
+
+
+def _turned(dataset: Dataset, invert: bool, transpose: bool) -> Dataset:
+    """The data set with its images changed as the user asked, which its convention then tells."""
+
+    def turned(part: Examples) -> Examples:
+        images = 255 - part.images if invert else part.images
+        return Examples(images.swapaxes(1, 2).copy() if transpose else images, part.labels)
+
+    told = [dataset.convention] if dataset.convention else []
+    told += ["A pixel is 255 minus that of the data set."] if invert else []
+    told += ["Rows are the columns of the data set."] if transpose else []
+    return replace(
+        dataset,
+        training=turned(dataset.training),
+        validation=turned(dataset.validation),
+        test=turned(dataset.test),
+        convention=" ".join(told),
+    )
+
+
+def _tell_polarity(name: str, images: UInt8, invert: bool) -> None:
+    """Says so where the images look like ink on paper: 0 is background, here and in the C."""
+    border = np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])
+    if np.quantile(border, 0.25) > 127:
+        _say(
+            name,
+            "the images' borders are bright, though 0 is background and 255 ink here, and the "
+            "network adds a border of 0: "
+            + ("leave out --invert" if invert else "give --invert if this is ink on paper"),
+        )
+
+
+def check_beside(recipe: Recipe, name: str, images: Dataset | None = None) -> None:
+    """Makes sure that what a recipe learns beside the images is of their kind.
+
+    Args:
+        recipe: how to train.
+        name: of the data set.
+        images: where they are loaded.
+
+    Raises:
+        UserError: they are no digits as MNIST has them.
+    """
+    fields = [field for field in ("more_digits", "strangers") if getattr(recipe, field)]
+    if name in SOURCES and name not in CONVENTIONS:
+        fits = fields == ["strangers"]
+    else:
+        shape, names = (SIDE, SIDE, 1), tuple(map(str, range(CLASSES)))
+        fits = not images or (images.input_shape, images.class_names) == (shape, names)
+    if fields and not fits:
+        raise UserError(
+            f"--dataset {name}",
+            f"recipe {recipe.title} learns {' and '.join(fields)} beside its images, which are no "
+            f"digits of {SIDE}x{SIDE}",
+            f"learn none: {' '.join(f'--set {field}=0' for field in fields)}; or give a data set "
+            "of digits",
+        )
 
 
 def _split(name: str, images: Examples, test: Examples) -> Dataset:
-    """Takes the validation split from the training images.
+    """Takes the validation split at random from the training images."""
+    stay, held = _hold_out(images, _wanted(images), None)
+    return Dataset(name, images[stay], images[held], test, convention=CONVENTIONS.get(name, ""))
 
-    It is the last 5,000 of them in a fixed random order, or the last 15 % if that is fewer.
-    """
-    count = len(images.labels)
-    # RandomState and not Generator: only its numbers are promised to stay the same (NEP 19).
-    order = np.random.RandomState(1998).permutation(count)
-    held = min(5000, count * 15 // 100)
-    return Dataset(name, images[order[:-held]], images[order[-held:]], test)
+
+def _wanted(images: Examples) -> int:
+    """How many of the training images are held out for validation."""
+    return min(5000, len(images.labels) * 15 // 100)
 
 
 def digits() -> Dataset:
@@ -216,122 +409,3 @@ def digits() -> Dataset:
     everything = Examples(images, labels)
     order = np.random.RandomState(1998).permutation(len(images))
     return _split("digits", everything[order[:-360]], everything[order[-360:]])
-
-
-def read_pair(folder: Path, part: str) -> Examples:
-    """The images and labels of ``part``, ``train`` or ``t10k``, from IDX files in ``folder``.
-
-    Raises:
-        UserError: see :func:`load`.
-    """
-    paths = [_find(folder, name.format(part)) for name in (IMAGES, LABELS)]
-    images, labels = idx.read(paths[0], 3, (SIDE, SIDE)), idx.read(paths[1], 1)
-    again = "give images and labels that belong together"
-    if len(images) != len(labels):
-        raise UserError(
-            paths[1], f"has {len(labels)} labels, but {paths[0]} has {len(images)} images", again
-        )
-    if len(labels) < FEWEST:
-        raise UserError(
-            paths[0], f"has {len(labels)} images, expected at least {FEWEST}", "give more images"
-        )
-    _check_labels(paths[1], labels)
-    return Examples(images, labels)
-
-
-def _check_labels(path: Path, labels: UInt8) -> None:
-    """Makes sure that the network's outputs can stand for the labels of the file ``path``.
-
-    Raises:
-        UserError: they are of more classes than it has, none of ``0`` to ``9``, or of one class.
-    """
-    classes = np.unique(labels)
-    if classes[-1] >= CLASSES:
-        raise UserError(
-            path,
-            f"holds {len(classes)} classes, labels {classes[0]} to {classes[-1]}, expected 0 to 9",
-            f"leave out all but {CLASSES} classes, which is what the network tells apart, and "
-            "number them from 0"
-            if len(classes) > CLASSES
-            else "number the classes from 0, in the training and the test labels",
-        )
-    if len(classes) == 1:
-        raise UserError(
-            path,
-            f"every label is {classes[0]}, expected more than one class",
-            "give images of two classes at least",
-        )
-
-
-def _warn_of_bright_background(images: UInt8, folder: Path) -> None:
-    """Says so where the images look like ink on paper: 0 is background, here and in the C."""
-    border = np.concatenate([images[:, [0, -1]], images[:, :, [0, -1]].swapaxes(1, 2)], axis=1)
-    if np.quantile(border, 0.25) > 127:
-        print(
-            f"{folder}: the images' borders are bright, though 0 is background and 255 ink, and "
-            "the network adds a border of 0: give 255 - image if this is ink on paper",
-            file=sys.stderr,
-        )
-
-
-def _find(folder: Path, name: str) -> Path:
-    path = idx.find(folder, name)
-    if path is None:
-        files = f"{', '.join(FILES)}, plain or .gz"
-        remedy = f"put it there; the folder must hold {files}; {_PACKING}"
-        others = sorted(file.name for file in folder.iterdir() if "idx" in file.name)
-        if others and not any(idx.find(folder, file) for file in FILES):
-            like = next((other for other in others if name in other), others[0])
-            remedy = f"rename {like} and its like; the folder must hold {files}"
-        raise UserError(folder, f"has neither {name} nor {name}.gz", remedy)
-    return path
-
-
-def _local(name: str) -> Path | None:
-    """The folder with the published files in ``LENET_DATA``, or ``None`` if it has none of them.
-
-    Raises:
-        UserError: ``LENET_DATA`` is not a folder, or a file is missing or not the published one.
-    """
-    root = os.environ.get("LENET_DATA")
-    if not root:
-        return None
-    if not Path(root).is_dir():
-        raise UserError(f"LENET_DATA={root}", "is not a folder", "correct or unset the variable")
-    for folder in (Path(root) / name, Path(root)):
-        if any(idx.find(folder, file) for file in FILES):
-            for file in FILES:
-                _check_published(_find(folder, file), file, name)
-            return folder
-    print(f"LENET_DATA={root} has no {name}; taking it from cache or network", file=sys.stderr)
-    return None
-
-
-def _check_published(path: Path, file: str, name: str) -> None:
-    """Checks that ``path`` holds the published bytes of ``file``, packed by whichever gzip."""
-    source = SOURCES[name]
-    known = {hashes[file] for hashes in (source.packed, source.unpacked) if file in hashes}
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found in known:
-        return
-    if file in source.unpacked:
-        found = hashlib.sha256(idx.pack(idx.read(path, FILES[file]))).hexdigest()
-        if found in known:
-            return
-    raise UserError(
-        path,
-        f"is not {name}'s file: its SHA-256 is {found}, expected {' or '.join(sorted(known))}",
-        "fetch it again, or train on it as your own data with --dataset and its folder",
-    )
-
-
-def _fetch(name: str) -> Path:
-    """The folder in the user's cache with the published files, fetched if they are not there.
-
-    Raises:
-        UserError: no mirror gives a file with the published SHA-256.
-    """
-    folder = download.cache() / name
-    for file, sha256 in SOURCES[name].packed.items():
-        download.fetch(folder, f"{file}.gz", sha256, SOURCES[name].mirrors)
-    return folder

@@ -51,6 +51,6 @@ def refined_labels(
 
 
 def probabilities(model: Model, images: UInt8, temperature: float) -> Float32:
-    """What ``model`` says of images uint8 ``(n, 28, 28)``, of its classes: ``(n, classes)``."""
+    """What ``model`` says of uint8 ``(n, rows, columns)``, of its classes: ``(n, classes)``."""
     logits = run_logits(model, images[..., None])[:, : model.classes]
     return np.asarray(jax.nn.softmax(jnp.asarray(logits) / temperature))

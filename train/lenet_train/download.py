@@ -58,7 +58,7 @@ def fetch(folder: Path, file: str, sha256: str, mirrors: tuple[str, ...]) -> Non
     raise UserError(
         file,
         f"no mirror gives it with SHA-256 {sha256}: {', '.join(failures)}",
-        "connect to the network, or name a folder that holds the four files in LENET_DATA",
+        "connect to the network, or name a folder that holds it in LENET_DATA",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from lenet_export.checkpoint import Float32, Model
 from lenet_export.float_network import run_activations, run_floats
 from lenet_export.pools import POOLS
 from lenet_train.architectures import Architecture
-from lenet_train.data import CLASSES, SIDE, Examples
+from lenet_train.data import Examples
 from lenet_train.loop import Epoch
 from lenet_train.summary import Row, parameters, rows
 
@@ -32,6 +33,7 @@ FEATURES = "features.png"
 NAMES = (CURVES, CONFUSION, MISTAKES, FILTERS, FEATURES)
 
 DPI = 120
+MOST_NAMED = 30  # classes that a figure has room to write at each
 MOST_FILTERS = 64
 MOST_MISTAKES = 25
 MOST_MAPS = 16
@@ -50,7 +52,12 @@ LETTER = 8
 
 
 def of_run(
-    model: Model, epochs: Sequence[Epoch], test: Examples, logits: Float32, title: str
+    model: Model,
+    epochs: Sequence[Epoch],
+    test: Examples,
+    logits: Float32,
+    title: str,
+    names: Sequence[str],
 ) -> dict[str, bytes]:
     """All figures of a finished run, by file name.
 
@@ -58,18 +65,21 @@ def of_run(
         model: the trained network.
         epochs: of the training.
         test: the test images.
-        logits: the network's, ``(test images, 10)``.
+        logits: the network's, ``(test images, outputs)``.
         title: of the run.
+        names: of the classes.
     """
+    # Behind the last one comes what is of none of them. Between two $ matplotlib finds formulas.
+    names = [*(name[:24].replace("$", r"\$") for name in names), "none"]
     first = model.stages[0].name
     guesses = logits.argmax(axis=1)
     example = test[int((guesses == test.labels).argmax())]
     return {
         CURVES: curves(epochs, float(np.mean(guesses == test.labels)), title),
-        CONFUSION: confusion(test.labels, guesses, title),
-        MISTAKES: mistakes(test, logits, title),
-        FILTERS: filters(model.params[f"{first}/kernel"], f"{first} of {title}"),
-        FEATURES: features(model, example.images, title),
+        CONFUSION: confusion(test.labels, guesses, title, names),
+        MISTAKES: mistakes(test, logits, title, names),
+        FILTERS: filters(model.params[f"{first}/kernel"], f"{first} of {title}", model.input_shape),
+        FEATURES: features(model, example.images, title, names),
     }
 
 
@@ -114,7 +124,7 @@ def _mistakes(accuracies: Sequence[float]) -> Any:
     return np.maximum(100 - 100 * np.array(accuracies), FEWEST_MISTAKES)
 
 
-def confusion(labels: Any, guesses: Any, title: str) -> bytes:
+def confusion(labels: Any, guesses: Any, title: str, names: Sequence[str]) -> bytes:
     """How many test images of each class (row) were taken for each class (column).
 
     Beside each class stands the share of its images that were found, below it the share of the
@@ -126,7 +136,10 @@ def confusion(labels: Any, guesses: Any, title: str) -> bytes:
     np.add.at(counts, (np.searchsorted(classes, labels), np.searchsorted(classes, guesses)), 1)
     diagonal = np.eye(len(classes), dtype=bool)
     mistakes = np.where(diagonal, 0, counts)
-    figure = Figure(figsize=(7.8, 7), layout="constrained")
+    room = max(1.0, len(classes) / 16)
+    figure = Figure(figsize=(7.8 * room, 7 * room), layout="constrained")
+    # A little room: the layout lets long names push the label out.
+    figure.set_layout_engine("constrained", rect=(0.02, 0, 0.98, 1))
     axes = figure.subplots()
     # So that a class with a single mistake stays pale.
     most = max(int(mistakes.max()), 5)
@@ -141,8 +154,9 @@ def confusion(labels: Any, guesses: Any, title: str) -> bytes:
         axes.text(column, row, f"{count}", ha="center", va="center", color=color)
     _title(figure, title, f"{mistakes.sum():,} mistakes in {len(labels):,} test images")
     right, places = counts.diagonal(), range(len(classes))
-    axes.set_xticks(places, _with_rates(classes, "\n", right, counts.sum(axis=0)))
-    axes.set_yticks(places, _with_rates(classes, "   ", right, counts.sum(axis=1)))
+    told = [names[label] for label in classes]
+    axes.set_xticks(places, _with_rates(told, "\n", right, counts.sum(axis=0)), **_turned(told))
+    axes.set_yticks(places, _with_rates(told, "   ", right, counts.sum(axis=1)))
     axes.set(
         xlabel="class given by the network, and how many of these are right",
         ylabel="true class, and how many of these are found",
@@ -152,20 +166,27 @@ def confusion(labels: Any, guesses: Any, title: str) -> bytes:
     return _png(figure)
 
 
-def _with_rates(classes: Any, space: str, right: Any, of: Any) -> list[str]:
+def _with_rates(names: list[str], space: str, right: Any, of: Any) -> list[str]:
     """Each class and how many of its images are right; a class without images has no rate."""
     rates = [f"{r / n:.1%}" if n else "-" for r, n in zip(right, of, strict=True)]
-    return [f"{_name(label)}{space}{rate}" for label, rate in zip(classes, rates, strict=True)]
+    return [f"{name}{space}{rate}" for name, rate in zip(names, rates, strict=True)]
 
 
-def _name(label: int) -> str:
-    """A class as one says it; behind the last one comes what is of none of them."""
-    return "none" if label == CLASSES else str(label)
+def _turned(names: Sequence[str]) -> dict[str, Any]:
+    """How names stand below an axis: upright where they are long or many."""
+    is_wide = len(names) > MOST_NAMED or max(map(len, names)) > 5
+    return {"rotation": "vertical"} if is_wide else {}
 
 
-def filters(kernel: Float32, title: str) -> bytes:
-    """The first layer's kernels as images: ``(5, 5, 1, features)`` or ``(784, units)``."""
-    pictures = kernel[:, :, 0] if kernel.ndim == 4 else kernel.reshape(SIDE, SIDE, -1)
+def filters(kernel: Float32, title: str, shape: tuple[int, int, int]) -> bytes:
+    """The first layer's kernels as images: ``(5, 5, 1, features)`` or ``(pixels, units)``.
+
+    Args:
+        kernel: of the layer.
+        title: of the figure.
+        shape: of the network's images.
+    """
+    pictures = kernel[:, :, 0] if kernel.ndim == 4 else kernel.reshape(*shape[:2], -1)
     pictures = np.moveaxis(pictures, -1, 0)
     total, pictures = len(pictures), pictures[:MOST_FILTERS]
     columns = 3 if len(pictures) <= 9 else 8
@@ -187,7 +208,7 @@ def filters(kernel: Float32, title: str) -> bytes:
     return _png(figure)
 
 
-def mistakes(test: Examples, logits: Float32, title: str) -> bytes:
+def mistakes(test: Examples, logits: Float32, title: str, names: Sequence[str]) -> bytes:
     """The test images that the network is surest about, and wrong."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     confidence = odds.max(axis=1) / odds.sum(axis=1)
@@ -207,15 +228,15 @@ def mistakes(test: Examples, logits: Float32, title: str) -> bytes:
             at = worst[number]
             axes.imshow(test.images[at], cmap="gray_r", vmin=0, vmax=255)
             axes.set_title(
-                f"{test.labels[at]}, taken for {_name(guesses[at])}\n{confidence[at]:.1%} sure\n"
-                f"image {at:,}",
+                f"{names[test.labels[at]]}, taken for {names[guesses[at]]}\n"
+                f"{confidence[at]:.1%} sure\nimage {at:,}",
                 fontsize=9,
             )
     return _png(figure)
 
 
-def features(model: Model, image: Any, title: str) -> bytes:
-    """What one image, uint8 ``(28, 28)``, becomes in each layer, and its probabilities."""
+def features(model: Model, image: Any, title: str, names: Sequence[str]) -> bytes:
+    """What one image, uint8 ``(rows, columns)``, becomes in each layer, and its probabilities."""
     layers = list(_layers(model, image[None, ..., None]))
     shown = [_side_by_side(v[..., :MOST_MAPS]) if v.ndim == 3 else v[None] for _, v in layers]
     # Maps keep their shape, so that many of them side by side make a low line.
@@ -242,15 +263,16 @@ def features(model: Model, image: Any, title: str) -> bytes:
     logits = layers[-1][1]
     odds = np.exp(logits - logits.max())
     bars = last.bar(range(len(odds)), 100 * odds / odds.sum(), color="#2b5c8a")
-    last.bar_label(bars, fmt="%.1f", fontsize=8)
+    if len(odds) <= MOST_NAMED:
+        last.bar_label(bars, fmt="%.1f", fontsize=8)
     # Each bar stands under its logit.
     last.set(
         xlim=(-0.5, len(odds) - 0.5),
         ylim=(0, 118),
-        xticks=range(len(odds)),
         xlabel="class",
         ylabel="probability, %",
     )
+    last.set_xticks(range(len(odds)), names[: len(odds)], **_turned(names))
     last.spines[["top", "right"]].set_visible(False)
     return _png(figure)
 
@@ -370,5 +392,8 @@ def _broken(line: str, letters: int) -> list[str]:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    with warnings.catch_warnings():
+        # Names of classes may be in letters that matplotlib's font lacks: it draws boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()

@@ -11,7 +11,7 @@ import numpy as np
 
 from lenet_export.checkpoint import Model
 from lenet_export.errors import UserError
-from lenet_train.architectures import INPUT_SHAPE, Architecture
+from lenet_train.architectures import Architecture
 from lenet_train.data import UInt8
 from lenet_train.loop import Variables, to_input
 from lenet_train.model import EPSILON, Network
@@ -41,7 +41,7 @@ def check(where: str, model: Model, architecture: Architecture) -> None:
     )
     if there[-1].features < here[-1].features:
         there[-1] = replace(there[-1], features=here[-1].features)
-    if here != there or model.input_shape != INPUT_SHAPE:
+    if here != there or model.input_shape != architecture.input_shape:
         raise UserError(
             where,
             f"is not of the layers of {architecture.title}",
@@ -58,9 +58,9 @@ def variables(network: Network, model: Model, images: UInt8) -> Variables:
     Args:
         network: whose layers are the model's, see :func:`check`.
         model: trained.
-        images: uint8 ``(n, 28, 28)``, of those that are learned.
+        images: uint8 ``(n, rows, columns)``, of those that are learned.
     """
-    fresh = network.init(jax.random.key(0), jnp.zeros((1, *INPUT_SHAPE)))
+    fresh = network.init(jax.random.key(0), jnp.zeros((1, *network.architecture.input_shape)))
     params = jax.tree.map(np.array, fresh["params"])
     for name, value in model.params.items():
         layer, tensor = name.split("/")

@@ -20,7 +20,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from lenet_export.checkpoint import Float32, Stage
 from lenet_export.errors import UserError
 from lenet_train import devices
-from lenet_train.architectures import INPUT_SHAPE
 from lenet_train.augment import augment
 from lenet_train.data import Examples
 from lenet_train.recipes import Recipe
@@ -136,7 +135,8 @@ class Training:
 
     def _begin(self) -> State:
         start_key, _ = jax.random.split(jax.random.key(self.seed))
-        variables = initial_variables(self.network, self.stages, self.recipe, start_key)
+        shape = (*self.training.images.shape[1:], 1)
+        variables = initial_variables(self.network, self.stages, self.recipe, start_key, shape)
         variables |= self.begun or {}
         return State(
             variables=variables,
@@ -212,10 +212,14 @@ class Training:
 
 
 def initial_variables(
-    network: nn.Module, stages: tuple[Stage, ...], recipe: Recipe, key: jax.Array
+    network: nn.Module,
+    stages: tuple[Stage, ...],
+    recipe: Recipe,
+    key: jax.Array,
+    shape: tuple[int, ...] = (28, 28, 1),
 ) -> Variables:
-    """The variables before the first step."""
-    variables = dict(network.init(key, jnp.zeros((1, *INPUT_SHAPE))))
+    """The variables before the first step, for images of ``shape``."""
+    variables = dict(network.init(key, jnp.zeros((1, *shape))))
     before = ""
     for stage in stages:
         layer = variables["params"][stage.name]
@@ -259,7 +263,7 @@ def train_step(
     labels: jax.Array,
     key: jax.Array,
 ) -> State:
-    """One step on a batch: ``images`` uint8 ``(batch, 28, 28)``, ``labels`` uint8 ``(batch,)``."""
+    """One step on ``images`` uint8 ``(batch, rows, columns)`` and ``labels`` uint8 ``(batch,)``."""
     x = to_input(images)
     if recipe.augmentation:
         x = augment(key, x, recipe.augmentation)
@@ -325,12 +329,12 @@ def is_right(z: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def to_input(images: jax.Array) -> jax.Array:
-    """The network's input, float32 ``(n, 28, 28, 1)``, of image bytes ``(n, 28, 28)``."""
+    """The network's input, float32 ``(n, rows, columns, 1)``, of bytes ``(n, rows, columns)``."""
     return images[..., None].astype(jnp.float32) / 255
 
 
 def logits(network: nn.Module, variables: Variables, images: Any) -> Float32:
-    """The logits float32 ``(n, 10)`` of ``images`` uint8 ``(n, 28, 28)``."""
+    """The logits float32 ``(n, outputs)`` of ``images`` uint8 ``(n, rows, columns)``."""
     parts = [
         _forward(network, variables, images[i : i + EVALUATION_BATCH])
         for i in range(0, len(images), EVALUATION_BATCH)

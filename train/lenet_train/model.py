@@ -27,8 +27,8 @@ MOMENTUM = 0.9
 class Network(nn.Module):
     """A network, stage by stage: convolution or dense layer, norm, activation, pool.
 
-    Takes float32 ``(images, 28, 28, 1)``, the image bytes divided by 255, and gives float32 logits
-    ``(images, 10)``.
+    Takes float32 ``(images, rows, columns, 1)``, the image bytes divided by 255, and gives float32
+    logits ``(images, outputs)``.
     """
 
     architecture: Architecture
@@ -77,7 +77,7 @@ def recompute_batch_stats(network: nn.Module, variables: Variables, x: jax.Array
     Args:
         network: of the variables.
         variables: what was trained; without batch normalization it comes back as it is.
-        x: float32 ``(images, 28, 28, 1)``.
+        x: float32 ``(images, rows, columns, 1)``.
     """
     if "batch_stats" not in variables:
         return variables
@@ -126,7 +126,7 @@ def deployed(architecture: Architecture, variables: dict[str, Any]) -> dict[str,
         variables: ``params``, and ``batch_stats`` where there are some.
     """
     found: dict[str, Float32] = {}
-    inputs = 1
+    inputs = architecture.input_shape[-1]
     for stage in architecture.stages:
         layer = {name: np.asarray(v) for name, v in variables["params"][stage.name].items()}
         if stage.name in architecture.subsampling:

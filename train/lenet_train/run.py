@@ -40,7 +40,8 @@ from lenet_train import (
     report,
     strangers,
 )
-from lenet_train.architectures import CLASSES, INPUT_SHAPE, Architecture
+from lenet_train.architectures import Architecture
+from lenet_train.datasets.idx_files import IMAGES, LABELS
 from lenet_train.interrupt import Interrupted, Signals
 from lenet_train.model import Network, deployed, recompute_batch_stats
 from lenet_train.recipes import Distillation, Recipe
@@ -48,8 +49,8 @@ from lenet_train.resume import Checkpoints, Settings, broadcast_progress, refuse
 from lenet_train.summary import parameters
 
 MODEL = "model.safetensors"
-TEST_IMAGES = f"{data.IMAGES.format('t10k')}.gz"
-TEST_LABELS = f"{data.LABELS.format('t10k')}.gz"
+TEST_IMAGES = f"{IMAGES.format('t10k')}.gz"
+TEST_LABELS = f"{LABELS.format('t10k')}.gz"
 
 #: What a finished run leaves, in the order of the screen.
 FILES = (MODEL, report.METRICS, *figures.NAMES, TEST_IMAGES, TEST_LABELS)
@@ -128,7 +129,7 @@ class Result:
 
 
 def run(
-    architecture: Architecture, recipe: Recipe, seed: int, dataset: str, out: Path,
+    architecture: Architecture, recipe: Recipe, seed: int, images: data.Dataset, out: Path,
     *, bits: str = "8", teachers: Sequence[str] = (), start: str | None = None,
     anew: bool = False, tensorboard: bool = False,
 ) -> Result:  # fmt: skip
@@ -139,10 +140,10 @@ def run(
     its own in the folder ``float`` inside ``out``.
 
     Args:
-        architecture: the network.
+        architecture: the network, for these images and classes.
         recipe: how to train.
         seed: of all random numbers.
-        dataset: a name or a folder, as :func:`lenet_train.data.load` takes it.
+        images: the data set, as :func:`lenet_train.data.load` gives it.
         out: the run's folder.
         bits: of the weights, as :func:`lenet_train.qat.with_bits` takes it.
         teachers: models to learn from: files, or names of bundled models.
@@ -162,17 +163,11 @@ def run(
         report.check_tensorboard()
     stages = architecture.stages
     few = qat.with_bits(stages, bits)
-    checkpoint.check_chain(f"--bits {bits}", INPUT_SHAPE, few)
-    if recipe.more_digits and dataset in data.SOURCES and dataset not in data.CONVENTIONS:
-        raise UserError(
-            f"--dataset {dataset}",
-            f"recipe {recipe.title} learns more digits beside its images, which show none",
-            "learn none: --set more_digits=0; or give a data set of digits",
-        )
-    images = data.load(dataset)
+    checkpoint.check_chain(f"--bits {bits}", images.input_shape, few)
+    data.check_beside(recipe, images.name, images)
     judges = [_read_model("--teacher", name) for name in teachers]
     for name, judge in zip(teachers, judges, strict=True):
-        _check_teacher(name, judge)
+        _check_teacher(name, judge, images)
     first = _read_model("--from", start) if start else None
     if first:
         finetune.check(f"--from {start}", first, architecture)
@@ -210,7 +205,7 @@ def run(
 
     def folded(variables: loop.Variables, sample: data.UInt8) -> Model:
         params, info = deployed(architecture, variables), {"parameters": parameters(architecture)}
-        model = Model(INPUT_SHAPE, stages, params, info=info)
+        model = Model(images.input_shape, stages, params, info=info)
         ranges = activation_ranges(model, sample[..., None])
         return dataclasses.replace(model, activation_ranges=ranges)
 
@@ -255,14 +250,14 @@ def _sha256(option: str, name: str) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _check_teacher(name: str, model: Model) -> None:
+def _check_teacher(name: str, model: Model, images: data.Dataset) -> None:
     """Makes sure that the model can teach a network.
 
     Raises:
         UserError: it is of other images or classes.
     """
     # Images of no class, which have an output of their own, are not what it teaches.
-    here, there = (*INPUT_SHAPE, CLASSES), (*model.input_shape, model.classes)
+    here, there = (*images.input_shape, images.classes), (*model.input_shape, model.classes)
     if here != there:
         raise UserError(
             f"--teacher {name}",
@@ -301,27 +296,29 @@ def _run_phase(phase: Phase, images: data.Dataset, anew: bool, tensorboard: bool
             first_line = f"{phase.title}: {_counted(phase.recipe.epochs, 'epoch')}, {took}"
     if model:
         print(first_line)
-        print("\n".join(_told(phase, model, images.test.labels)), flush=True)
+        print("\n".join(_told(phase, model, images)), flush=True)
     return Result.of(phase.out / MODEL, model)
 
 
-def _told(phase: Phase, model: Model, labels: data.UInt8) -> Iterator[str]:
-    """How well the phase's network reads the test images, labelled ``labels``, and what to do."""
+def _told(phase: Phase, model: Model, images: data.Dataset) -> Iterator[str]:
+    """How well the phase's network reads the test images, and what to do."""
+    labels = images.test.labels
     accuracy, count = model.info["test_accuracy"], model.info["test_images"]
     yield f"test accuracy: {accuracy:.2%} ({round(accuracy * count):,} of {count:,} images)"
     common = int(np.bincount(labels).argmax())
     share = float(np.mean(labels == common))
     at_chance = accuracy < share + 3 * math.sqrt(share * (1 - share) / count)
     if at_chance:
-        yield f"NOTHING LEARNED: to call every image a {common} would be right for {share:.2%}"
+        called = images.class_names[common]
+        yield f"NOTHING LEARNED: to call every image a {called} would be right for {share:.2%}"
     yield f"files: {phase.out}/ {' '.join(FILES)}"
     if at_chance:
         yield f"next: train again, {_remedy(phase)}"
     elif phase.followed:
         yield "next: the training of few bits, which begins here"
     else:
-        model_file, images = _argument(phase.out / MODEL), _argument(phase.out)
-        yield f"next: lenet-export --target c --model {model_file} --images {images}"
+        model_file, folder = _argument(phase.out / MODEL), _argument(phase.out)
+        yield f"next: lenet-export --target c --model {model_file} --images {folder}"
 
 
 def _remedy(phase: Phase) -> str:
@@ -444,17 +441,20 @@ def _finish(
         gap_table=GapTable.measure(validation_logits, images.validation.labels, odd, none_output),
         none_output=none_output,
         ink=_ink(training, images),
+        class_names=images.own_names,
         info=model.info
         | phase.settings
         | {
-            "images": data.CONVENTIONS.get(images.name, ""),
+            "images": images.convention,
+            **({} if images.split == "random" else {"split": images.split}),
             "test_accuracy": float(right.mean()),
             "test_images": len(right),
             "validation_accuracy": float(valid.mean()),
             "validation_images": len(images.validation.labels),
         },
     )
-    pictures = figures.of_run(model, progress.epochs, images.test, test_logits, phase.title)
+    names = images.class_names
+    pictures = figures.of_run(model, progress.epochs, images.test, test_logits, phase.title, names)
     files.write(
         {out / name: picture for name, picture in pictures.items()}
         | {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from lenet_export.pools import POOLS
-from lenet_train.architectures import INPUT_SHAPE, Architecture
+from lenet_train.architectures import Architecture
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Row:
 
 def rows(architecture: Architecture) -> Iterator[Row]:
     """The lines of a network, input first."""
-    shape: tuple[int, ...] = INPUT_SHAPE
+    shape: tuple[int, ...] = architecture.input_shape
     yield Row("", "input", shape)
     for stage in architecture.stages:
         if stage.kind == "dense" and len(shape) > 1:

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 KNOWN_IMAGES = 4
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 PAIR = "@pair@"  # for what tells the files of one export, until all else of them is known
+NAMES = "@names@"  # for the names of the classes, in which no prefix is put
 INDEX = "@index@"  # for the list of the sections, until their lines are known
 INT16_MAX = 2**15 - 1
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
@@ -96,9 +97,11 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
     if options.tables == "apart":
         texts[f"{prefix}_tables.h"] = printed("lenet_tables.h")
-    stamp = _stamp(plan, options)
+    stamp, names = _stamp(plan, options), _named(plan.model.class_names)
     texts = {
-        name: _indexed(tidy(_rename(text, prefix)).replace(f" {STAMP}", stamp))
+        name: _indexed(
+            tidy(_rename(text, prefix)).replace(f" {STAMP}", stamp).replace(NAMES, names)
+        )
         for name, text in texts.items()
     }
     # Any tables of the same code will do: they are whole.
@@ -372,6 +375,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "row_dims": _product(columns, channels),
         "image_dims": _product(rows, columns, channels),
         "last_class": plan.classes - 1,
+        "class_names": NAMES if plan.model.class_names else "",
         "last_image_row": rows - 1,
         "logit": c_type(plan.logit_dtype),
         "logit_scale": float_literal(np.float32(plan.logit_scale)),
@@ -483,6 +487,22 @@ def _words(text: object) -> str:
     return re.sub(r"[^\w ,.()=-]", "_", str(text), flags=re.ASCII)
 
 
+def _named(names: tuple[str, ...]) -> str:
+    r"""The names of classes as C's strings, a line each, joined for a macro.
+
+    What is not plain ASCII is in octal, as UTF-8 has it, and so is what trigraphs are of, and what
+    stands for something else until the files are whole.
+    """
+    strings = []
+    for name in names:
+        escaped = [
+            chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?@' else f"\\{byte:03o}"
+            for byte in name.encode()
+        ]
+        strings.append(f'"{"".join(escaped)}"')
+    return ", \\\n    ".join(strings)
+
+
 def _product(*sizes: int) -> str:
     """Sizes as ``28 * 28``; a last size of 1 is left out.
 
@@ -583,6 +603,7 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "max_error": plan.max_error,
         "min_gap": plan.threshold,
         "classes": plan.classes,
+        **({"class_names": list(plan.model.class_names)} if plan.model.class_names else {}),
         "none_output": plan.none_output,
         "ink": None if plan.ink is None else asdict(plan.ink),
         "logit_scale": plan.logit_scale,

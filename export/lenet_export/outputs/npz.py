@@ -25,7 +25,7 @@ layers           the layers' names, first to last
 input_shape      rows, columns, channels of the image; its bytes are 0 (background) to 255 (ink)
 logit_scale      the value of logit 1 in units of the float network's logits
 classes          how many there are: the class that is read is that of the largest of so many logits
-none_output      whether one more logit, the last, stands for "none of these"
+@class_names@none_output      whether one more logit, the last, stands for "none of these"
 min_gap          a reading is accepted if (logit of the class that is read - largest of all other
                  logits) >= min_gap; below 0 the image is of none of the classes
 ink_least, ink_most, ink_peak, ink_border, ink_share
@@ -95,11 +95,16 @@ that it reads the image's bytes: out = activation(bias + sum(weight * input)), w
 """
 
 
-def readme() -> str:
-    """The file's documentation: the text above, with what the registries say in its places."""
+def readme(has_names: bool = False) -> str:
+    """The file's documentation: the text above, with what the registries say in its places.
+
+    Args:
+        has_names: whether the classes have names.
+    """
     signed = [name for name, of in ACTIVATIONS.items() if of.codes(1.0, "").zero_point]
     words = {
         "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
+        "class_names": "class_names      what each of them is called\n" if has_names else "",
         "pools": ", ".join(f'"{name}"' for name in POOLS),
         "pool_formulas": ";  ".join(f'"{name}": {of.formula}' for name, of in POOLS.items()),
         "signed": ", ".join(signed),
@@ -114,7 +119,7 @@ def readme() -> str:
 def render_npz(plan: Plan) -> bytes:
     """The ``.npz`` file of ``plan``, as :func:`readme` tells; the same bytes for the same plan."""
     arrays: dict[str, Any] = {
-        "README": readme(),
+        "README": readme(bool(plan.model.class_names)),
         "readme_version": 1,
         "tool": f"lenet-export {__version__}",
         "model_id": plan.model_id,
@@ -126,6 +131,8 @@ def render_npz(plan: Plan) -> bytes:
         "none_output": plan.none_output,
         "min_gap": plan.threshold,
     }
+    if plan.model.class_names:
+        arrays["class_names"] = plan.model.class_names
     if plan.ink:
         for limit in ("least", "most", "peak", "border", "share"):
             arrays[f"ink_{limit}"] = getattr(plan.ink, limit)
