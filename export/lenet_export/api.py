@@ -15,11 +15,12 @@ from lenet_export import bundled, files, packages
 from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import Model, check_class_names
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
-from lenet_export.errors import UserError, in_python
+from lenet_export.errors import UserError, in_python, python_words
 from lenet_export.exported import Exported
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
+from lenet_export.input_scale import doubt
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lenet_export.readers.chain_builder import Line
+    from lenet_export.readers.registry import Network
 
 
 @in_python
@@ -157,6 +159,9 @@ def export(
     scale = checked_scale(input_mean, input_std)
     model: Model = module
     laid_out: Callable[[Images], Images] = _as_they_are
+    if isinstance(module, str | os.PathLike):
+        remedy = f"lenet_export.load({os.fspath(module)!r}) gives one"
+        raise UserError("module", f"is {module!r}, and no network", remedy)
     if is_own := not isinstance(module, Model):
         shape = _checked_shape(input_shape)
     else:
@@ -197,7 +202,9 @@ def export(
     if labels is not None:
         labels = check_labels(labels, model.classes)
     if is_own:
-        model = measured(model, dtype, images, labels)
+        model = measured(model, dtype, images, labels, max_error)
+        doubts = doubts_of(network, model, input_mean, input_std, images, labels)
+        options = replace(options, doubts=tuple(map(python_words, doubts)))
     name = _name_of(module)
     plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
     exported = write(name, plan, Path(out), options, verify, images, labels)
@@ -207,13 +214,24 @@ def export(
 
 
 def measured(
-    model: Model, dtype: str, images: Images | None, labels: npt.NDArray[Any] | None
+    model: Model,
+    dtype: str,
+    images: Images | None,
+    labels: npt.NDArray[Any] | None,
+    max_error: float | None,
 ) -> Model:
     """The model with what is measured on images: ranges for int8, and with labels the score gap.
 
     Raises:
-        UserError: there are no images to measure ranges on, or a layer is dead.
+        UserError: there are no images to measure ranges on, no labels for ``max_error``, or a layer
+            is dead.
     """
+    if max_error is not None and labels is None:
+        raise UserError(
+            f"--max-error {max_error:g}",
+            "is chosen by images with labels, and there are none",
+            "give them, some thousands that the network was not trained on",
+        )
     from lenet_export import float_network
 
     if dtype == "int8":
@@ -223,6 +241,32 @@ def measured(
     logits = float_network.run_logits(model, images)
     gaps = GapTable.measure(logits, labels, none_output=model.none_output)
     return replace(model, gap_table=gaps)
+
+
+def doubts_of(
+    network: Network,
+    model: Model,
+    input_mean: Any,
+    input_std: Any,
+    images: Images | None,
+    labels: npt.NDArray[Any] | None,
+) -> tuple[str, ...]:
+    """What makes a network of the user's doubtful as it was read, in sentences.
+
+    Args:
+        network: as it was read.
+        model: what was measured of it.
+        input_mean: of the scale that the user says; see :func:`export`.
+        input_std: likewise.
+        images: laid out as the model reads them.
+        labels: their classes.
+    """
+    if images is None or labels is None:
+        return ()
+    mean, std = (0.0 if input_mean is None else input_mean), input_std
+    if std is None:
+        std = 1 / 255 if network.reads_bytes else 1.0
+    return doubt(model, mean, std, images, labels)
 
 
 def write(
@@ -278,10 +322,11 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
 
     open_ended = {stage.activation for stage in model.stages[:-1]} - set(BOUNDS)
     if images is None and open_ended:
+        shape = ", ".join(map(str, model.input_shape))
         raise UserError(
-            "images",
+            "--images",
             f"are needed for the range of {' and '.join(sorted(open_ended))} in int8",
-            f"give some hundred images, uint8 (images, {', '.join(map(str, model.input_shape))})",
+            f"give some hundred like those to come, bytes of ({shape}); or --dtype float32",
         )
     given = np.zeros((1, *model.input_shape), np.uint8) if images is None else images
     return float_network.activation_ranges(model, given)
@@ -437,7 +482,8 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
     except ValueError:  # of several lengths
         sizes = np.zeros(0)
     if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or not (sizes > 0).all():
-        raise UserError("input_shape", f"is {shape!r}", "give rows, columns, channels")
+        remedy = "give what the network reads: rows, columns, channels, as in (28, 28, 1)"
+        raise UserError("input_shape", f"is {shape!r}", remedy)
     if sizes.size and sizes.max() > SIZE_MAX:
         raise UserError("input_shape", f"is {shape!r}", f"give sizes of {SIZE_MAX:,} at most")
     if len(sizes) == 4 and sizes[0] == 1:
@@ -459,7 +505,7 @@ def checked_scale(mean: Any, std: Any) -> Line | None:
     if mean is None and std is None:
         return None
     numbers = []
-    for name, value, default in (("input_mean", mean, 0.0), ("input_std", std, 1.0)):
+    for name, value, default in (("--input-mean", mean, 0.0), ("--input-std", std, 1.0)):
         try:
             number = np.asarray(default if value is None else value, np.float64)
         except (TypeError, ValueError):
@@ -467,7 +513,7 @@ def checked_scale(mean: Any, std: Any) -> Line | None:
         if (
             number.ndim > 1
             or not np.isfinite(number).all()
-            or (name == "input_std" and not number.all())
+            or (name == "--input-std" and not number.all())
         ):
             remedy = "give a number, or one for each channel, of bytes / 255"
             raise UserError(name, f"is {value!r}", remedy)
@@ -476,4 +522,4 @@ def checked_scale(mean: Any, std: Any) -> Line | None:
         return Line.of(1 / numbers[1], -numbers[0] / numbers[1])
     except ValueError:
         what = f"are of {numbers[0].size} and {numbers[1].size} channels"
-        raise UserError("input_mean and input_std", what, "give as many of each") from None
+        raise UserError("--input-mean and --input-std", what, "give as many of each") from None

@@ -7,11 +7,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenet_export import bundled
-from lenet_export.api import checked_scale, measured, write
-from lenet_export.checkpoint import Model
+from lenet_export.api import checked_scale, doubts_of, measured, write
 from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
 from lenet_export.images import read_images
@@ -21,6 +20,9 @@ from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser, share
 from lenet_export.plan import make_plan
 from lenet_export.program import exit_status
+
+if TYPE_CHECKING:
+    from lenet_export.readers.registry import Network
 
 #: The files of CMake that the package brings.
 CMAKE = Path(__file__).parent / "cmake"
@@ -82,7 +84,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE.py:NAME",
         help="a network of your own: a module of flax.linen or flax.nnx, its class, or a function "
         "of parameters and images; --model is then what it learned, by the module's names: a "
-        "folder of Orbax, a .msgpack or a .safetensors",
+        "folder of Orbax, a .msgpack or a .safetensors (none for a network that holds it)",
     )
     parser.add_argument(
         "--input-shape",
@@ -207,8 +209,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in ("input_shape", "input_mean", "input_std"):
         if getattr(options, name) is not None and not options.network:
             parser.error(f"--{name.replace('_', '-')} goes with --network only")
-    if options.network and options.model == bundled.DEFAULT:
-        parser.error("--network needs --model, what it learned")
     options.cpu = options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
@@ -266,25 +266,30 @@ def _export(options: argparse.Namespace) -> None:
         raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
     name = options.model
     is_bundled = name in bundled.names() and not options.network
-    notes: tuple[str, ...] = ()
+    network = None
     if options.network:
-        model, notes = _own_network(options)
-        name = options.network
+        network = _own_network(options)
+        model, name = network.model, options.network
     else:
         model = bundled.load(name)
         name = f"the bundled {name}" if is_bundled else name
     images, labels = None, None
     if options.images:
         images, labels = read_images(options.images, model.input_shape, model.classes)
-    if options.network:
-        model = measured(model, options.dtype, images, labels)
+    doubts: tuple[str, ...] = ()
+    if network:
+        model = measured(model, options.dtype, images, labels, options.max_error)
+        scale = options.input_mean, options.input_std
+        doubts = doubts_of(network, model, *scale, images, labels)
     plan = make_plan(model, options.dtype, options.max_error, name)
     plan = lay_out(plan, options.cpu, options.optimize)
     named = options.model if is_bundled and options.model != bundled.DEFAULT else None
     chosen = Options(
         *(options.prefix, options.single_file, named, options.target, options.tables),
-        *(options.parts, options.max_amount_error, notes),
-        network=_told(options) if options.network else (),
+        *(options.parts, options.max_amount_error),
+        notes=network.notes if network else (),
+        network=_told(options) if network else (),
+        doubts=doubts,
     )
     exported = write(name, plan, out, chosen, options.verify, images, labels)
     if options.json:
@@ -300,7 +305,7 @@ def _told(options: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
     file, _, name = options.network.rpartition(":")
     told = {
         "network": f"{Path(file).name}:{name}",
-        "model": Path(options.model).resolve().name,
+        "model": None if options.model == bundled.DEFAULT else Path(options.model).resolve().name,
         "input_shape": options.input_shape and "x".join(map(str, options.input_shape)),
         "input_mean": options.input_mean,
         "input_std": options.input_std,
@@ -309,12 +314,20 @@ def _told(options: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
     return tuple((name, value) for name, value in told.items() if value is not None)
 
 
-def _own_network(options: argparse.Namespace) -> tuple[Model, tuple[str, ...]]:
-    """The model of ``--network`` with the parameters of ``--model``, and what is said of it."""
+def _own_network(options: argparse.Namespace) -> Network:
+    """The network of ``--network`` with the parameters of ``--model``."""
     from lenet_export.readers.registry import read  # takes JAX, which is slow to import
     from lenet_export.readers.source import network_in
 
     scale = checked_scale(options.input_mean, options.input_std)
     shape = options.input_shape or (28, 28, 1)
-    network = read(network_in(options.network), Path(options.model), shape, None, scale)
-    return network.model, network.notes
+    params = None if options.model == bundled.DEFAULT else Path(options.model)
+    module = network_in(options.network, params is not None)
+    try:
+        return read(module, params, shape, None, scale)
+    except UserError as error:
+        where = {
+            "params": f"--model {options.model}",
+            "input_mean and input_std": "--input-mean and --input-std",
+        }.get(error.where, error.where)
+        raise UserError(where, error.what, error.remedy) from None

@@ -54,9 +54,14 @@ def in_python(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except UserError as error:
             told = (error.where, error.what, error.remedy)
-            raise UserError(*(OPTION.sub(_name, text) for text in told)) from None
+            raise UserError(*map(python_words, told)) from None
 
     return called
+
+
+def python_words(text: str) -> str:
+    """A message whose options are called as Python calls them."""
+    return OPTION.sub(_name, text)
 
 
 def _name(option: re.Match[str]) -> str:

@@ -114,6 +114,24 @@ def run_logits(model: Model, images: Images) -> Float32:
     return _run(model, images, [last])[last]
 
 
+def run_scaled(model: Model, images: Images, lines: Sequence[tuple[Any, Any]]) -> list[Float32]:
+    """The logits ``(images, outputs)`` for ``factor * byte + shift`` in each byte's place.
+
+    Args:
+        model: the trained network.
+        images: uint8 ``(images, rows, columns, channels)``.
+        lines: factors and shifts, each a number or one for each channel.
+    """
+    last, zero = model.stages[-1].name, np.float32(model.input_zero)
+
+    @jax.jit
+    def function(x: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
+        return float_network(model, (x * factor + shift - zero) / 255)[last][1]
+
+    x = jnp.asarray(images, jnp.float32)
+    return [np.asarray(function(x, *map(jnp.float32, line))) for line in lines]
+
+
 def run_activations(model: Model, images: Images, names: Sequence[str]) -> Outputs:
     """What the stages called ``names`` give in front of their pools: see :func:`run_floats`."""
     return _run(model, images, names, place=0) if names else {}

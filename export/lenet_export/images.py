@@ -39,6 +39,8 @@ def check_bytes(images: Any, shape: tuple[int, ...], where: object = "images") -
         is_number = dtype is not None and np.dtype(dtype).kind in "fiub"
         in_one = is_number and images.size and images.min() >= 0 and images.max() <= 1
         to_bytes = ": np.round(255 * images).astype(np.uint8)" if in_one else ""
+        if is_number and not in_one and np.dtype(dtype).kind == "f":
+            to_bytes = "; and what was made of them as input_mean and input_std"
         raise UserError(where, found, f"{wanted}, the bytes that are divided by 255{to_bytes}")
     if images.shape[1:] != shape or not len(images):
         one = "; of one image: images[None]" if _alike(images.shape, shape) else ""
@@ -91,8 +93,10 @@ def check_count(images: Any, labels: Any) -> None:
     Raises:
         UserError: there is not.
     """
+    if images is None:
+        raise UserError("labels", "are given without images", "give the images that they are of")
     found = _told_shape(labels)
-    if images is None or found != str((len(images),)):
+    if found != str((len(images),)):
         raise UserError(
             "labels",
             f"have the shape {found}",

@@ -37,6 +37,7 @@ class Report:
         verified: what the comparison with JAX found; ``None``: not compared.
         not_verified: why not, where it should have been; with the remedy.
         notes: what a user should know of how the network was read, in sentences.
+        doubts: what makes the network doubtful as it was read, in sentences.
         files: the paths of what was written.
         lines: of the screen: heads and texts.
     """
@@ -54,6 +55,7 @@ class Report:
     verified: Comparison | None
     not_verified: str
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
     files: tuple[Path, ...]
     lines: tuple[tuple[str, str], ...]
 
@@ -82,6 +84,7 @@ class Report:
             verified=verified,
             not_verified=options.not_verified,
             notes=options.notes,
+            doubts=options.doubts,
             files=files,
             lines=tuple(_lines(model, plan, output, verified, options, files)),
         )
@@ -89,7 +92,7 @@ class Report:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the export doubtful though the C is what was planned; in sentences."""
-        told = self.verified.warnings if self.verified else ()
+        told = self.doubts + (self.verified.warnings if self.verified else ())
         return (f"NOT VERIFIED: {self.not_verified}", *told) if self.not_verified else told
 
     def as_json(self) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from lenet_export.gap_table import classes_of
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
 
+WORSE = 0.005  # a share of images that are read wrongly, and rightly by another way
+MANY = 30  # images, from which on an accuracy tells something
+
 
 class Verdict(IntEnum):
     """``lenet_verdict``.
@@ -65,3 +68,8 @@ def readings(plan: Plan, images: Images, logits: npt.NDArray[Any]) -> Readings:
         verdicts[outside] = Verdict.OUTSIDE
         verdicts[too_little] = Verdict.NO_INK
     return Readings(classes, gaps, verdicts)
+
+
+def surely_above(share: float, count: int) -> float:
+    """More of ``count`` than this are not by chance where ``share`` is the mean."""
+    return float(share * count + 3 * np.sqrt(share * (1 - share) * count))

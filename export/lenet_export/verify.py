@@ -14,13 +14,11 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import classes_of
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
-from lenet_export.verdict import Readings, Verdict, readings
+from lenet_export.verdict import MANY, WORSE, Readings, Verdict, readings, surely_above
 
 FLOAT_TOLERANCE = 1e-4
 OTHER_CLASSES = 0.05  # a share of images that get another class from the C than from floats
 BUG = "this is a bug of lenet-export: please report it with the model"
-WORSE = 0.005  # a share of images that the C reads wrongly and floats rightly
-MANY = 30  # images, from which on an accuracy at chance is told
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ def _class_warning(others: int, images: int) -> str:
     Int8 moves some of a hundred. It is told where surely more than OTHER_CLASSES of all images are
     such: by three standard deviations.
     """
-    if others <= _surely_above(OTHER_CLASSES, images):
+    if others <= surely_above(OTHER_CLASSES, images):
         return ""
     return (
         f"the C gives {others:,} of {images:,} images another class than the float network: its "
@@ -211,7 +209,7 @@ def _class_warning(others: int, images: int) -> str:
 
 def _chance_warning(right: int, images: int, classes: int) -> str:
     """What is told where the float network reads no more images rightly than chance; or ""."""
-    if images < MANY or right > _surely_above(1 / classes, images):
+    if images < MANY or right > surely_above(1 / classes, images):
         return ""
     return (
         f"the float network itself reads {right:,} of {images:,} images rightly, as chance would: "
@@ -222,18 +220,13 @@ def _chance_warning(right: int, images: int, classes: int) -> str:
 
 def _worse_warning(right: int, ours: int, images: int) -> str:
     """What is told where the C reads surely more than WORSE fewer images rightly; or ""."""
-    if right - ours <= _surely_above(WORSE, images):
+    if right - ours <= surely_above(WORSE, images):
         return ""
     return (
         f"THE C IS WORSE THAN THE NETWORK: it reads {ours:,} of {images:,} images rightly, the "
         f"float network {right:,}. Give some hundred images like those to come, for the activation "
         "ranges; or train with larger weight decay; or export float32"
     )
-
-
-def _surely_above(share: float, count: int) -> float:
-    """More of ``count`` than this are not by chance where ``share`` is the mean."""
-    return float(share * count + 3 * np.sqrt(share * (1 - share) * count))
 
 
 def _is_near(ours: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 from flax import linen as nn
+from flax import serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lenet_export
 from export.networks import random_model
 from export.test_parity import assert_equals_jax, can_run
-from lenet_export import UserError, float_network
+from lenet_export import UserError, cli, float_network, idx, reference
 from lenet_export.checkpoint import Stage, load, save
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.plan import make_plan
@@ -168,7 +172,115 @@ def test_a_scale_that_is_none_is_told(arguments, says, tmp_path):
     assert says in str(caught.value)
 
 
-def test_a_c_that_is_worse_than_the_network_is_told_loudly():
+class Small(nn.Module):
+    """A border of zeros, ReLU."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(8, (5, 5), strides=2, name="conv")(x))
+        return nn.Dense(10, name="fc")(x.reshape(len(x), -1))
+
+
+BIAS = np.random.default_rng(1).uniform(-0.5, 0.5, 8).astype("f4")
+#: What networks are often trained on, of bytes / 255: as ``input_mean`` and ``input_std``.
+WRONG = {
+    "normalized": (0.1307, 0.3081),
+    "from -1 to 1": (0.5, 0.5),
+    "from 0 to 255": (0.0, 1 / 255),
+    "inverted": (1.0, -1.0),
+}
+
+
+def ridge(x, labels, strength):
+    """The dense layer that gives classes their 1 with the least squares: quicker than training."""
+    x = np.asarray(x, np.float32).reshape(len(x), -1)
+    squares = x.T @ x + strength * np.eye(x.shape[1], dtype="f4")
+    return np.linalg.solve(squares, x.T @ np.eye(10, dtype="f4")[labels])
+
+
+def small_params(images, labels):
+    """What :class:`Small` learns of images in each of the scales: its last layer alone."""
+    drawn = np.random.default_rng(0).normal(0, 0.4, (5, 5, 1, 8)).astype("f4")
+
+    @jax.jit
+    def features(kernel, mean, std):
+        x = (images.astype(np.float32) / 255 - mean) / std
+        return nn.relu(nn.Conv(8, (5, 5), 2).apply({"params": {"kernel": kernel, "bias": BIAS}}, x))
+
+    found = {}
+    for name, (mean, std) in WRONG.items():
+        conv = {"kernel": drawn * np.float32(abs(std)), "bias": BIAS}
+        dense = ridge(features(conv["kernel"], mean, std), labels, 10)
+        found[name] = {"conv": conv, "fc": {"kernel": dense, "bias": np.zeros(10, "f4")}}
+    return found
+
+
+@pytest.fixture(scope="module")
+def small(mnist):
+    """The parameters of each scale, images that they have not seen, and their labels."""
+    images, labels = mnist
+    return small_params(images[:4000], labels[:4000]), images[6000:], labels[6000:]
+
+
+@pytest.mark.parametrize("scale", WRONG)
+def test_a_network_of_any_scale_reads_as_well_in_integers(scale, small, tmp_path):
+    params, images, labels = small
+    mean, std = WRONG[scale]
+    own = Small().apply({"params": params[scale]}, (images / np.float32(255) - mean) / std)
+    accuracy = (np.argmax(own, -1) == labels).mean()
+    assert accuracy > 0.85
+    export = partial(lenet_export.export, Small(), params[scale], (28, 28, 1), verify=False)
+    some = {"images": images[:600], "labels": labels[:600]}
+    done = export(tmp_path, input_mean=mean, input_std=std, **some)
+    assert done.report.warnings == ()
+    logits = reference.run_integers(done.plan, images)["fc"]
+    assert (logits.argmax(1) == labels).mean() >= accuracy - 0.002
+    # Unsaid, it is told, with what to say.
+    with pytest.warns(UserWarning, match="THE SCALE OF THE IMAGES IS ANOTHER") as caught:
+        worse = export(tmp_path, **some)
+    said = f"give input_mean {mean:.6g} input_std {std:.6g}"
+    assert any(said in str(one.message) for one in caught)
+    assert any(said in note for note in json.loads(worse.files[-1].read_text())["notes"])
+
+
+def test_the_command_line_tells_of_another_scale(small, tmp_path, capsys):
+    params, images, labels = small
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx.pack(images[:600, ..., 0]))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx.pack(labels[:600]))
+    (tmp_path / "net.msgpack").write_bytes(serialization.to_bytes(params["from -1 to 1"]))
+    (tmp_path / "net.py").write_text(
+        f"from flax import linen as nn\n\n\n{inspect.getsource(Small)}"
+    )
+    command = ["--network", f"{tmp_path}/net.py:Small", "--model", f"{tmp_path}/net.msgpack"]
+    command += ["--images", str(tmp_path), "--no-verify", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 0
+    assert "give --input-mean 0.5 --input-std 0.5" in capsys.readouterr().err
+    assert cli.main([*command, "--input-mean", "0.5", "--input-std", "0.5"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_c_that_is_worse_is_told_by_python_and_the_command_line(mnist, tmp_path, capsys):
+    """A weight at a pixel that has no ink takes all steps of the last layer's scale."""
+    images, labels = mnist[0][:1500], mnist[1][:1500]
+    kernel = ridge(images / 255, labels, 10)
+    labels = np.argmax(images.reshape(1500, -1) @ kernel, 1).astype(np.uint8)  # it is right
+    kernel[0, 9] = 60 * np.abs(kernel).max(0).min()
+    with pytest.warns(UserWarning) as caught:
+        done = lenet_export.export(
+            lambda x: x.reshape(len(x), -1) @ kernel, None, (28, 28, 1), tmp_path / "out",
+            images=images, labels=labels,
+        )  # fmt: skip
+    assert any("THE C IS WORSE THAN THE NETWORK" in str(one.message) for one in caught)
+    assert done.report.verified.float_accuracy - done.report.verified.c_accuracy > 0.02
+    save(done.plan.model, tmp_path / "worse.safetensors")
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx.pack(images[..., 0]))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx.pack(labels))
+    command = ["--model", tmp_path / "worse.safetensors", "--images", tmp_path]
+    assert cli.main(list(map(str, [*command, "--out", tmp_path / "out"]))) == 0
+    assert "lenet-export: warning: THE C IS WORSE THAN THE NETWORK" in capsys.readouterr().err
+
+
+def test_a_c_that_is_hardly_worse_than_the_network_is_not_told():
     assert _worse_warning(right=950, ours=940, images=1000) == ""
     assert _worse_warning(right=950, ours=930, images=1000).startswith("THE C IS WORSE")
     assert _worse_warning(right=30, ours=40, images=40) == ""

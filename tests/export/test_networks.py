@@ -699,6 +699,56 @@ def test_an_argument_that_a_module_needs_beside_images_is_told():
     assert [stage.name for stage in found.model.stages] == ["fc1"]
 
 
+class FlaggedNnx(nnx.Module):
+    """Its dropout is told by an argument, of one name or another."""
+
+    def __init__(self, rngs):
+        self.fc1 = nnx.Linear(160, 3, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x, train):
+        return self.fc1(self.dropout(x.reshape(len(x), -1), deterministic=not train))
+
+
+class OtherFlag(FlaggedNnx):
+    """Of no known name."""
+
+    def __call__(self, x, mode):
+        return super().__call__(x, mode == "train")
+
+
+def test_an_argument_of_nnx_is_known_or_told():
+    stages = read(FlaggedNnx(nnx.Rngs(0)), None, (10, 8, 2)).model.stages
+    assert [stage.name for stage in stages] == ["fc1"]
+    with pytest.raises(UserError, match="OtherFlag: takes mode beside the images") as caught:
+        read(OtherFlag(nnx.Rngs(0)), None, (10, 8, 2))
+    assert "lambda x: module(x, mode=False)" in caught.value.remedy
+
+
+def test_a_class_and_a_bound_module():
+    with pytest.raises(UserError, match="the module, Twice: is a class") as caught:
+        read(Twice, None, (10, 8, 2))
+    assert caught.value.remedy == "give a network of it: Twice(...)"
+    variables = Twice().init(KEY, jnp.zeros((1, 10, 8, 2)))
+    found, same = (read(*of, (10, 8, 2)).model.params for of in (
+        (Twice().bind(variables), None), (Twice(), variables)
+    ))  # fmt: skip
+    assert all(np.array_equal(value, same[name]) for name, value in found.items())
+
+
+def broken(_):
+    raise RuntimeError("no weights")
+
+
+def test_what_a_module_raises_is_told_with_its_line():
+    line = broken.__code__.co_firstlineno + 1
+    with pytest.raises(
+        UserError, match=f"test_networks.py, line {line}: fails on an input"
+    ) as told:
+        read(broken, None, (10, 8, 2))
+    assert "RuntimeError: no weights" in told.value.what
+
+
 def test_parameters_beside_a_function_of_images_alone_are_told():
     with pytest.raises(UserError, match="params: are given with a function that takes images"):
         read(head, {"w": D}, (10, 8, 2))

@@ -221,3 +221,33 @@ def test_the_command_line_exports_a_network_of_a_file(source, network, tmp_path,
     )
     assert refused.returncode == 2
     assert "goes with --network only" in refused.stderr
+
+
+def test_the_command_line_names_its_own_options(source, network, tmp_path, capsys):
+    source.write_text(SOURCE.replace("nn.sigmoid", "nn.relu"))
+    weights = safetensors("/", network[1], tmp_path)
+    command = ["--network", f"{source}:Net", "--no-verify", "--out", str(tmp_path / "out")]
+    of_model = ["--model", str(weights), "--input-shape", "8x8x1"]
+    for more, where, remedy in (
+        (of_model, "--images: are needed for the range of relu in int8", "--dtype float32"),
+        ([*of_model, "--max-error", "0.1"], "--max-error 0.1: is chosen by", "give them"),
+        ([*of_model, "--input-std", "0"], "--input-std: is 0.0", "give a number"),
+        (["--model", str(weights)], f"--model {weights}: are not those of", "expected (588, 4)"),
+        ([], f"--network {source}:Net: is a class, and has learned nothing", "--model"),
+    ):
+        assert cli.main([*command, *more]) == 1
+        what, _, rest = capsys.readouterr().err.partition("\n")
+        assert what.startswith(f"lenet-export: error: {where}")
+        assert remedy in rest
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_holds_its_parameters_needs_no_model(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(
+        "import numpy as np\n\n\ndef net(x):\n    return x.reshape(len(x), -1) @ np.eye(784, 3)\n"
+    )
+    command = ["--network", f"{tmp_path}/net.py:net", "--no-verify", "--out", str(tmp_path)]
+    assert cli.main(command) == 0
+    assert "net.py:net, int8" in capsys.readouterr().out
+    stamp = json.loads((tmp_path / "lenet.json").read_text())["command"]
+    assert stamp == "lenet-export --target c --network net.py:net"

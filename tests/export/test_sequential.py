@@ -367,7 +367,8 @@ def test_a_layer_is_not_called_as_a_norm_is():
         ({"images": np.zeros((3, 8, 8, 1))}, "images: are float64 (3, 8, 8, 1)"),
         ({"images": np.zeros((3, 8, 7), np.uint8)}, "images: are uint8 (3, 8, 7)"),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images: are uint8 (0, 8, 8, 1)"),
-        ({"labels": np.zeros(3)}, "labels: have the shape (3,)"),
+        ({"labels": np.zeros(3)}, "labels: are given without images"),
+        ({"labels": np.zeros(3), "images": FOUR}, "labels: have the shape (3,)"),
         (
             {"labels": [[0], [0, 1], [2], [2]], "images": FOUR},
             "labels: have the shape of rows that differ in length",
@@ -377,7 +378,7 @@ def test_a_layer_is_not_called_as_a_norm_is():
         ({"optimize": "size"}, "optimize: is 'size'; give one of speed, ram, flash"),
         ({"prefix": "int"}, "cannot begin the names"),
         ({"prefix": None}, "prefix None: cannot begin the names"),
-        ({"max_error": 0.1}, "no score-gap table"),
+        ({"max_error": 0.1}, "max_error 0.1: is chosen by images with labels, and there are none"),
         ({"max_error": 2}, "max_error: is 2"),
         ({"max_error": "few"}, "max_error: is 'few'"),
         (

@@ -614,7 +614,11 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "training": plan.model.info,
         "files": {name: sha256(data).hexdigest() for name, data in files.items()},
     }
-    rest = {"with": options.parts, "notes": options.notes, "not_verified": options.not_verified}
+    rest: dict[str, Any] = {
+        "with": options.parts,
+        "notes": options.notes + options.doubts,
+        "not_verified": options.not_verified,
+    }
     return manifest | {name: of for name, of in rest.items() if of}
 
 

@@ -41,6 +41,7 @@ class Options:
         target: the output, a name in :data:`lenet_export.outputs.registry.OUTPUTS`.
         notes: what a user should know of how the network was read, in sentences.
         network: of a network of the user's, what the command line is told of it: option and value.
+        doubts: what makes the network doubtful as it was read, in sentences.
         not_verified: why the C was not compared with JAX, though it should have been; the remedy.
         call: of one that was given from Python, the first arguments of ``lenet_export.export``.
     """
@@ -54,6 +55,7 @@ class Options:
     max_amount_error: float | None = None
     notes: tuple[str, ...] = ()
     network: tuple[tuple[str, Any], ...] = ()
+    doubts: tuple[str, ...] = ()
     not_verified: str = ""
     call: str = ""
 

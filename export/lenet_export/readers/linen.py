@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,13 +10,8 @@ import jax
 from flax import linen as nn
 
 from lenet_export.errors import UserError
+from lenet_export.readers.inference import flags_of
 from lenet_export.readers.parameters import check_same
-
-#: Arguments by which modules are told that they are not trained.
-INFERENCE = {
-    **dict.fromkeys(("train", "training", "is_training"), False),
-    **dict.fromkeys(("deterministic", "use_running_average", "inference", "eval"), True),
-}
 
 
 def knows(module: Any) -> bool:
@@ -30,29 +24,18 @@ def function_of(module: nn.Module, params: Any, x: Any) -> tuple[Callable[[Any, 
 
     Args:
         module: of any form.
-        params: the variables of ``module.init`` or as trained, or ``params`` among them alone.
+        params: the variables of ``module.init`` or as trained, or ``params`` among them alone;
+            ``None``: those that the module is bound to.
         x: float32 images, as the module reads them.
 
     Raises:
         UserError: the variables are not the module's, or it takes more than images.
     """
+    if params is None and module.scope is not None:
+        module, params = module.unbind()
     variables = _unboxed(params)
     names = _own_names(module)
-    parameters = inspect.signature(type(module).__call__).parameters
-    needed = [
-        name
-        for name, of in list(parameters.items())[2:]
-        if of.default is of.empty and of.kind < of.VAR_KEYWORD and of.kind != of.VAR_POSITIONAL
-    ]
-    missing = [name for name in needed if name not in INFERENCE]
-    if missing:
-        raise UserError(
-            f"the module, {type(module).__name__}",
-            f"takes {', '.join(missing)} beside the images",
-            "give a function of images in its place, and None as its parameters: "
-            f"lambda x: module.apply(variables, x, {missing[0]}=False)",
-        )
-    flags: Any = {name: value for name, value in INFERENCE.items() if name in parameters}
+    flags: Any = flags_of(module, "module.apply(variables, x")
 
     def initial() -> Any:
         with nn.intercept_methods(_as_in_inference):

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from lenet_export.readers.inference import flags_of
 from lenet_export.readers.parameters import check_same
 
 
@@ -24,8 +25,12 @@ def function_of(module: nnx.Module, params: Any, x: Any) -> tuple[Callable[[Any,
         params: an ``nnx.State`` in place of its own, or its arrays in dictionaries; ``None``: its
             own.
         x: float32 images, as the module reads them.
+
+    Raises:
+        UserError: it takes more than images, or the parameters are not its own.
     """
     del x
+    flags = flags_of(module, "module(x")
     copy = nnx.clone(module)
     copy.eval()
     if isinstance(params, nnx.State):
@@ -38,7 +43,7 @@ def function_of(module: nnx.Module, params: Any, x: Any) -> tuple[Callable[[Any,
     def function(arrays: Any, x: Any) -> Any:
         traced = jax.tree.map(lambda value: value, state)
         nnx.replace_by_pure_dict(traced, arrays)
-        return nnx.merge(graph, traced, *rest)(x)
+        return nnx.merge(graph, traced, *rest)(x, **flags)
 
     return function, own
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -70,12 +70,14 @@ class Network:
         notes: what a user should know of how it was read, in sentences.
         input_shape: what the network itself reads, without the axis of images.
         order: for each number of an image of the model, its place in what the network reads.
+        reads_bytes: whether it divides bytes by itself.
     """
 
     model: Model
     notes: tuple[str, ...]
     input_shape: tuple[int, ...]
     order: npt.NDArray[Any]
+    reads_bytes: bool = False
 
     def images(self, given: Images) -> Images:
         """Images as the network reads them, laid out as the model does."""
@@ -118,6 +120,9 @@ def read(
             have, with its place and what is supported; or its parameters are not its own.
     """
     name = next((name for name in READERS if _knows(name, module)), None)
+    if isinstance(module, type):
+        remedy = f"give a network of it: {module.__name__}(...)"
+        raise UserError(f"the module, {module.__name__}", "is a class", remedy)
     if name is None:
         raise UserError(
             f"the module, {type(module).__name__}",
@@ -134,7 +139,12 @@ def read(
     exact = chain.model(exact=True)
     check_chain("the network", exact.input_shape, exact.stages)
     model = chain.model()
-    network = Network(model, tuple(dict.fromkeys(chain.notes)), input_shape, reader.order)
+    notes = dict.fromkeys(chain.notes)
+    if (reader.order != np.arange(reader.order.size)).any():
+        what = f"rows, columns and channels, {model.input_shape}; the network {input_shape}"
+        notes[f"the C reads images of {what}"] = None
+
+    network = Network(model, tuple(notes), input_shape, reader.order, reader.reads_bytes)
     images = np.random.default_rng(0).integers(0, 256, (4, *input_shape)).astype(np.uint8)
     if given is not None:
         images = np.concatenate([images, given[:CHECKED]])
@@ -212,4 +222,4 @@ def _with_border(network: Network, images: Images, exact: Float32) -> Network:
             "take padding='VALID' in the first layer, or a scale whose 0 is a byte; train again",
         )
     note = f"the zeros around the image are those of the network's own scale: here {changes}"
-    return Network(model, (*network.notes, note), network.input_shape, network.order)
+    return replace(network, notes=(*network.notes, note))

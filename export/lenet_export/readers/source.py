@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from lenet_export.errors import UserError
+from lenet_export.readers.parameters import KINDS
 
 GIVE = "give FILE.py:NAME, a module of Flax, its class, or a function of parameters and images"
 
 
-def network_in(text: str) -> Any:
+def network_in(text: str, has_parameters: bool = True) -> Any:
     """The network that ``text`` names; a class is called without arguments, and nnx with a seed.
 
     Args:
         text: the path of a Python file, a colon, and a name in it.
+        has_parameters: whether they come from elsewhere, so that it may be a class.
 
     Raises:
-        UserError: there is no such file or name, or it raises an error.
+        UserError: there is no such file or name, it raises an error, or is a class without
+            parameters.
     """
     file, _, name = text.rpartition(":")
     path = Path(file)
@@ -43,6 +46,9 @@ def network_in(text: str) -> Any:
         raise UserError(f"--network {text}", what, remedy) from None
     finally:
         del sys.path[0]
+    if inspect.isclass(found) and not has_parameters:
+        remedy = f"give its parameters, --model: {KINDS}; or a network that holds them"
+        raise UserError(f"--network {text}", "is a class, and has learned nothing", remedy)
     if made is None:
         has = ", ".join(name for name in vars(module) if not name.startswith("_"))
         raise UserError(

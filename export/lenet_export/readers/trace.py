@@ -7,6 +7,7 @@ on: a chain of steps, most of them of one operation.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,10 +192,11 @@ def trace(function: Callable[[Any, Any], Any], params: Any, x: Array) -> Trace:
     except UserError:
         raise
     except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
         raise UserError(
-            "the network",
+            _place((of.filename, of.lineno) for of in reversed(frames)) or "the network",
             f"fails on an input of shape {x.shape[1:]}: {type(error).__name__}: {error}",
-            "give the module's own parameters and the shape of its input",
+            "give the module's own parameters and the shape of its input; or mend it there",
         ) from None
     if not isinstance(shape, jax.ShapeDtypeStruct):
         what = f"gives {type(shape).__name__}, expected an array"
@@ -271,12 +273,18 @@ def _inlined(
     return [value_of(var) for var in jaxpr.outvars]
 
 
-def _line(traceback: Any) -> str:
-    """The innermost line that is no library's: a user's."""
-    for frame in traceback.frames if traceback else ():
-        path = Path(frame.file_name)
+def _line(source: Any) -> str:
+    """The innermost line of JAX's traceback that is no library's: a user's."""
+    frames = source.frames if source else ()
+    return _place((frame.file_name, frame.line_num) for frame in frames)
+
+
+def _place(lines: Iterable[tuple[str, int | None]]) -> str:
+    """The first of files and lines that is no library's."""
+    for file, line in lines:
+        path = Path(file)
         if not {"site-packages", "lenet_export"} & set(path.parts) and path.is_file():
-            return f"{path.name}, line {frame.line_num}"
+            return f"{path.name}, line {line}"
     return ""
 
 
