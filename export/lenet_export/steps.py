@@ -63,6 +63,20 @@ def _draw(axes: Sequence[Axes], result: Read) -> None:
     logits.set_yticks(places, result.outputs, fontsize=7)
     logits.set_xticks([])
     logits.set_xlabel(f"gap {result.gap:,}", fontsize=9)
+    _fit_digits(logits, result)
+
+
+def _fit_digits(axes: Axes, result: Read) -> None:
+    """Scales the axis to the digits' logits; one beyond them, as none's may be, is told there."""
+    logits = [float(logit) for logit in result.logits] if result.logits is not None else []
+    digits = [0.0, *(v for v, name in zip(logits, result.outputs, strict=True) if name != "none")]
+    least, most = min(digits), max(digits)
+    room = (most - least) / 12
+    axes.set_xlim(least - room, most + room)
+    for place, logit in enumerate(logits):
+        if not least <= logit <= most:
+            edge, side = (least, "left") if logit < least else (most, "right")
+            axes.text(edge, place, f"{logit:,.0f}", fontsize=7, ha=side, va="center")
 
 
 def _said(result: Read) -> str:
