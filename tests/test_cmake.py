@@ -537,6 +537,23 @@ def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
     assert (done.returncode, text_of(done)) == (1, "no picture of 12x12 to 1024x1024")
 
 
+def test_the_example_of_scans_does_what_its_top_comment_shows(examples):
+    example = EXAMPLES / "picture/scan_picture.c"
+    lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
+    lines[1] += " -Wall -Wextra -Werror"
+    path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
+    out = passes("sh", "-ec", "\n".join(lines), cwd=examples, PATH=path)
+    assert re.search(r"(^|\n)digit 3 in rows 3\d to 7\d, columns 6\d to 9\d, accepted\n$", out)
+    for data, told in [
+        (bytes([200]) * 4500, "no ink"),
+        (bytes([200]) * 4490, "not as many rows as were told"),
+        (bytes([200]) * 4590, "not as many rows as were told"),
+    ]:
+        (examples / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + data)
+        done = run("sh", "-c", "./scan_picture < grey.pgm", cwd=examples)
+        assert (done.returncode, text_of(done)) == (1, told)
+
+
 def test_the_example_of_amounts_does_what_its_top_comment_shows(examples):
     example = EXAMPLES / "amount/read_line.c"
     lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
