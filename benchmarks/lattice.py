@@ -1,6 +1,6 @@
 """What a constant of the lattice does: lines of validation digits, read with one or more changed.
 
-    python benchmarks/lattice.py mnist-field WIDTH_OF_CUT=10 PART=40,68 NONE_PART=2,COST_PART=8
+    python benchmarks/lattice.py mnist-field WIDTH_OF_CUT=10 PART=40,68 NONE_FAR=120,NONE_PART=4
 
 Names are those of lenet_export/amount.py, the reference, which reads with the network of the
 model's C. For each setting a row: of each kind of lines the texts read right; what is correct,

@@ -51,11 +51,11 @@ def test_the_table_of_the_slid_network_is_that_of_the_file():
 
 
 def test_constants_of_the_lattice_are_changed_and_changed_back():
-    before = amount.PART, amount.NONE_PART
-    assert lattice.parsed("PART=40,68,NONE_PART=2") == {"PART": (40, 68), "NONE_PART": 2}
-    with lattice.changed(lattice.parsed("NONE_PART=2,PART=40,68")):
-        assert (amount.PART, amount.NONE_PART) == ((40, 68), 2)
-    assert before == (amount.PART, amount.NONE_PART)
+    before = amount.PART, amount.NONE_FAR
+    assert lattice.parsed("PART=40,68,NONE_FAR=90") == {"PART": (40, 68), "NONE_FAR": 90}
+    with lattice.changed(lattice.parsed("NONE_FAR=90,PART=40,68")):
+        assert (amount.PART, amount.NONE_FAR) == ((40, 68), 90)
+    assert before == (amount.PART, amount.NONE_FAR)
 
 
 @pytest.mark.parametrize("wrong", ["", "PART", "PART=4", "FOO=3", "WAYS=3,4", "NOTHING=1"])

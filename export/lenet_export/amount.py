@@ -47,7 +47,7 @@ SPECK = 4  # cells of ink between two paths that part nothing
 BLOCKS = 32  # at most
 
 # Blocks; heights and widths in 64ths of the line's height
-SMALL = 8  # a block with less than 1/8 of the middle block's ink is no digit
+SMALL = 8  # a block with less than 1/8 of a block's median ink is no digit
 COMMA = 29  # what is lower than this, and low, is a comma or a point
 CUT_WIDTH = 25  # a wider block may be cut
 CUTS = 13  # through a block at most
@@ -58,17 +58,18 @@ CROSSED = 4  # what a cut of a block costs for each cell of ink, beside half of 
 # Readings; costs in 16ths of a nat, -16 log(probability)
 NAT = 16
 MOST_COST = 4000
-UNLIKELY = 64  # a digit of this cost is none, if it is cut out
+UNLIKELY = 48  # a digit of this cost is none, if it is cut out
 WAYS = 3  # that are kept at each path
-SURE = 3, 38, 90  # of a block that is not cut: less cost, at least as high, at most as wide
+SURE = 6, 38, 90  # of a block that is not cut: less cost, at least as high, at most as wide
 WIDEST = 112  # of a block that is one digit
 PART = 44, 80  # of a digit that was cut out: least height, most width
 PAIR_WIDTH = 83  # a block at least so wide may be three digits
 LOW, LOW_COST = 48, 2  # a lower digit costs, for each 64th
 JOIN_COST = 16  # to take two blocks for one digit
 SKIP, SKIP_HEIGHT = 192, 32  # to take a lower block, or one at either end, for no digit
-BOUND = 32  # what a way may cost more than the block as one digit
-NONE_PART, COST_PART = 4, 4  # of both, what counts in a score: a quarter
+BOUND = 16  # what a way may cost more than the block as one digit
+NONE_FAR, NONE_PART = 160, 8  # that none costs less than this more than a digit: an 8th of it
+COST_PART = 2  # of a text's cost, a half counts in its score
 
 BOX, SIDE = 20, 28  # of an image
 
@@ -80,31 +81,31 @@ class Amount(NamedTuple):
         text: its digits; empty if there is none, or more than ``DIGITS``.
         cost: of the text, in 16ths of a nat.
         margin: how much another text costs more, at least.
-        none: how much the output for none costs more than a digit that was read, at least.
+        sure: how sure its least sure digit is: see :func:`sureness`.
         readings: of the network.
     """
 
     text: str
     cost: int
     margin: int
-    none: int
+    sure: int
     readings: int
 
     @property
     def score(self) -> int:
         """The larger, the surer."""
-        return max(0, min(self.margin, self.none // NONE_PART) - self.cost // COST_PART)
+        return max(0, self.margin + self.sure - self.cost // COST_PART)
 
 
 NOTHING = Amount("", MOST_COST, 0, 0, 0)
 
 
 class Way(NamedTuple):
-    """A text so far, its cost, and what none costs more than each of its digits, at least."""
+    """A text so far, its cost, and how sure its least sure digit is."""
 
     cost: int
     text: str
-    none: int
+    sure: int
 
 
 def read_amount(picture: UInt8, read: Read, unit: int) -> Amount:
@@ -158,7 +159,7 @@ class Light(NamedTuple):
     Attributes:
         is_dark: whether ink is darker than paper; then the picture is turned to its negative.
         paper: the level of each tile.
-        base: how far the middle pixel is above the paper.
+        base: how far the median pixel is above the paper.
         threshold: how far a pixel of ink is above the paper, at least.
         contrast: how far ink is above ``base``, its mean.
     """
@@ -443,8 +444,8 @@ def blocks(cells: Cells) -> Parts:
     parts = list(itertools.pairwise(edges))
     boxes = [cells.box(*part) for part in parts]
     masses = [cells.between(*part) for part in parts]
-    height = middle([box[1] - box[0] for box in boxes if box], 2)
-    mass = middle(masses, SMALL)
+    height = median([box[1] - box[0] for box in boxes if box], 2)
+    mass = median(masses, SMALL)
     found = []
     for (left, right), box, own in zip(parts, boxes, masses, strict=True):
         if box is None or own * SMALL < mass:
@@ -466,8 +467,8 @@ def _in_order(edges: list[Array]) -> None:
         edges[i] = np.maximum(edges[i - 1], edges[i])
 
 
-def middle(sizes: list[int], part: int) -> int:
-    """The middle one, the lower of two, of those that are more than that part of the largest."""
+def median(sizes: list[int], part: int) -> int:
+    """The median, the lower of two, of those that are more than that part of the largest."""
     most = max(sizes, default=0)
     kept = sorted((size for size in sizes if part * size > most), reverse=True)
     return kept[len(kept) // 2] if kept else 0
@@ -535,11 +536,25 @@ SOFT = tuple(round(NAT * float(np.log1p(np.exp(-gap / NAT)))) for gap in range(6
 
 
 def costs_of(logits: Array, unit: int) -> list[int]:
-    """What each output costs, by the two largest logits: about -16 log of its probability."""
+    """What each output costs, by the two largest logits: about -16 log of its probability.
+
+    Where the network has an output for none, a digit that looks like none too is dearer: two digits
+    that are taken for one do.
+    """
     ordered = np.sort(logits)
     top = int(ordered[-1])
     soft = SOFT[min((top - int(ordered[-2])) // unit, len(SOFT) - 1)]
-    return [min((top - int(logit)) // unit, MOST_COST) + soft for logit in logits]
+    costs = [min((top - int(logit)) // unit, MOST_COST) + soft for logit in logits]
+    digits, none = costs[:CLASSES], costs[CLASSES:]
+    near = [sum(max(0, NONE_FAR - (far - cost)) // NONE_PART for far in none) for cost in digits]
+    return [*(cost + more for cost, more in zip(digits, near, strict=True)), *none]
+
+
+def sureness(costs: list[int], digit: int) -> int:
+    """How sure a digit is: what any other one costs more, and half of what none does."""
+    own = costs[digit]
+    rival = min(costs[:digit] + costs[digit + 1 : CLASSES])
+    return max(0, rival - own + sum(max(0, none - own) // 2 for none in costs[CLASSES:]))
 
 
 def put(ways: list[Way], new: Way) -> None:
@@ -583,7 +598,7 @@ class _Lattice:
             return NOTHING._replace(readings=self.readings)
         best, *others = ways[0]
         margin = min([MOST_COST, *(way.cost - best.cost for way in others)])
-        return Amount(best.text, best.cost, margin, best.none, self.readings)
+        return Amount(best.text, best.cost, margin, best.sure, self.readings)
 
     def _cut(self, block: Block, start: list[Way], end: list[Way]) -> None:
         """The ways through a block by its cuts."""
@@ -633,20 +648,19 @@ class _Lattice:
         if arc is None:
             return
         extra += LOW_COST * max(0, LOW - arc.height)
-        none = arc.costs[CLASSES:]  # Where the network has an output for it.
         best = sorted(range(CLASSES), key=lambda digit: arc.costs[digit])[:3]
         steps = [
-            Way(cost + extra, str(digit), max(0, min([MOST_COST, *none]) - cost))
+            Way(cost + extra, str(digit), sureness(arc.costs, digit))
             for digit in best
             if (cost := arc.costs[digit]) < most
         ]
         if may_skip:
-            steps.append(Way(SKIP + sum(none), "", MOST_COST))
+            steps.append(Way(SKIP + sum(arc.costs[CLASSES:]), "", MOST_COST))
         for step in steps:
             for way in start:
                 # One digit too many tells that there are more than an amount has.
                 text = (way.text + step.text)[: DIGITS + 1]
-                put(end, Way(way.cost + step.cost, text, min(way.none, step.none)))
+                put(end, Way(way.cost + step.cost, text, min(way.sure, step.sure)))
 
 
 def is_sure(arc: Arc | None) -> bool:

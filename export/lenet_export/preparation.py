@@ -212,7 +212,7 @@ def _counted(differences: Integers) -> Integers:
 
 
 def _ranks(differences: Integers) -> tuple[int, int, int]:
-    """The difference that few pixels reach from below, the middle one, and the same from above.
+    """The difference that few pixels reach from below, the median, and the same from above.
 
     Few are 1/1024, fewer than a digit has; at least 6, or 3 in every second row.
     """
@@ -220,8 +220,8 @@ def _ranks(differences: Integers) -> tuple[int, int, int]:
     size = counted.size
     few = max(size // 1024, 6 if _is_small(differences) else 3)
     ranks = [few - 1, size // 2 - 1, size - few]
-    lowest, middle, highest = np.partition(counted.ravel(), ranks)[ranks]
-    return int(lowest), int(middle), int(highest)
+    lowest, median, highest = np.partition(counted.ravel(), ranks)[ranks]
+    return int(lowest), int(median), int(highest)
 
 
 def _cell_side(shape: tuple[int, ...]) -> int:
@@ -248,46 +248,46 @@ def _box(mask: Mask) -> tuple[int, int, int, int]:
 def _digit_cells(ink: Mask) -> Mask:
     """The cells that have the digit's ink.
 
-    A cell has ink where a quarter of its pixels do. The largest piece of such cells is the
-    digit's, with those that are a sixteenth of it and near; and cells around with a sixth.
+    A cell has ink where a quarter of its pixels do. The largest component of such cells is
+    the digit's, with those that are a sixteenth of it and near; and cells around with a sixth.
     """
     side = _cell_side(ink.shape)
     counts = np.zeros((CELLS * side, CELLS * side), np.int64)
     counts[: ink.shape[0], : ink.shape[1]] = ink
     counts = counts.reshape(CELLS, side, CELLS, side).sum((1, 3))
-    pieces = _pieces((counts > 0) & (4 * counts >= side**2))
+    components = _components((counts > 0) & (4 * counts >= side**2))
     kept = np.zeros((CELLS, CELLS), bool)
-    if pieces:
-        main = max(pieces, key=lambda piece: piece.sum())  # of equals, the first
+    if components:
+        main = max(components, key=lambda one: one.sum())  # of equals, the first
         top, left, bottom, right = _box(main)
         reach = max(bottom - top, right - left) // 3 + 1
-        for piece in pieces:
-            above, before, below, behind = _box(piece)
+        for one in components:
+            above, before, below, behind = _box(one)
             is_near = below > top - reach and above < bottom + reach
             is_near &= behind > left - reach and before < right + reach
-            if is_near and 16 * piece.sum() >= main.sum():
-                kept |= piece
+            if is_near and 16 * one.sum() >= main.sum():
+                kept |= one
     digit: Mask = kept | (_spread(kept) & (counts > 0) & (6 * counts >= side**2))
     return digit
 
 
-def _pieces(cells: Mask) -> list[Mask]:
+def _components(cells: Mask) -> list[Mask]:
     """The connected sets of cells, corners included, in the order of their first cells."""
     left = set(map(tuple, np.argwhere(cells).tolist()))
-    pieces = []
+    components = []
     for first in sorted(left):
         if first not in left:
             continue
-        piece, found = np.zeros_like(cells), [first]
+        component, found = np.zeros_like(cells), [first]
         left.remove(first)
         while found:
             y, x = found.pop()
-            piece[y, x] = True
+            component[y, x] = True
             beside = {(y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
             left -= beside
             found += beside
-        pieces.append(piece)
-    return pieces
+        components.append(component)
+    return components
 
 
 def _image(

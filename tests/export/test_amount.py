@@ -14,7 +14,7 @@ import amount_table
 import lenet_export
 from lenet_export import UserError, amount, checkpoint, cli, prepare
 from lenet_export.checkpoint import Stage
-from lenet_export.compiled import CompiledNetwork
+from lenet_export.compiled import CompiledNetwork, compiler
 from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
@@ -178,6 +178,33 @@ def test_the_memory_of_a_line_is_what_the_header_tells(plan, network):
     assert f"{size:,}" in (ROOT / "docs/amounts.md").read_text()
 
 
+WIDE = Stage("conv1", "conv", 90, "relu", (5, 5)), Stage("fc", "dense", 10)
+FLAT = (Stage("fc", "dense", 10),)
+
+
+@pytest.mark.parametrize(
+    ("stages", "shape", "options"),
+    [
+        (FLAT, (28, 28, 1), AMOUNT),
+        (WIDE, (28, 28, 1), AMOUNT),
+        (FLAT, (7, 128, 1), Options(parts=("picture",))),
+        (FLAT, (61, 43, 1), Options(parts=("picture",))),
+    ],
+)
+def test_the_table_at_the_head_tells_the_bytes_of_each_memory(tmp_path, stages, shape, options):
+    files = render_c(make_plan(random_model(stages, shape), "int8"), options)
+    (tmp_path / "lenet.h").write_bytes(files["lenet.h"])
+    told = re.findall(r"^ \*     .* (lenet_[a-z]+) +([0-9 ]+)$", files["lenet.h"].decode(), re.M)
+    assert len(told) == (8 if "amount" in options.parts else 6)
+    sizes = "".join(f'printf("%d ", (int)sizeof({memory}));' for memory, _ in told)
+    main = f'#include "lenet.h"\n#include <stdio.h>\nint main(void) {{ {sizes} return 0; }}\n'
+    (tmp_path / "main.c").write_text(main)
+    program = tmp_path / "sizes"
+    subprocess.run([*compiler(), "-o", program, tmp_path / "main.c"], check=True)
+    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == [size.replace(" ", "") for _, size in told]
+
+
 def size_told(plan, memory):
     """The bytes that the header tells of a struct, at most."""
     header = render_c(plan, AMOUNT)["lenet.h"].decode()
@@ -234,7 +261,7 @@ def test_a_line_is_made_by_its_seed():
 
 
 #: As it would be of lines: many are wrong where the score is small.
-TABLE = GapTable(1000, (GapRow(0.0, 1000, 80), GapRow(7.5, 900, 10), GapRow(20.0, 500, 1)))
+TABLE = GapTable(1000, (GapRow(0.0, 1000, 80), GapRow(39.5, 900, 10), GapRow(80.0, 500, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +282,7 @@ def test_the_least_score_is_the_tables(model_file, tmp_path):
     given = ["--model", str(model_file), "--with", "amount", "--no-verify", "--out", str(tmp_path)]
     assert cli.main([*given, "--max-amount-error", "0.02"]) == 0
     header = (tmp_path / "lenet.h").read_text()
-    assert "#define LENET_MIN_SCORE 8\n" in header
+    assert "#define LENET_MIN_SCORE 40\n" in header
     assert "With this threshold 900 of 1 000 lines" in header and "accepted; 10 of them" in header
     assert "--max-amount-error 0.02" in (tmp_path / "lenet.json").read_text()
     assert cli.main(given) == 0
@@ -267,7 +294,7 @@ def test_an_amount_below_the_least_score_is_unsure(model_file, written):
     asked = dataclasses.replace(AMOUNT, max_amount_error=0.02)
     strict = CompiledNetwork(plan, render_c(plan, asked))
     read = [strict.read_amount(one.picture) for one in amounts.lines(written, "near", 40, 34)]
-    assert {(one.score >= 8, one.verdict == ACCEPTED) for one in read if one.digits} == {
+    assert {(one.score >= 40, one.verdict == ACCEPTED) for one in read if one.digits} == {
         (True, True),
         (False, False),
     }
@@ -291,7 +318,7 @@ def test_python_exports_the_least_score_of_a_table_that_it_is_given(tmp_path):
     least = int(re.search(r"MIN_SCORE (\d+)\n", (tmp_path / "lenet.h").read_text())[1])
     assert 5 < least <= 20
     for message, options in {
-        "--max-amount-error 0.05: the model has no table": {"with_": ["amount"]},
+        "max_amount_error 0.05: the model has no table": {"with_": ["amount"]},
         "max_amount_error: goes with amounts only": {"amount_table": table},
         "amount_table: is 3": {"with_": ["amount"], "amount_table": 3},
     }.items():

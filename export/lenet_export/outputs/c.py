@@ -165,6 +165,39 @@ def _check_amount(plan: Plan) -> None:
         )
 
 
+def _uses(plan: Plan, options: Options) -> list[str]:
+    """What is read by which functions, in which memory: a table for the header of one with parts.
+
+    Bytes are those of structs as a CPU of 64 bits lays them out.
+    """
+    rows, columns, _ = plan.input_shape
+    image, network = rows * columns, plan.workspace_bytes
+    view = _up(156 + 512 + 4 * max(20 * 20, (rows * 5 // 7) * (columns * 5 // 7)))
+    preparation = _up(view + 1714)
+    of_line = max(0, network - 1600)
+    uses = [
+        ("an image", "lenet_read, _predict", "lenet_workspace", network),
+        ("  by its rows", "lenet_begin, _row, _finish", "lenet_workspace", network),
+    ]
+    if "picture" in options.parts:
+        whole = _up(24 + image) + max(preparation, _up(network))
+        uses.append(("a picture", "lenet_read_picture", "lenet_picture", whole))
+        uses.append(("  asked for its rows", "lenet_read_picture_rows", "lenet_picture", whole))
+        pushed = _up(188 + view + max(64 * 64, _up(image, 4) + network))
+        uses.append(("  by its rows", "lenet_scan_begin, _row, _finish", "lenet_scan", pushed))
+        uses.append(("  into an image", "lenet_prepare, _rows", "lenet_preparation", preparation))
+    if "amount" in options.parts:
+        begin = "lenet_amount_begin, _column, _finish"
+        uses.append(("a line", "lenet_read_amount", "lenet_line", _up(7904 + of_line)))
+        uses.append(("  by its columns", begin, "lenet_columns", _up(8080 + of_line)))
+    return [f"{what:20} {by:36} {memory:17} {spaced(size):>6}" for what, by, memory, size in uses]
+
+
+def _up(size: int, unit: int = 8) -> int:
+    """``size`` rounded up to a multiple of ``unit``."""
+    return -(-size // unit) * unit
+
+
 def _amounts(plan: Plan, options: Options) -> dict[str, Any]:
     """How amounts are weighed, and from which score on they are accepted.
 
@@ -431,6 +464,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     return (
         context | {"scalar": scalar, "in_lanes": Calls(in_lanes)}
         | _answers(plan) | _reject(plan) | _ink(plan) | _amounts(plan, options)
+        | {"uses": _uses(plan, options)}
     )  # fmt: skip
 
 

@@ -5,10 +5,10 @@
  * that costs least. lenet_export/amount.py says the same in NumPy.
  *
  * Bounds, for any picture: a difference from the paper is -255 to 255; sums of a tile's pixels and
- * of all differences above the middle are at most 64 * 512 * 255 and 256 * 4096 * 510. What is read
+ * of all differences above the median are at most 64 * 512 * 255 and 256 * 4096 * 510. What is read
  * is at most 112/64 * 48 cells wide where it is sheared, and 15 more as it stands: 99, so that a
  * place of an image sums up to 255 * 99 * 99. A path costs at most 48 * (12 + 1) + 28, a step of a
- * text 4000 + 11 + 192, and it has at most 32 * 14. So 32 bits hold all.
+ * text 4000 + 11 + 520 + 192, and it has at most 32 * 14. So 32 bits hold all.
  *
  * Costs were chosen on lines of validation digits (benchmarks/lattice.py); sizes in 64ths are of the
  * line's height. */
@@ -20,15 +20,15 @@ enum {
     REACH = 19,        /* how far a path goes aside, in 64ths of the rows */
     CUT_REACH = 12,    /* and a cut */
     SPECK = 4,         /* cells of ink between two paths that part nothing */
-    SMALL = 8,         /* a block with less than 1/8 of the middle block's ink is no digit */
+    SMALL = 8,         /* a block with less than 1/8 of a block's median ink is no digit */
     COMMA = 29,        /* what is lower, in 64ths of the line's height, and low, is a comma */
     CUT_WIDTH = 25,    /* a wider block may be cut, in 64ths, as all sizes below */
     WIDTH_OF_CUT = 14, /* a block has a cut for each of it */
     APART = 34,        /* cells of ink between two cuts */
     CROSSED = 4,       /* a cut costs this for each cell of ink, beside half of its steps aside */
     MOST_COST = 4000,  /* in 16ths of a nat, as all that follow */
-    UNLIKELY = 64,     /* a digit of this cost is none */
-    SURE = 3,          /* a block of less is not cut */
+    UNLIKELY = 48,     /* a digit of this cost is none */
+    SURE = 6,          /* a block of less is not cut */
     SURE_HEIGHT = 38,  /* if it is as high */
     SURE_WIDTH = 90,   /* and no wider */
     WIDEST = 112,      /* block that is one digit */
@@ -40,9 +40,10 @@ enum {
     JOIN_COST = 16,    /* to take two blocks for one digit */
     SKIP = 192,        /* to take a block for no digit, which is */
     SKIP_HEIGHT = 32,  /* lower than this, or at either end of the line */
-    BOUND = 32,        /* what a way may cost more than the block as one digit */
-    NONE_PART = 4,     /* of what none costs more than a digit, a quarter counts in a score */
-    COST_PART = 4,     /* and of a text's cost */
+    BOUND = 16,        /* what a way may cost more than the block as one digit */
+    NONE_FAR = 160,    /* a digit costs, where none costs less than so much more, */
+    NONE_PART = 8,     /* an 8th of what is missing */
+    COST_PART = 2,     /* of a text's cost, a half counts in its score */
     FRAME = 20,        /* the box of an image's digit */
     LAST_EDGE = LENET_CUTS + 1,
     NEXT_EDGE = LENET_CUTS + 2 /* where the block behind ends */
@@ -55,14 +56,6 @@ static const uint8_t soft_cost[64] = {
     4,  3,  3,  3,  3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1,
     1,  1,  1,  1,  1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0,
 };
-
-/* volatile keeps this a loop: a compiler may otherwise make it a call of memcpy. */
-static void copy_bytes(void *to, const void *from, int count)
-{
-    for (int k = 0; k < count; k++) {
-        ((volatile uint8_t *)to)[k] = ((const uint8_t *)from)[k];
-    }
-}
 
 static uint8_t pixel_at(const lenet_parts *ws, int y, int x)
 {
@@ -152,11 +145,6 @@ static int find_light(lenet_parts *ws)
 }
 
 /* ---- A line's cells -------------------------------------------------------------------------- */
-
-static int inside(int k, int end)
-{
-    return k < 0 ? 0 : k < end ? k : end - 1;
-}
 
 /* The ink of cells `from` to `to` of row y, as they stand: 0 to 255. Beyond the picture its border goes
  * on. */
@@ -248,19 +236,18 @@ static int place_cells(lenet_parts *ws)
     for (int y = 0; y < ws->paper.rows; y++) {
         int first, end;
         if (!is_ruled(ws, y) && find_row_ink(ws, y, &first, &end)) {
-            top = y < top ? y : top;
+            top = lesser(top, y);
             bottom = y + 1;
-            left = first < left ? first : left;
-            right = end > right ? end : right;
+            left = lesser(left, first);
+            right = greater(right, end);
         }
     }
     int across = LENET_LINE_WIDE - 2 * LINE_PAD;
     int down = (bottom - top + LENET_LINE_HIGH - 1) / LENET_LINE_HIGH;
-    int side = (right - left + across - 1) / across;
+    int side = greater(down, (right - left + across - 1) / across);
     if (bottom == 0) {
         return 0;
     }
-    side = down > side ? down : side;
     ws->side = side;
     ws->high = (bottom - top + side - 1) / side;
     ws->wide = (right - left + side - 1) / side + 2 * LINE_PAD;
@@ -280,9 +267,7 @@ static int sheared(const lenet_parts *ws, int y, int slant)
 static uint32_t sharpness(lenet_parts *ws, int slant)
 {
     uint32_t sum = 0;
-    for (int x = 0; x < ws->wide; x++) {
-        *(volatile uint8_t *)(ws->shared.column + x) = 0;
-    }
+    fill_bytes(ws->shared.column, ws->wide, 0);
     for (int y = 0; y < ws->high; y++) {
         int shift = sheared(ws, y, slant);
         for (int x = LINE_PAD; x < ws->wide - LINE_PAD; x++) {
@@ -369,26 +354,16 @@ static int count_between(const lenet_parts *ws, const uint16_t *left, const uint
     return count;
 }
 
-/* Of cells: the rows and columns that hold them; bottom and right are outside. */
-typedef struct {
-    int top, left, bottom, right;
-} line_box;
-
 /* The box of the cells with ink between two paths, sheared or as they stand; 0 if there are none. */
 static int find_cell_box(const lenet_parts *ws, const uint16_t *left, const uint16_t *right,
-                         int is_sheared, line_box *box)
+                         int is_sheared, ink_box *box)
 {
-    box->top = LENET_LINE_HIGH;
-    box->left = LENET_LINE_WIDE;
-    box->bottom = box->right = 0;
+    make_empty(box);
     for (int y = 0; y < ws->high; y++) {
         int back = is_sheared ? 0 : ws->shift[y];
         for (int x = left[y]; x < right[y]; x++) {
             if (has_ink(ws, y, x)) {
-                box->top = y < box->top ? y : box->top;
-                box->bottom = y + 1;
-                box->left = x - back < box->left ? x - back : box->left;
-                box->right = x - back + 1 > box->right ? x - back + 1 : box->right;
+                include(box, y, x - back);
             }
         }
     }
@@ -397,13 +372,13 @@ static int find_cell_box(const lenet_parts *ws, const uint16_t *left, const uint
 
 /* ---- A line's paths -------------------------------------------------------------------------- */
 
-/* The path of least ink from top to bottom that begins and ends about column `middle`, where it costs
- * each column aside. Returns what it costs; *crossed becomes its cells of ink. */
-static int find_path(lenet_parts *ws, int middle, int reach, lenet_path path, int *crossed)
+/* The path of least ink from top to bottom that begins and ends about `column`, where it costs each
+ * column aside. Returns what it costs; *crossed becomes its cells of ink. */
+static int find_path(lenet_parts *ws, int column, int reach, lenet_path path, int *crossed)
 {
-    reach = ws->high * reach / 64 > 2 ? ws->high * reach / 64 : 2;
-    int left = middle - reach, from = left < 0 ? -left : 0;
-    int to = left + 2 * reach + 1 < ws->wide ? 2 * reach + 1 : ws->wide - left;
+    reach = greater(ws->high * reach / 64, 2);
+    int left = column - reach, from = greater(-left, 0);
+    int to = lesser(2 * reach + 1, ws->wide - left);
     for (int y = 0; y < ws->high; y++) {
         const uint16_t *above = ws->shared.search.best[(y + 1) % 2];
         uint16_t *best = ws->shared.search.best[y % 2];
@@ -451,7 +426,7 @@ static void copy_path(const uint16_t *from, uint16_t *to)
 static void keep_order(const lenet_parts *ws, const uint16_t *before, uint16_t *path)
 {
     for (int y = 0; y < ws->high; y++) {
-        path[y] = before[y] > path[y] ? before[y] : path[y];
+        path[y] = (uint16_t)greater(before[y], path[y]);
     }
 }
 
@@ -460,14 +435,14 @@ typedef struct {
     int count, cost, first, last;
 } path_group;
 
-/* The middle one of the group's cheapest, where that is as cheap, else the first, parts two blocks. */
+/* The one amid the group's cheapest, where that is as cheap, else the first, parts two blocks. */
 static void add_free_path(lenet_parts *ws, const path_group *group)
 {
     lenet_path path;
-    int crossed, middle = (group->first + group->last) / 2;
+    int crossed, amid = (group->first + group->last) / 2;
     if (group->count && ws->paths <= LENET_BLOCKS) {
-        int is_cheapest = find_path(ws, middle, REACH, path, &crossed) == group->cost;
-        ws->path[ws->paths++] = (uint16_t)(is_cheapest ? middle : group->first);
+        int is_cheapest = find_path(ws, amid, REACH, path, &crossed) == group->cost;
+        ws->path[ws->paths++] = (uint16_t)(is_cheapest ? amid : group->first);
     }
 }
 
@@ -504,12 +479,12 @@ static void find_free_paths(lenet_parts *ws)
 
 /* ---- A line's blocks ------------------------------------------------------------------------- */
 
-/* The middle one, the lower of two, of the sizes that are more than a `part`th of the largest. */
-static int middle_size(const uint16_t *sizes, int count, int part)
+/* The median, the lower of two, of the sizes that are more than a `part`th of the largest. */
+static int median_size(const uint16_t *sizes, int count, int part)
 {
     int most = 0, kept = 0;
     for (int k = 0; k < count; k++) {
-        most = sizes[k] > most ? sizes[k] : most;
+        most = greater(most, sizes[k]);
     }
     for (int k = 0; k < count; k++) {
         kept += (int32_t)part * sizes[k] > most;
@@ -538,12 +513,12 @@ static void free_path(lenet_parts *ws, int k, const uint16_t *before, uint16_t *
     }
 }
 
-/* Finds the height of the line, and the ink of its middle block. */
+/* Finds the height of the line and the ink of a block, medians of the larger ones. */
 static void measure_blocks(lenet_parts *ws)
 {
     uint16_t height[LENET_BLOCKS], mass[LENET_BLOCKS];
     lenet_path left, right;
-    line_box box;
+    ink_box box;
     for (int k = 0; k < ws->paths; k++) {
         free_path(ws, k, left, right);
         if (k) {
@@ -553,8 +528,8 @@ static void measure_blocks(lenet_parts *ws)
         }
         copy_path(right, left);
     }
-    ws->height = middle_size(height, ws->paths - 1, 2);
-    ws->mass = middle_size(mass, ws->paths - 1, SMALL);
+    ws->height = median_size(height, ws->paths - 1, 2);
+    ws->mass = median_size(mass, ws->paths - 1, SMALL);
 }
 
 /* A size in cells in 64ths of the line's height. */
@@ -567,7 +542,7 @@ static int share_of_height(const lenet_parts *ws, int size)
  * the path at its right edge, or 0 if there is none. */
 static int find_block(lenet_parts *ws, int k)
 {
-    line_box box;
+    ink_box box;
     while (++k < ws->paths) {
         copy_path(ws->next[1], ws->next[0]);
         free_path(ws, k, ws->next[0], ws->next[1]);
@@ -583,9 +558,9 @@ static int find_block(lenet_parts *ws, int k)
     return 0;
 }
 
-/* A path through a block, about column `middle`. */
+/* A path through a block, about a column. */
 typedef struct {
-    int middle, cost, before, crossed; /* what it costs, the ink left of it, the ink on it */
+    int column, cost, before, crossed; /* what it costs, the ink left of it, the ink on it */
 } cut_path;
 
 /* Keeps a cut, unless a better one is near; in place of those near, and of the worst if there are too
@@ -615,17 +590,16 @@ static int keep_cut(cut_path *cuts, int count, int most, int apart, const cut_pa
     return kept;
 }
 
-/* Path `middle`, as far as it lies in the block that begins at ws->edge[0], and its cut. */
-static void find_cut(lenet_parts *ws, int middle, const uint16_t *right, lenet_path path,
+/* The path about `column`, as far as it lies in the block that begins at ws->edge[0], and its cut. */
+static void find_cut(lenet_parts *ws, int column, const uint16_t *right, lenet_path path,
                      cut_path *cut)
 {
     int crossed;
-    cut->middle = middle;
-    cut->cost = (find_path(ws, middle, CUT_REACH, path, &crossed) - INK_COST * crossed) / 2;
+    cut->column = column;
+    cut->cost = (find_path(ws, column, CUT_REACH, path, &crossed) - INK_COST * crossed) / 2;
     cut->crossed = 0;
     for (int y = 0; y < ws->high; y++) {
-        path[y] = path[y] < right[y] ? path[y] : right[y];
-        path[y] = path[y] > ws->edge[0][y] ? path[y] : ws->edge[0][y];
+        path[y] = (uint16_t)greater(lesser(path[y], right[y]), ws->edge[0][y]);
         cut->crossed += path[y] < right[y] && has_ink(ws, y, path[y]);
     }
     cut->cost += CROSSED * cut->crossed;
@@ -633,13 +607,13 @@ static void find_cut(lenet_parts *ws, int middle, const uint16_t *right, lenet_p
 }
 
 /* Cuts the block from ws->edge[0] to `right`: its best cuts are the next edges, `right` the last. */
-static void cut_block(lenet_parts *ws, const uint16_t *right, const line_box *box)
+static void cut_block(lenet_parts *ws, const uint16_t *right, const ink_box *box)
 {
     cut_path cuts[LENET_CUTS + 1], cut;
     lenet_path path;
-    int width = share_of_height(ws, box->right - box->left), most = width / WIDTH_OF_CUT;
+    int width = share_of_height(ws, box->right - box->left);
     int apart = APART * ws->height / 64, mass = count_between(ws, ws->edge[0], right), count = 0;
-    most = most < LENET_CUTS ? most : LENET_CUTS;
+    int most = lesser(width / WIDTH_OF_CUT, LENET_CUTS);
     for (int x = box->left; width > CUT_WIDTH && x < box->right; x++) {
         find_cut(ws, x, right, path, &cut);
         if (cut.before >= apart && mass - cut.before >= apart) {
@@ -655,7 +629,7 @@ static void cut_block(lenet_parts *ws, const uint16_t *right, const line_box *bo
                 next = j;
             }
         }
-        find_cut(ws, cuts[next].middle, right, ws->edge[k], &cut);
+        find_cut(ws, cuts[next].column, right, ws->edge[k], &cut);
         keep_order(ws, ws->edge[k - 1], ws->edge[k]);
         ws->crossed[k] = (uint8_t)cut.crossed;
         cuts[next].before = -1;
@@ -669,7 +643,7 @@ static void cut_block(lenet_parts *ws, const uint16_t *right, const line_box *bo
 /* Row y of cells from column box->left - 1 to box->right; empty is what is not between the paths, and
  * beside a ruled line what is in no cell with ink. */
 static void find_row(const lenet_parts *ws, const uint16_t *left, const uint16_t *right, int y,
-                     const line_box *box, uint8_t *ink)
+                     const ink_box *box, uint8_t *ink)
 {
     int is_row = y >= 0 && y < ws->high;
     int is_beside = is_ruled_cell(ws, y - 1) || is_ruled_cell(ws, y) || is_ruled_cell(ws, y + 1);
@@ -680,14 +654,14 @@ static void find_row(const lenet_parts *ws, const uint16_t *left, const uint16_t
         int column = is_row ? x + ws->shift[y] : 0;
         if (!is_row || column < left[y] || column >= right[y] ||
             (is_beside && !has_ink(ws, y, column))) {
-            *(volatile uint8_t *)ink = 0;
+            fill_bytes(ink, 1, 0);
         }
     }
 }
 
 /* Sums up the box in rows x columns places: each cell enlarged to parts x parts by interpolation. */
 static void sum_part(lenet_parts *ws, const uint16_t *left, const uint16_t *right,
-                     const line_box *box, int parts, int rows, int columns)
+                     const ink_box *box, int parts, int rows, int columns)
 {
     uint32_t *places = ws->shared.image.use.box, line[FRAME];
     uint32_t area = (uint32_t)(4 * parts * parts);
@@ -722,13 +696,12 @@ static void sum_part(lenet_parts *ws, const uint16_t *left, const uint16_t *righ
 /* Brings what lies between two paths to an image, as the digits of the training images are. */
 static void make_part(lenet_parts *ws, const uint16_t *left, const uint16_t *right)
 {
-    line_box box;
+    ink_box box;
     find_cell_box(ws, left, right, 0, &box);
-    int high = box.bottom - box.top, wide = box.right - box.left, side = high > wide ? high : wide;
+    int high = box.bottom - box.top, wide = box.right - box.left, side = greater(high, wide);
     int parts = side < 2 * FRAME ? (2 * FRAME + side - 1) / side : 1;
-    int rows = (high * FRAME + side / 2) / side, columns = (wide * FRAME + side / 2) / side;
-    rows = rows ? rows : 1;
-    columns = columns ? columns : 1;
+    int rows = greater((high * FRAME + side / 2) / side, 1);
+    int columns = greater((wide * FRAME + side / 2) / side, 1);
     sum_part(ws, left, right, &box, parts, rows, columns);
     place_box(ws->shared.image.use.box, rows, columns,
               (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.cells.image);
@@ -748,7 +721,7 @@ typedef struct {
 static int measure_arc(const lenet_parts *ws, const uint16_t *left, const uint16_t *right,
                        int least, int widest, arc *found)
 {
-    line_box box;
+    ink_box box;
     if (!find_cell_box(ws, left, right, 1, &box)) {
         return 0;
     }
@@ -775,6 +748,11 @@ static void read_arc(lenet_parts *ws, lenet_amount *amount, const uint16_t *left
         uint32_t cost = ((uint32_t)logits[top] - (uint32_t)logits[o]) / LENET_COST_UNIT;
         read->cost[o] =
             (cost < MOST_COST ? cost : (uint32_t)MOST_COST) + soft_cost[gap < 63 ? gap : 63];
+    }
+    /* A digit that looks like none too is dearer: two that are taken for one do. */
+    for (int d = 0; LENET_LOGITS > LENET_CLASSES && d < LENET_CLASSES; d++) {
+        int missing = NONE_FAR - (int)(read->cost[LENET_LOGITS - 1] - read->cost[d]);
+        read->cost[d] += (uint32_t)greater(missing, 0) / NONE_PART;
     }
 }
 
@@ -832,21 +810,30 @@ static void put_way(lenet_ways *ways, const lenet_ways *added)
     if (end == ways->count && end < LENET_WAYS) {
         ways->count++;
     }
-    end = end < LENET_WAYS ? end : LENET_WAYS - 1;
-    for (int k = end; k > place; k--) {
+    for (int k = lesser(end, LENET_WAYS - 1); k > place; k--) {
         copy_bytes(ways->way + k, ways->way + k - 1, size);
     }
     copy_bytes(ways->way + place, added->way, size);
 }
 
-/* All ways of `start` go on to `end` by a digit, or by none if it is -1; `none` costs so much more. */
-static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, int digit, int none)
+/* How sure a digit is: what `rival` costs more, which is another one, and half of what none does. */
+static int sureness(const arc *read, int digit, int rival)
+{
+    int own = (int)read->cost[digit], sure = (int)read->cost[rival] - own;
+    if (LENET_LOGITS > LENET_CLASSES) {
+        sure += greater((int)read->cost[LENET_LOGITS - 1] - own, 0) / 2;
+    }
+    return greater(sure, 0);
+}
+
+/* All ways of `start` go on to `end` by a digit, which is so sure, or by none if it is -1. */
+static void take_step(const lenet_ways *start, lenet_ways *end, uint32_t cost, int digit, int sure)
 {
     lenet_ways step;
     for (int k = 0; k < start->count; k++) {
         copy_bytes(step.way, start->way + k, sizeof(step.way[0]));
         step.way[0].cost += cost;
-        step.way[0].none = (uint16_t)lesser(step.way[0].none, none);
+        step.way[0].sure = (uint16_t)lesser(step.way[0].sure, sure);
         if (digit >= 0) {
             int at = step.way[0].digits;
             uint8_t *two = step.way[0].text + at / 2;
@@ -867,18 +854,18 @@ static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, 
     if (!read->is_read) {
         return;
     }
-    int has_none = LENET_LOGITS > LENET_CLASSES;
-    int none = has_none ? (int)read->cost[LENET_LOGITS - 1] : MOST_COST;
-    extra += read->height < LOW ? (uint32_t)(LOW_COST * (LOW - read->height)) : 0;
+    int best = next_digit(read, -1), second = next_digit(read, best);
+    extra += (uint32_t)(LOW_COST * greater(LOW - read->height, 0));
     for (int k = 0, digit = -1; k < 3; k++) {
         digit = next_digit(read, digit);
-        int cost = (int)read->cost[digit];
-        if (cost < most) {
-            take_step(start, end, (uint32_t)cost + extra, digit, none > cost ? none - cost : 0);
+        if ((int)read->cost[digit] < most) {
+            take_step(start, end, read->cost[digit] + extra, digit,
+                      sureness(read, digit, digit == best ? second : best));
         }
     }
     if (may_skip) {
-        take_step(start, end, (uint32_t)(SKIP + (has_none ? none : 0)), -1, MOST_COST);
+        uint32_t none = LENET_LOGITS > LENET_CLASSES ? read->cost[LENET_LOGITS - 1] : 0;
+        take_step(start, end, SKIP + none, -1, MOST_COST);
     }
 }
 
@@ -915,7 +902,7 @@ static void take_cuts(lenet_parts *ws, lenet_amount *amount, int width)
 static void read_blocks(lenet_parts *ws, lenet_amount *amount)
 {
     arc read[2], both;
-    line_box box;
+    ink_box box;
     lenet_ways *start = ws->ways, *end = ws->ways + LAST_EDGE, *behind = ws->ways + NEXT_EDGE;
     start->count = end->count = behind->count = 0;
     free_path(ws, 0, ws->next[1], ws->next[1]);
@@ -923,7 +910,7 @@ static void read_blocks(lenet_parts *ws, lenet_amount *amount)
     if (block) {
         start->count = 1;
         start->way[0].cost = 0;
-        start->way[0].none = MOST_COST;
+        start->way[0].sure = MOST_COST;
         start->way[0].digits = 0;
         read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, read);
     }
@@ -962,16 +949,17 @@ static void tell_amount(const lenet_ways *ways, lenet_amount *amount)
         amount->verdict = LENET_NO_CLASS;
         return;
     }
-    int32_t best = (int32_t)ways->way[0].cost, margin = ways->way[0].none / NONE_PART;
-    for (int k = 1; k < ways->count; k++) {
-        int32_t gap = (int32_t)ways->way[k].cost - best;
+    int32_t best = (int32_t)ways->way[0].cost, margin = MOST_COST;
+    if (ways->count > 1) {
+        int32_t gap = (int32_t)ways->way[1].cost - best; /* they are in order */
         margin = gap < margin ? gap : margin;
     }
     amount->digits = ways->way[0].digits;
     for (int k = 0; k < amount->digits; k++) {
         amount->text[k] = (char)('0' + digit_at(ways->way[0].text, k));
     }
-    amount->score = margin > best / COST_PART ? margin - best / COST_PART : 0;
+    amount->score = margin + ways->way[0].sure - best / COST_PART;
+    amount->score = amount->score > 0 ? amount->score : 0;
     amount->verdict = amount->score < LENET_MIN_SCORE ? LENET_UNSURE : LENET_ACCEPTED;
 }
 
@@ -996,9 +984,7 @@ static void read_parts(lenet_parts *ws, int rows, int columns, lenet_amount *amo
 /* No amount, and why there is none. */
 static void tell_nothing(lenet_verdict verdict, lenet_amount *amount)
 {
-    for (int k = 0; k <= LENET_AMOUNT_DIGITS; k++) {
-        *(volatile char *)(amount->text + k) = 0;
-    }
+    fill_bytes((uint8_t *)amount->text, LENET_AMOUNT_DIGITS + 1, 0);
     amount->digits = amount->readings = amount->accepted = 0;
     amount->score = 0;
     amount->verdict = verdict;
@@ -1047,9 +1033,8 @@ void lenet_amount_column(lenet_columns *ws, const uint8_t *column)
 {
     lenet_arrival *arrival = &ws->arrival;
     uint32_t *line = ws->parts.shared.scan.line, *sum = ws->parts.shared.scan.sum;
-    if (!column || arrival->left < 1 || !can_be_pushed(arrival->size, arrival->lines) ||
-        !is_sound(arrival, LENET_KEPT_SIDE)) {
-        arrival->left = -1; /* one too many, or none */
+    int can_be = can_be_pushed(arrival->size, arrival->lines);
+    if (!is_expected(arrival, column, can_be, LENET_KEPT_SIDE)) {
         return;
     }
     int x = add_line(arrival, line, sum, column);

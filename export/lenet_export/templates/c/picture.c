@@ -10,7 +10,13 @@ static int greater(int a, int b)
     return a > b ? a : b;
 }
 
-/* volatile keeps these loops: a compiler may otherwise make them calls of memset. */
+/* The nearest of 0 to end - 1. */
+static int inside(int k, int end)
+{
+    return k < 0 ? 0 : lesser(k, end - 1);
+}
+
+/* volatile keeps these loops: a compiler may otherwise make them calls of memset and memcpy. */
 static void clear_words(volatile uint32_t *words, int count)
 {
     for (int k = 0; k < count; k++) {
@@ -22,6 +28,13 @@ static void fill_bytes(volatile uint8_t *bytes, int count, uint8_t value)
 {
     for (int k = 0; k < count; k++) {
         bytes[k] = value;
+    }
+}
+
+static void copy_bytes(void *to, const void *from, int count)
+{
+    for (int k = 0; k < count; k++) {
+        ((volatile uint8_t *)to)[k] = ((const uint8_t *)from)[k];
     }
 }
 
@@ -190,9 +203,7 @@ static void look_at(lenet_view *ws, int y)
             return;
         }
         if (shrink == 1) {
-            for (int x = 0; x < columns; x++) {
-                to[x] = from[x];
-            }
+            copy_bytes(to, from, columns);
             return;
         }
         for (int x = 0; x < columns; x++) {
@@ -224,7 +235,7 @@ static void hold(lenet_view *ws, int y)
 /* Row y of the strip; beyond the view its border goes on. */
 static const uint8_t *held_at(const lenet_view *ws, int y)
 {
-    return ws->strip + lesser(greater(y, 0), ws->paper.rows - 1) % ws->kept * ws->paper.columns;
+    return ws->strip + inside(y, ws->paper.rows) % ws->kept * ws->paper.columns;
 }
 
 /* The mean of each tile, of its pixels up to the mean that it has. */
@@ -241,7 +252,7 @@ static void measure_tiles(lenet_view *ws)
 
 /* ---- Its ink --------------------------------------------------------------------------------- */
 
-static int middle(int a, int b, int c)
+static int median(int a, int b, int c)
 {
     return greater(lesser(a, b), lesser(greater(a, b), c));
 }
@@ -263,7 +274,7 @@ static void sort_at(const uint8_t *a, const uint8_t *b, const uint8_t *c, int x,
 /* The median of three such columns. */
 static int median_of(const three_values *a, const three_values *b, const three_values *c)
 {
-    return middle(greater(greater(a->low, b->low), c->low), middle(a->middle, b->middle, c->middle),
+    return median(greater(greater(a->low, b->low), c->low), median(a->middle, b->middle, c->middle),
                   lesser(lesser(a->high, b->high), c->high));
 }
 
@@ -349,29 +360,29 @@ static void spread(const lenet_cells *cells, int y, uint32_t row[2])
     row[1] = right | right << 1 | right >> 1 | left >> 31;
 }
 
-/* Grows the piece within row y, from there and the rows beside it; returns whether it grew. */
+/* Grows the component within row y, from there and the rows beside it; returns whether it grew. */
 static int grow_within(lenet_view *ws, int y)
 {
-    uint32_t *piece = ws->shared.map.piece.row[y], *left = ws->shared.map.left.row[y], row[2];
+    uint32_t *own = ws->shared.map.component.row[y], *left = ws->shared.map.left.row[y], row[2];
     for (int grew = 0;; grew = 1) {
-        spread(&ws->shared.map.piece, y, row);
-        row[0] = (row[0] & left[0]) | piece[0];
-        row[1] = (row[1] & left[1]) | piece[1];
-        if (row[0] == piece[0] && row[1] == piece[1]) {
+        spread(&ws->shared.map.component, y, row);
+        row[0] = (row[0] & left[0]) | own[0];
+        row[1] = (row[1] & left[1]) | own[1];
+        if (row[0] == own[0] && row[1] == own[1]) {
             return grew;
         }
-        piece[0] = row[0];
-        piece[1] = row[1];
+        own[0] = row[0];
+        own[1] = row[1];
     }
 }
 
-/* The piece of ink around a cell, which is the first of its rows from above: sweeps down and up
+/* The component of ink around a cell, which is the first of its rows from above: sweeps down and up
  * until none grows. Each but the last adds a cell, so they end. */
 static void grow_from(lenet_view *ws, int x, int y)
 {
     int bottom = y, grew = 1;
-    clear_words(ws->shared.map.piece.row[0], 2 * LENET_CELLS);
-    add_cell(&ws->shared.map.piece, x, y);
+    clear_words(ws->shared.map.component.row[0], 2 * LENET_CELLS);
+    add_cell(&ws->shared.map.component, x, y);
     while (grew) {
         grew = 0;
         for (int a = y; a <= lesser(bottom + 1, LENET_CELLS - 1); a++) {
@@ -386,27 +397,27 @@ static void grow_from(lenet_view *ws, int x, int y)
     }
 }
 
-/* A box of cells or pixels; right and bottom are inside. */
+/* The box around some cells or pixels; bottom and right are outside. */
 typedef struct {
-    int left, top, right, bottom;
-} box_around;
+    int top, left, bottom, right;
+} ink_box;
 
-static void make_empty(box_around *box)
+static void make_empty(ink_box *box)
 {
-    box->left = box->top = 32767;
-    box->right = box->bottom = -1;
+    box->top = box->left = INT16_MAX;
+    box->bottom = box->right = 0;
 }
 
-static void include(box_around *box, int x, int y)
+static void include(ink_box *box, int y, int x)
 {
-    box->left = lesser(box->left, x);
     box->top = lesser(box->top, y);
-    box->right = greater(box->right, x);
-    box->bottom = greater(box->bottom, y);
+    box->left = lesser(box->left, x);
+    box->bottom = greater(box->bottom, y + 1);
+    box->right = greater(box->right, x + 1);
 }
 
 /* Counts cells and finds the box around them. */
-static int count_cells(const lenet_cells *cells, box_around *box)
+static int count_cells(const lenet_cells *cells, ink_box *box)
 {
     uint32_t columns[2];
     int count = 0;
@@ -418,56 +429,52 @@ static int count_cells(const lenet_cells *cells, box_around *box)
             for (uint32_t left = cells->row[y][k]; left; left &= left - 1) {
                 count++;
                 box->top = lesser(box->top, y);
-                box->bottom = y;
+                box->bottom = y + 1;
             }
         }
     }
     for (int x = 0; x < LENET_CELLS; x++) {
         if (columns[x / 32] >> (x % 32) & 1) {
             box->left = lesser(box->left, x);
-            box->right = x;
+            box->right = x + 1;
         }
     }
     return count;
 }
 
-/* Whether a piece belongs to the digit: large enough, and not far from the main one. */
-static int belongs(int count, const box_around *box, int main_count, const box_around *main_box)
+/* Whether a component belongs to the digit: large enough, and not far from the main one. */
+static int belongs(int count, const ink_box *box, int main_count, const ink_box *main_box)
 {
-    int side = greater(main_box->right - main_box->left, main_box->bottom - main_box->top) + 1;
+    int side = greater(main_box->right - main_box->left, main_box->bottom - main_box->top);
     int reach = side / 3 + 1;
-    return (int32_t)16 * count >= main_count && box->left <= main_box->right + reach &&
-           box->right >= main_box->left - reach && box->top <= main_box->bottom + reach &&
-           box->bottom >= main_box->top - reach;
+    return (int32_t)16 * count >= main_count && box->left < main_box->right + reach &&
+           box->right > main_box->left - reach && box->top < main_box->bottom + reach &&
+           box->bottom > main_box->top - reach;
 }
 
-/* Takes away the pieces of ink that are not the digit's: the largest piece is. */
+/* Takes away the components of ink that are not the digit's: the largest one is. */
 static void keep_digit(lenet_view *ws)
 {
-    box_around box, main_box;
+    ink_box box, main_box;
     int main_count = 0;
     make_empty(&main_box);
     for (int pass = 0; pass < 2; pass++) {
-        for (int y = 0; y < LENET_CELLS; y++) {
-            for (int k = 0; k < 2; k++) {
-                ws->shared.map.left.row[y][k] = ws->shared.map.ink.row[y][k];
-            }
-        }
+        copy_bytes(&ws->shared.map.left, &ws->shared.map.ink, sizeof(lenet_cells));
         for (int y = 0; y < LENET_CELLS; y++) {
             for (int x = 0; ws->shared.map.left.row[y][0] | ws->shared.map.left.row[y][1]; x++) {
                 if (!has_cell(&ws->shared.map.left, x, y)) {
                     continue;
                 }
                 grow_from(ws, x, y);
-                int count = count_cells(&ws->shared.map.piece, &box);
+                int count = count_cells(&ws->shared.map.component, &box);
                 if (pass == 0 && count > main_count) {
                     main_count = count;
                     main_box = box;
                 }
                 int is_kept = pass == 0 || belongs(count, &box, main_count, &main_box);
-                for (int a = box.top; a <= box.bottom; a++) {
+                for (int a = box.top; a < box.bottom; a++) {
                     for (int k = 0; k < 2; k++) {
-                        uint32_t others = ~ws->shared.map.piece.row[a][k];
+                        uint32_t others = ~ws->shared.map.component.row[a][k];
                         ws->shared.map.left.row[a][k] &= others;
                         ws->shared.map.ink.row[a][k] &= is_kept ? ~(uint32_t)0 : others;
                     }
@@ -508,12 +515,12 @@ static void find_cells(lenet_view *ws, int threshold)
     }
     keep_digit(ws);
     for (int y = 0; y < LENET_CELLS; y++) {
-        spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
+        spread(&ws->shared.map.ink, y, ws->shared.map.component.row[y]);
     }
     for (int y = 0; y < LENET_CELLS; y++) {
         for (int k = 0; k < 2; k++) {
             ws->shared.map.ink.row[y][k] |=
-                ws->shared.map.piece.row[y][k] & ws->shared.map.faint.row[y][k];
+                ws->shared.map.component.row[y][k] & ws->shared.map.faint.row[y][k];
         }
     }
 }
@@ -522,24 +529,24 @@ static void find_cells(lenet_view *ws, int threshold)
 
 /* Finds the box around the digit's ink, and its mean difference from `base`: of the pixels of its
  * cells above the threshold; a pixel above `faint` widens the box. Returns 0 if there is none. */
-static int find_box(lenet_view *ws, int base, int threshold, int faint, box_around *box)
+static int find_box(lenet_view *ws, int base, int threshold, int faint, ink_box *box)
 {
     int cell = ws->cell;
     uint32_t sum = 0, count = 0;
-    box_around cells;
+    ink_box cells;
     make_empty(box);
     if (!count_cells(&ws->shared.map.ink, &cells)) {
         return 0;
     }
     begin_at(ws, cells.top * cell);
-    for (int y = cells.top * cell; y < lesser((cells.bottom + 1) * cell, ws->paper.rows); y++) {
+    for (int y = cells.top * cell; y < lesser(cells.bottom * cell, ws->paper.rows); y++) {
         find_differences(ws, y);
-        for (int k = cells.left; k <= cells.right; k++) {
+        for (int k = cells.left; k < cells.right; k++) {
             int end = lesser((k + 1) * cell, ws->paper.columns);
             for (int x = k * cell; has_cell(&ws->shared.map.ink, k, y / cell) && x < end; x++) {
                 int difference = ws->difference[x];
                 if (difference > faint) {
-                    include(box, x, y);
+                    include(box, y, x);
                 }
                 if (difference > threshold) {
                     sum += (uint32_t)(difference - base);
@@ -551,18 +558,18 @@ static int find_box(lenet_view *ws, int base, int threshold, int faint, box_arou
     return count ? (int)(sum / count) : 0;
 }
 
-/* Row y of the view from column box->left - 1 to box->right + 1: how far it is above `base` above
+/* Row y of the view from column box->left - 1 to box->right: how far it is above `base` above
  * the paper, 0 far from the digit's cells. Beyond the view its border goes on. */
-static void find_ink(lenet_view *ws, const box_around *box, int base, int y, uint8_t *ink)
+static void find_ink(lenet_view *ws, const ink_box *box, int base, int y, uint8_t *ink)
 {
     int32_t paper[LENET_TILES];
-    y = lesser(greater(y, 0), ws->paper.rows - 1);
+    y = inside(y, ws->paper.rows);
     hold(ws, y);
     paper_along(&ws->paper, y, paper);
     const uint8_t *row = held_at(ws, y);
     int cell_y = y / ws->cell, cell_x = -1, end = 0, is_near = 0;
-    for (int k = box->left - 1; k <= box->right + 1; k++) {
-        int x = lesser(greater(k, 0), ws->paper.columns - 1);
+    for (int k = box->left - 1; k <= box->right; k++) {
+        int x = inside(k, ws->paper.columns);
         while (x >= end) {
             cell_x++;
             end += ws->cell;
@@ -630,8 +637,8 @@ static void add_row(uint32_t *places, axis_walk *walk, const uint32_t *row, int 
 /* Sums up the box in rows x columns places: its pixels, each enlarged to parts x parts by
  * interpolation, as ink of 0 to 255, which a fifth of `contrast` and all of it are; steeper where
  * interpolation has made strokes wide. */
-static void sum_up(lenet_view *ws, const box_around *box, int base, int contrast, int parts,
-                   int rows, int columns)
+static void sum_up(lenet_view *ws, const ink_box *box, int base, int contrast, int parts, int rows,
+                   int columns)
 {
     int32_t side = 256 / parts, first = side / 2 + 128; /* of a part, in 1/256 pixel */
     int least = parts > 2 ? contrast * 7 / 20 : contrast / 5;
@@ -640,7 +647,7 @@ static void sum_up(lenet_view *ws, const box_around *box, int base, int contrast
     uint32_t line[BOX_COLUMNS];
     axis_walk down, along;
     int last = 1; /* in ink[last % 2] is row box->top - 1 + last */
-    begin_walk(&down, (box->bottom - box->top + 1) * parts, rows);
+    begin_walk(&down, (box->bottom - box->top) * parts, rows);
     clear_words(ws->shared.image.box, rows * columns);
     begin_at(ws, greater(box->top - 1, 0));
     find_ink(ws, box, base, box->top - 1, ws->ink[0]);
@@ -653,7 +660,7 @@ static void sum_up(lenet_view *ws, const box_around *box, int base, int contrast
             find_ink(ws, box, base, box->top - 1 + last, ws->ink[last % 2]);
         }
         const uint8_t *upper = ws->ink[(last + 1) % 2], *lower = ws->ink[last % 2];
-        begin_walk(&along, (box->right - box->left + 1) * parts, columns);
+        begin_walk(&along, (box->right - box->left) * parts, columns);
         clear_words(line, columns);
         for (int j = 0; j < along.from; j++) {
             int32_t x = first + j * side;
@@ -729,22 +736,18 @@ static int place_box(uint32_t *values, int rows, int columns, uint32_t area, uin
 }
 
 /* The image of the box: its longer side as long as the image's box. Returns 0 if it is empty. */
-static int make_image(lenet_view *ws, const box_around *box, int base, int contrast, uint8_t *image)
+static int make_image(lenet_view *ws, const ink_box *box, int base, int contrast, uint8_t *image)
 {
-    int high = box->bottom - box->top + 1, wide = box->right - box->left + 1;
+    int high = box->bottom - box->top, wide = box->right - box->left;
     int is_high = (int32_t)high * BOX_COLUMNS >= (int32_t)wide * BOX_ROWS;
     int side = is_high ? high : wide, goal = is_high ? BOX_ROWS : BOX_COLUMNS;
     int rows = is_high ? goal : greater((int)(((int32_t)high * goal + side / 2) / side), 1);
     int columns = is_high ? greater((int)(((int32_t)wide * goal + side / 2) / side), 1) : goal;
     int parts = side < (is_small(ws) ? goal : 2 * goal) ? (2 * goal + side - 1) / side : 1;
     for (int y = 0; y < LENET_CELLS; y++) {
-        spread(&ws->shared.map.ink, y, ws->shared.map.piece.row[y]);
+        spread(&ws->shared.map.ink, y, ws->shared.map.component.row[y]);
     }
-    for (int y = 0; y < LENET_CELLS; y++) {
-        for (int k = 0; k < 2; k++) {
-            ws->shared.image.near.row[y][k] = ws->shared.map.piece.row[y][k];
-        }
-    }
+    copy_bytes(&ws->shared.image.near, &ws->shared.map.component, sizeof(lenet_cells));
     sum_up(ws, box, base, contrast, parts, rows, columns);
     return place_box(ws->shared.image.box, rows, columns,
                      (uint32_t)(high * parts) * (uint32_t)(wide * parts), image);
@@ -785,7 +788,7 @@ static lenet_verdict prepare_view(lenet_view *ws, uint8_t *image, lenet_prepared
     /* Above the threshold is ink: half of the contrast, in a small view three eighths, more than the
      * noise, and no more than three quarters. */
     int above = greater(contrast * (is_small(ws) ? 3 : 4) / 8, lesser(noise, contrast * 3 / 4));
-    box_around box;
+    ink_box box;
     find_cells(ws, base + above);
     int mean = find_box(ws, base, base + above, base + contrast / 4, &box);
     if (mean == 0 || !make_image(ws, &box, base, mean, image)) {
@@ -794,8 +797,8 @@ static lenet_verdict prepare_view(lenet_view *ws, uint8_t *image, lenet_prepared
     prepared->is_dark = ws->paper.dark != 0;
     prepared->left = box.left * ws->shrink;
     prepared->top = box.top * ws->shrink;
-    prepared->right = (box.right + 1) * ws->shrink;
-    prepared->bottom = (box.bottom + 1) * ws->shrink;
+    prepared->right = box.right * ws->shrink;
+    prepared->bottom = box.bottom * ws->shrink;
     prepared->contrast = lesser(mean, 255);
     return LENET_ACCEPTED;
 }
@@ -949,6 +952,16 @@ static int is_sound(const lenet_arrival *arrival, int side)
            (int32_t)arrival->kept_lines * arrival->kept_size <= LENET_SCAN_PIXELS;
 }
 
+/* Whether this line was to come, of a size that can be; after one too many, or none, no more is. */
+static int is_expected(lenet_arrival *arrival, const uint8_t *pixels, int can_be, int side)
+{
+    int is_next = pixels && can_be && arrival->left > 0 && is_sound(arrival, side);
+    if (!is_next) {
+        arrival->left = -1;
+    }
+    return is_next;
+}
+
 /* Shares out the next line among the places that it lies in: of its line of them, and the next. Returns
  * that line's number if it is whole now, else -1. */
 static int add_line(lenet_arrival *arrival, uint32_t *line, uint32_t *sum, const uint8_t *pixels)
@@ -997,9 +1010,8 @@ void lenet_scan_row(lenet_scan *ws, const uint8_t *row)
 {
     lenet_arrival *arrival = &ws->arrival;
     uint32_t *line = ws->view.shared.scan.line, *sum = ws->view.shared.scan.sum;
-    if (!row || arrival->left < 1 || !can_be_scanned(arrival->lines, arrival->size) ||
-        !is_sound(arrival, LENET_SCAN_SIDE)) {
-        arrival->left = -1; /* one too many, or none */
+    int can_be = can_be_scanned(arrival->lines, arrival->size);
+    if (!is_expected(arrival, row, can_be, LENET_SCAN_SIDE)) {
         return;
     }
     int y = add_line(arrival, line, sum, row);
