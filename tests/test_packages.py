@@ -11,6 +11,7 @@ import tomllib
 import numpy as np
 import pytest
 
+import install
 from lenet_export import packages
 from lenet_export.errors import UserError
 from needs import ROOT
@@ -135,6 +136,38 @@ def test_c_that_cannot_be_compared_is_exported_and_said_to_be_not_verified(tmp_p
     committed = ROOT / "c_runtime/generated"
     assert manifest == json.loads((committed / "lenet.json").read_text())
     assert (tmp_path / "lenet.c").read_bytes() == (committed / "lenet.c").read_bytes()
+
+
+@pytest.mark.wide
+def test_the_wheel_alone_is_small_and_quick_in_an_empty_environment(tmp_path):
+    venv = tmp_path / "venv"
+    install.install(install.wheel(tmp_path), "", venv)
+    found = install.measured(venv)
+    assert found["packages"] <= 8 and found["megabytes"] <= 110
+    assert found["seconds"] < 1  # 0.4 by itself; beside other tests it has a share of a core
+    done = subprocess.run(
+        [venv / "bin/lenet-export"], cwd=tmp_path, env=install.EMPTY, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "verified  NOT VERIFIED: " in done.stdout
+    page = ROOT / "c_runtime/examples/page.pgm"
+    for program, arguments in (("lenet-train", []), ("lenet-read", [page])):
+        command = [venv / "bin" / program, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=install.EMPTY, capture_output=True)
+        assert done.returncode == 1
+        assert f"pip install 'lenet-export[{program[6:]}]'" in done.stderr.decode()
+
+
+def test_the_figures_of_the_readme_are_those_of_the_last_measurement():
+    figures = json.loads(install.FIGURES.read_text())["extras"]
+    assert figures.keys() == {*install.EXTRAS}
+    readme = (ROOT / "README.md").read_text()
+    for extra, found in figures.items():
+        name = f"'lenet-export[{extra}]'" if extra else "lenet-export"
+        cells = f"| `pip install {name}` | {found['packages']} | {found['megabytes']} MB |"
+        assert cells in readme
+    alone = figures[""]
+    assert alone["packages"] <= 8 and alone["megabytes"] <= 110 and alone["seconds"] <= 0.6
+    assert f"An export takes {alone['seconds']:.1f} s" in readme
 
 
 def test_a_drawing_is_told_to_need_matplotlib(tmp_path):

@@ -22,7 +22,7 @@ from lenet_export.images import check_count, check_images, check_labels, without
 from lenet_export.ink import Ink, check_ink
 from lenet_export.input_scale import doubt
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
+from lenet_export.outputs.options import NOT_ASKED, PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import as_share
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
@@ -295,6 +295,8 @@ def write(
     """
     output = OUTPUTS[options.target]
     compare = None if verify is False else output.verify
+    if output.verify and not compare:
+        options = replace(options, not_verified=NOT_ASKED)
     if compare:
         try:
             packages.require("verify", "--verify")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenet_export.errors import printable
 from lenet_export.outputs.bounds import Bound, bounds_of
-from lenet_export.outputs.options import Options, Output
+from lenet_export.outputs.options import NOT_ASKED, Options, Output
 from lenet_export.plan import Plan
 from lenet_export.verdict import Verdict
 
@@ -35,7 +35,7 @@ class Report:
         trained: the share of test images that the float network read rightly when it was trained,
             if that is known.
         verified: what the comparison with JAX found; ``None``: not compared.
-        not_verified: why not, where it should have been; with the remedy.
+        not_verified: why not: ``--no-verify``, or what was missing and the remedy.
         notes: what a user should know of how the network was read, in sentences.
         doubts: what makes the network doubtful as it was read, in sentences.
         files: the paths of what was written.
@@ -93,7 +93,8 @@ class Report:
     def warnings(self) -> tuple[str, ...]:
         """What makes the export doubtful though the C is what was planned; in sentences."""
         told = self.doubts + (self.verified.warnings if self.verified else ())
-        return (f"NOT VERIFIED: {self.not_verified}", *told) if self.not_verified else told
+        is_told = self.not_verified not in ("", NOT_ASKED)
+        return (f"NOT VERIFIED: {self.not_verified}", *told) if is_told else told
 
     def as_json(self) -> dict[str, Any]:
         """What the screen says, as values of JSON."""
@@ -131,10 +132,10 @@ def _lines(
         lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
     if verified is not None:
         lines += _compared(plan, verified)
+    elif options.not_verified == NOT_ASKED:
+        lines.append(("verified", f"no ({NOT_ASKED})"))
     elif options.not_verified:
         lines.append(("verified", f"NOT VERIFIED: {options.not_verified}"))
-    elif output.verify:
-        lines.append(("verified", "no (--no-verify)"))
     lines += [("note", note) for note in options.notes]
     return lines + [("files" if place == 0 else "", str(path)) for place, path in enumerate(files)]
 

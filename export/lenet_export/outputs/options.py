@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Files = dict[str, bytes]
 
+#: Why C was not compared with JAX, where nobody asked for it.
+NOT_ASKED = "--no-verify"
 TABLES = ("inside", "apart")
 PARTS = ("picture", "amount")
 
@@ -42,7 +44,8 @@ class Options:
         notes: what a user should know of how the network was read, in sentences.
         network: of a network of the user's, what the command line is told of it: option and value.
         doubts: what makes the network doubtful as it was read, in sentences.
-        not_verified: why the C was not compared with JAX, though it should have been; the remedy.
+        not_verified: why the C was not compared with JAX: ``NOT_ASKED``, or what was missing and
+            the remedy; empty where it was compared.
         call: of one that was given from Python, the first arguments of ``lenet_export.export``.
     """
 
