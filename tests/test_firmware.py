@@ -19,7 +19,7 @@ from export.networks import named_model
 from export.pictures import differ, found_in, pictures, scene
 from lenet_export import amount, checkpoint, prepare, reference, verify
 from lenet_export.compiled import CompiledNetwork
-from lenet_export.cpus.registry import choices
+from lenet_export.cpus.registry import choices, lay_out
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from needs import ROOT, missing, require, wide
@@ -47,6 +47,7 @@ VARIANTS = [(core, "generic", None) for core in CPUS if core not in SMALL] + [
     (core, cpu, optimize) for core, cpu in CPUS.items() for optimize in choices(cpu)
 ]
 IMAGES, SOME = 1000, 30
+FEW = 8  # on an AVR, whose emulator takes longer for an image than for all else
 CALLERS = 128  # bytes of stack of the sketch's own functions, a row of pixels among them
 
 
@@ -96,13 +97,15 @@ def small(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def plain(built, small, int8_plan):
-    """A function that builds plain C of the largest model that a core holds; and its plan."""
+def usual(built, small, int8_plan):
+    """A function that builds the largest model that a core holds, for that core; and its plan."""
 
     def build(core):
         if core in SMALL:
             return built(core, SMALL[core], model=small[0]), small[1]
-        return built(core, None if core == "host" else "generic"), int8_plan
+        if core == "host":
+            return built(core), int8_plan
+        return built(core, CPUS[core], "speed"), lay_out(int8_plan, CPUS[core], "speed")
 
     return build
 
@@ -114,15 +117,15 @@ OF_BUNDLED = [variant for variant in VARIANTS if variant[0] != "atmega328p"]
 
 
 def is_first(variant):
-    """Whether it is among those of ``make test``; an M7 has the kernels of an M4."""
+    """Whether it is among those of ``make test``: each core's own, and plain C on two kinds."""
     core, _, optimize = variant
-    return optimize is None or (optimize == "speed" and core != "cortex-m7")
+    return optimize == "speed" or (optimize is None and core in ("cortex-m3", "riscv32"))
 
 
 @pytest.mark.parametrize(
     ("core", "cpu", "optimize", "count"),
     [
-        *((*variant, SOME) for variant in OF_BUNDLED if is_first(variant)),
+        *((*of, FEW if of[0] == "avr" else SOME) for of in OF_BUNDLED if is_first(of)),
         *wide((*variant, IMAGES) for variant in OF_BUNDLED),
     ],
 )
@@ -139,7 +142,7 @@ def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     assert 0 < record.self_test_stack < 2048
 
 
-@pytest.mark.parametrize("count", [SOME, *wide([IMAGES])])
+@pytest.mark.parametrize("count", [FEW, *wide([IMAGES])])
 def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
     """32,768 bytes of flash and 2,048 of RAM hold tables, code, sketch, start-up code and stack."""
     path, plan = packed
@@ -181,7 +184,7 @@ def test_the_arduino_sketch_answers_each_image_with_its_digit(built, packed, tmp
 @pytest.mark.parametrize("core", ["cortex-m0", "avr", *wide(["cortex-m3", "cortex-m4", "riscv32"])])
 def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, core):
     path, plan = packed
-    images = verify.stress_images(plan)[:60]
+    images = verify.stress_images(plan)[: 2 * FEW]
     record = built(core, model=path).run(images, emulators=2)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
@@ -191,7 +194,7 @@ def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, cor
 
 def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
     path, plan = small
-    images = verify.stress_images(plan)[:100]
+    images = verify.stress_images(plan)[:SOME]
     record = built("avr", "generic", model=path).run(images, plan.outputs, emulators=2)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
@@ -200,8 +203,8 @@ def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
 
 
 @pytest.mark.parametrize("core", CPUS)
-def test_the_counter_of_a_core_is_exact(plain, core):
-    board, _ = plain(core)
+def test_the_counter_of_a_core_is_exact(usual, core):
+    board, _ = usual(core)
     done = board.emulate(board.folder / "check_count")
     assert done.returncode == 0, done.stdout
     counted = re.findall(r"^(\d+) loops of 8: counted (\d+)$", done.stdout, re.MULTILINE)
@@ -210,9 +213,9 @@ def test_the_counter_of_a_core_is_exact(plain, core):
 
 
 @pytest.mark.parametrize("core", CPUS)
-def test_the_tests_of_a_preset_pass(plain, core):
+def test_the_tests_of_a_preset_pass(usual, core):
     """With the committed export where it fits, and so with the picture of a digit."""
-    folder = plain(core)[0].folder
+    folder = usual(core)[0].folder
     done = subprocess.run(
         ["ctest", "--test-dir", folder, "--output-on-failure"],
         env=os.environ | {"CI": "true"},
@@ -263,13 +266,13 @@ def test_a_host_of_32_bits_of_either_byte_order_gives_the_logits_of_jax(
     )
     head = host.program.read_bytes()[:6]
     assert head == b"\x7fELF" + bytes([1, {"little": 1, "big": 2}[order]])
-    record = host.run(images)
-    assert (record.logits != expected).sum() == 0
+    record = host.run(images[:200])
+    assert (record.logits != expected[:200]).sum() == 0
     assert record.self_test == 0
 
 
-def test_the_host_runs_it_as_an_ordinary_program(plain, images, expected):
-    record = plain("host")[0].run(images)
+def test_the_host_runs_it_as_an_ordinary_program(usual, images, expected):
+    record = usual("host")[0].run(images)
     assert (record.logits != expected).sum() == 0
     assert (record.self_test, record.stack, record.counts.max()) == (0, 0, 0)
 
@@ -278,7 +281,7 @@ def test_the_host_runs_it_as_an_ordinary_program(plain, images, expected):
 
 
 def program_with_a_broken_weight(board, plan, folder):
-    """The firmware of the plain C with one bit of its largest table turned over."""
+    """The firmware with one bit of its largest table turned over."""
     table = max((table.values.tobytes() for table in plan.constants), key=len)
     data = bytearray(board.program.read_bytes())
     assert data.count(table) == 1
@@ -290,8 +293,8 @@ def program_with_a_broken_weight(board, plan, folder):
 
 
 @pytest.mark.parametrize("core", [*CPUS, "host"])
-def test_the_self_test_finds_one_broken_bit_of_the_weights(plain, tmp_path, core):
-    board, plan = plain(core)
+def test_the_self_test_finds_one_broken_bit_of_the_weights(usual, tmp_path, core):
+    board, plan = usual(core)
     broken = program_with_a_broken_weight(board, plan, tmp_path)
     whole, done = board.emulate(board.program), board.emulate(broken)
     assert (whole.returncode, whole.stdout.strip()) == (0, "self-test passed")
@@ -306,8 +309,8 @@ def test_the_self_test_finds_one_broken_bit_of_the_weights(plain, tmp_path, core
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", "atmega328p", "host"])
-def test_an_input_that_ends_within_an_image_is_told(plain, tmp_path, core):
-    board, plan = plain(core)
+def test_an_input_that_ends_within_an_image_is_told(usual, tmp_path, core):
+    board, plan = usual(core)
     size = int(np.prod(plan.input_shape))
     for length, status in ((2 * size, 0), (2 * size - 1, 2), (2 * size + 1, 2), (0, 0)):
         (tmp_path / "images").write_bytes(bytes(length))
@@ -318,8 +321,8 @@ def test_an_input_that_ends_within_an_image_is_told(plain, tmp_path, core):
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "host"])
-def test_files_may_have_blanks_in_their_paths(plain, tmp_path, core):
-    board, _ = plain(core)
+def test_files_may_have_blanks_in_their_paths(usual, tmp_path, core):
+    board, _ = usual(core)
     source, record = tmp_path / "an image, or two", tmp_path / "a record"
     source.write_bytes(b"")
     assert board.emulate(board.program, source, record).returncode == 0

@@ -42,10 +42,13 @@ def once():
 
 @pytest.fixture(autouse=True, scope="package")
 def drawn_once():
-    """The images that are made for a network are those for its first layer, whatever the CPU."""
+    """The images that are made for a network are those for its first layer, whatever the CPU.
+
+    They are fewer than a user's, which take longer than all else; who needs as many asks for them.
+    """
     stress_images, made = verify.stress_images, {}
 
-    def remembered(plan, seed=0, random=400):
+    def remembered(plan, seed=0, random=100):
         name = pickle.dumps((replace(plan.layers[0], layout=Layout()), seed, random))
         if name not in made:
             made[name] = stress_images(plan, seed, random)
@@ -64,6 +67,27 @@ def quickly_compiled():
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "FLAGS", ("-std=c99", "-O0"))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="package")
+def libraries_built_once():
+    """A compiler makes a library of the same files once, for whatever test and process."""
+    compile_library = compiled.compile_library
+
+    def built(files, prefix, folder, command):
+        def make():
+            library = compile_library(files, prefix, folder, command)
+            return library.name, library.read_bytes() if library.exists() else None
+
+        asked = pickle.dumps((sorted(files.items()), prefix, command, compiled.WINDOWS))
+        library, data = shared.once(f"library-{hashlib.sha256(asked).hexdigest()}", make)
+        for name, text in [*files.items(), *([(library, data)] if data else [])]:
+            (folder / name).write_bytes(text)
+        return folder / library
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "compile_library", built)
         yield
 
 

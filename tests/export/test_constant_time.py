@@ -93,8 +93,7 @@ def board():
     def build(core):
         for tool in ("cmake", "make", "cc", "clang"):
             require(tool)
-        cpu = ("avr", "speed") if core == "avr" else ("generic", None)
-        built = shared.firmware_of(core, *cpu, None)
+        built = shared.firmware_of(core, core, "speed", None)
         if not (built.folder / "emulate").exists():
             missing("the emulator", "install qemu-system-arm, qemu-system-misc, libsimavr-dev")
         return Board(built)
@@ -134,7 +133,7 @@ NETWORKS = [("normed", False), ("deep", True), ("signed", True)]
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
-    "core", ["cortex-m0", "cortex-m4", "riscv32", *wide(["cortex-m3", "cortex-m55"])]
+    "core", ["cortex-m0", "riscv32", *wide(["cortex-m3", "cortex-m4", "cortex-m55"])]
 )
 def test_with_clang_every_image_takes_the_same_count(board, core, level, tmp_path):
     for model, is_own in NETWORKS:

@@ -80,8 +80,8 @@ def watched(network, optimizer, recipe, state, images, *more):
     return step(network, optimizer, recipe, state, images, *more)
 loop.train_step = watched
 """
-    flags = "--xla_force_host_platform_device_count=4"
-    with start(arguments, tmp_path, program, XLA_FLAGS=flags) as process:
+    flags = os.environ.get("XLA_FLAGS"), "--xla_force_host_platform_device_count=4"
+    with start(arguments, tmp_path, program, XLA_FLAGS=" ".join(filter(None, flags))) as process:
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert "s on 4 x cpu" in out
