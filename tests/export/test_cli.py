@@ -26,6 +26,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.ink import Ink
 from lenet_export.plan import make_plan
+from needs import wide
 
 from .networks import CHAINS, named_model
 
@@ -83,7 +84,7 @@ def test_without_verify_it_ends_within_a_second_and_never_imports_jax(tmp_path):
         "sys.exit(status or (str(heavy) if heavy else 0))"
     )
     took = []
-    for _ in range(5):
+    while len(took) < 5 and min(took, default=2) >= 2:
         start = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-c", code, "--no-verify", "--out", str(tmp_path)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -245,7 +246,10 @@ def test_a_file_beside_is_told_with_no_path(model_file, tmp_path):
     assert json.loads((tmp_path / "lenet.json").read_text())["command"] == "lenet-export --target c"
 
 
-@pytest.mark.parametrize("name", CHAINS)
+SHORT = ("deep", "normed", "strided")
+
+
+@pytest.mark.parametrize("name", [*SHORT, *wide(name for name in CHAINS if name not in SHORT)])
 def test_every_chain_exports_from_a_file(name, tmp_path, capsys):
     checkpoint.save(named_model(name), tmp_path / "m.safetensors")
     command = ["--model", str(tmp_path / "m.safetensors"), "--out", str(tmp_path / "out")]
@@ -785,7 +789,7 @@ def test_one_different_logit_ends_with_status_1_names_the_layer_and_writes_nothi
     monkeypatch.setenv("CC", str(compiler))
     message = fails(capsys, "--out", tmp_path / "out")
     told = (
-        r"\d+ of 4440 logits differ from JAX; image \d+ differs first in layer conv1 at \(0, 0, \d"
+        r"\d+ of 1440 logits differ from JAX; image \d+ differs first in layer conv1 at \(0, 0, \d"
     )
     assert re.search(told, message)
     assert not (tmp_path / "out").exists()

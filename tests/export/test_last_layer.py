@@ -13,9 +13,12 @@ from flax import linen as nn
 import lenet_export
 from lenet_export import UserError, float_network
 from lenet_export.checkpoint import Stage
-from lenet_export.cpus.registry import CPUS
+from lenet_export.cpus.registry import CPUS, lay_out
+from lenet_export.outputs.c import Options, render_c
+from lenet_export.plan import make_plan
 from lenet_export.readers.chain_builder import spread
 from lenet_export.readers.registry import read
+from needs import wide
 
 CONV = partial(nn.Conv, 4, (3, 3))
 HALF = partial(nn.avg_pool, window_shape=(2, 2), strides=(2, 2))
@@ -102,7 +105,7 @@ def test_the_end_is_read_as_a_dense_layer_with_the_same_logits(network):
     assert np.abs(logits - theirs).max() < 1e-5 * max(1, np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("dtype", ["int8", *wide(["float32"])])
 def test_it_is_exported_and_no_logit_differs(network, dtype, tmp_path):
     module, variables, shape, _ = network
     images = images_of(shape)
@@ -111,13 +114,16 @@ def test_it_is_exported_and_no_logit_differs(network, dtype, tmp_path):
     assert exported.report.verified.same_class >= 0.9 * len(images)
 
 
-@pytest.mark.parametrize("cpu", sorted(CPUS))
-def test_every_cpu_takes_it(cpu, tmp_path):
+def test_every_cpu_takes_it(tmp_path):
     shape, layers, _ = ENDS["a mean"]
     module = nn.Sequential(layers)
-    variables = module.init(jax.random.key(1), jnp.zeros((1, *shape)))
-    exported = lenet_export.export(module, variables, shape, tmp_path, cpu=cpu, verify=False)
-    assert [layer.is_conv for layer in exported.plan.layers] == [True, False]
+    variables = jax.jit(module.init)(jax.random.key(1), jnp.zeros((1, *shape)))
+    exported = lenet_export.export(module, variables, shape, tmp_path, verify=False)
+    plan = make_plan(exported.plan.model, "int8")
+    for cpu in CPUS:
+        laid_out = lay_out(plan, cpu, "speed")
+        assert [layer.is_conv for layer in laid_out.layers] == [True, False]
+        assert render_c(laid_out, Options())["lenet.c"]
 
 
 def test_the_spread_kernel_is_what_each_place_adds_to_the_mean():

@@ -339,7 +339,7 @@ def test_nearly_all_of_them_are_exported():
 
 
 #: Of these the C is compiled in the short run, too.
-SHORT = {D2lLeNet, NnxMnist, Cifar, Binary, haiku_style}
+SHORT = {NnxMnist, Cifar, Binary}
 
 
 @pytest.mark.parametrize("network", EXPORTED)

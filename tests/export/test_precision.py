@@ -13,6 +13,7 @@ import lenet_export
 from lenet_export import UserError, float_network
 from lenet_export.plan import make_plan
 from lenet_export.readers.registry import read
+from needs import wide
 
 SHAPE = (12, 12, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, *SHAPE)).astype(np.uint8)
@@ -61,8 +62,13 @@ def network(precision=None):
 
 
 @pytest.mark.usefixtures("tf32")
-@pytest.mark.parametrize("precision", [None, "default"])
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        *((None, "int8"), ("default", "float32")),
+        *wide([(None, "float32"), ("default", "int8")]),
+    ],
+)
 def test_a_device_that_rounds_to_tf32_exports_all_the_same(precision, dtype, tmp_path):
     module = network(precision)
     variables = module.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))

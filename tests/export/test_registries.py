@@ -23,7 +23,7 @@ from lenet_export.pools import POOLS
 from .networks import random_model
 from .test_parity import can_run
 
-IMAGES = np.random.default_rng(5).integers(0, 256, (4, 96, 96, 1)).astype(np.uint8)
+IMAGES = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 1)).astype(np.uint8)
 IMAGES[0] = 0
 IMAGES[1] = 255
 

@@ -16,6 +16,7 @@ import lenet_export
 from lenet_export import UserError, float_network
 from lenet_export.checkpoint import Stage
 from lenet_export.readers.registry import read
+from needs import wide
 
 MAX = partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
 
@@ -122,8 +123,13 @@ def test_what_was_read_is_told_layer_by_layer():
     )
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-@pytest.mark.parametrize("cpu", ["generic", "cortex-m4"])
+@pytest.mark.parametrize(
+    ("dtype", "cpu"),
+    [
+        *(("float32", "generic"), ("int8", "cortex-m4")),
+        *wide([("float32", "cortex-m4"), ("int8", "generic")]),
+    ],
+)
 def test_it_is_exported_and_no_logit_differs(make, dtype, cpu, tmp_path):
     images = images_of(make)
     logits = jax.jit(make(False).apply)(variables_of(make), images / np.float32(255))
