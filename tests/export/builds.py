@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import subprocess
 
+import shared
 from needs import require
 
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
@@ -37,7 +40,21 @@ def compiled(files, program, build, folder):
         (folder / name).write_bytes(data)
     (folder / "program.c").write_text(program)
     compiler, *flags = (BUILDS | EMULATED)[build]
-    command = [require(compiler), "-std=c99", *flags, "-o", folder / "program"]
-    subprocess.run([*command, folder / "program.c", folder / "lenet.c"], check=True)
+    command = [require(compiler), "-std=c99", *flags]
+    (folder / "lenet.o").write_bytes(object_of(files, command, folder))
+    subprocess.run(
+        [*command, "-o", folder / "program", folder / "program.c", folder / "lenet.o"], check=True
+    )
     emulator = EMULATORS.get(compiler)
     return [*([require(emulator)] if emulator else []), folder / "program"]
+
+
+def object_of(files, command, folder):
+    """The object file of generated C: many programs have the same, of whatever test and process."""
+
+    def make():
+        subprocess.run([*command, "-c", "-o", "lenet.o", "lenet.c"], cwd=folder, check=True)
+        return (folder / "lenet.o").read_bytes()
+
+    asked = pickle.dumps((sorted(files.items()), command))
+    return shared.once(f"object-{hashlib.sha256(asked).hexdigest()}", make)
