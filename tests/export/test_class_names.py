@@ -6,17 +6,20 @@ import io
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import lenet_export
 from export import networks
-from lenet_export import checkpoint
+from lenet_export import checkpoint, read
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.outputs.npz import render_npz
 from lenet_export.plan import make_plan
+from lenet_export.reading import Read
 from needs import require
 
 NAMES = ("lenet_zero", 'a "quoted" \\ one', "über 9 €", "??/ */ // %s", "@names@ @pair@ @index@",
@@ -111,3 +114,12 @@ def test_export_takes_names(model, tmp_path):
     header = (tmp_path / "lenet.h").read_text()
     assert '#define LENET_CLASS_NAMES { \\\n    "class 0", \\\n    "class 1", \\' in header
     assert "class_names=class_names" in header
+
+
+def test_lenet_read_tells_the_name():
+    found = SimpleNamespace(is_dark=True, box=(0, 0, 9, 9), contrast=200)
+    outputs = [*NAMES, "none"]
+    result = Read(Path("a.png"), None, found, 2, 77, "accepted", None, outputs)
+    assert read._as_text(result).startswith("a.png: über 9 €, gap 77, accepted (dark ink, ")
+    assert read._as_json(result)["class"] == "über 9 €"
+    assert read._as_json(replace(result, digit=-1))["class"] is None

@@ -370,6 +370,12 @@ def test_arrays_that_cannot_be_used_are_told_and_no_pickle_is_loaded(name, tmp_p
     assert not Path("it_ran").exists()
 
 
+def with_field(archive, place, value):
+    """A zip archive with another byte at a place of its first entry."""
+    at = archive.index(b"PK\x01\x02") + place
+    return archive[:at] + bytes([value]) + archive[at + 1 :]
+
+
 def test_a_damaged_npz_is_told(tmp_path):
     path = npz(tmp_path / "own.npz", **X, **Y)
     whole = path.read_bytes()
@@ -386,6 +392,9 @@ def test_a_damaged_npz_is_told(tmp_path):
         "pickle": pickled,
         "empty": b"",
         "huge": (tmp_path / "huge.npz").read_bytes(),
+        "a header": whole.replace(b"), }", b"),(}"),
+        "encrypted": with_field(whole, 8, 1),
+        "packed otherwise": with_field(whole, 10, 99),
     }
     for content in cases.values():
         path.write_bytes(content)

@@ -182,7 +182,10 @@ SETS = {
     "CSV with gaps in the labels": (signs, ""),
 }  # fmt: skip
 FIRST = "photographs of dark ink, in colour"
-NETWORK = "--activation relu --pool max --norm batch --init he --recipe modern --epochs 3"
+NETWORK = (
+    "--activation relu --pool max --norm batch --init he --recipe modern --epochs 3 "
+    "--set augmentation=none"
+)
 
 
 @pytest.mark.parametrize("name", [FIRST, *wide(name for name in SETS if name != FIRST)])

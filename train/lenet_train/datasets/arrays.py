@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +27,12 @@ LAYOUT = (
     "groups=... where images of x_train belong together"
 )
 
+#: What NumPy and zipfile raise of a damaged file, or of one that is packed in an unknown way.
+DAMAGE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, MemoryError, OverflowError, RuntimeError,
+    SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
 
 def recognizes(path: Path) -> bool:
     """Whether it is such a file by its name."""
@@ -45,7 +53,7 @@ def read(path: Path) -> Parts:
             wanted = {name for pairs in NAMES.values() for pair in pairs for name in pair}
             arrays = {name: _array(path, file, name) for name in {*wanted, *GROUPS} & {*file.files}}
             given = list(file.files)
-    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         if isinstance(error, OSError) and error.strerror:
             what, remedy = f"cannot be read: {error.strerror.lower()}", "check the path"
         else:
