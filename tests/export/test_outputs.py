@@ -120,9 +120,9 @@ def test_python_writes_the_numbers(network, tmp_path):
     ("more", "says"),
     [
         ({"target": "rust"}, "target: is 'rust'"),
-        ({"target": "npz", "cpu": "avr"}, "cpu: goes with --target c only"),
-        ({"target": "npz", "single_file": True}, "single_file: goes with --target c only"),
-        ({"target": "npz", "tables": "apart"}, "tables: goes with --target c only"),
+        ({"target": "npz", "cpu": "avr"}, "cpu: goes with target c only"),
+        ({"target": "npz", "single_file": True}, "single_file: goes with target c only"),
+        ({"target": "npz", "tables": "apart"}, "tables: goes with target c only"),
         ({"tables": "beside"}, "tables: is 'beside'"),
         ({"tables": "apart", "single_file": True}, "leave one of them out"),
     ],
