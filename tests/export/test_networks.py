@@ -725,6 +725,48 @@ def test_an_argument_of_nnx_is_known_or_told():
     assert "lambda x: module(x, mode=False)" in caught.value.remedy
 
 
+class Counting(nnx.Module):
+    """Counts its calls, draws for its dropout, and has its logits in a method of another name."""
+
+    def __init__(self, rngs):
+        self.fc1 = nnx.Linear(160, 3, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.calls = nnx.Variable(jnp.zeros(()))
+
+    def forward(self, x):
+        self.calls[...] += 1
+        return self.fc1(self.dropout(x.reshape(len(x), -1)))
+
+
+class Called(Counting):
+    """The same, called as modules are."""
+
+    def __call__(self, x, *, rngs=None):
+        del rngs
+        return self.forward(x)
+
+
+def test_a_module_that_writes_to_itself_and_one_that_cannot_be_called():
+    stages = read(Called(nnx.Rngs(0)), None, (10, 8, 2)).model.stages
+    assert [stage.name for stage in stages] == ["fc1"]
+    with pytest.raises(UserError, match="the module, Counting: has no __call__"):
+        read(Counting(nnx.Rngs(0)), None, (10, 8, 2))
+
+
+class AlwaysOn(nn.Module):
+    """As some write it: dropout that no argument turns off."""
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(nn.Dropout(0.5, deterministic=False)(x.reshape(len(x), -1)))
+
+
+def test_the_apply_of_a_train_state_is_its_module():
+    variables = AlwaysOn().init({"params": KEY, "dropout": KEY}, jnp.zeros((1, 10, 8, 2)))
+    found = read(AlwaysOn().apply, variables, (10, 8, 2)).model
+    assert np.array_equal(found.params["fc1/kernel"], variables["params"]["Dense_0"]["kernel"])
+
+
 def test_a_class_and_a_bound_module():
     with pytest.raises(UserError, match="the module, Twice: is a class") as caught:
         read(Twice, None, (10, 8, 2))

@@ -89,6 +89,7 @@ def test_how_it_was_read_is_in_the_manifest(exported):
     notes = json.loads(manifest.read_text())["notes"]
     assert notes == list(exported.notes)
     assert any("the last softmax is left out" in note for note in notes)
+    assert any("(8, 8, 3); the network (3, 8, 8)" in note for note in notes)
 
 
 def test_its_head_tells_the_call_that_wrote_it(exported):

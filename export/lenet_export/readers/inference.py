@@ -21,8 +21,14 @@ def flags_of(module: Any, call: str) -> dict[str, Any]:
         call: how a user calls it: ``module.apply(variables, x``.
 
     Raises:
-        UserError: it needs something else.
+        UserError: it cannot be called, or needs something else.
     """
+    at = f"the module, {type(module).__name__}"
+    if not any("__call__" in vars(kind) for kind in type(module).__mro__):
+        remedy = (
+            "give a function of images, and None as its parameters: lambda x: ... of the method"
+        )
+        raise UserError(at, "has no __call__, which would compute its logits", remedy)
     parameters = inspect.signature(type(module).__call__).parameters
     needed = [
         name
@@ -32,7 +38,7 @@ def flags_of(module: Any, call: str) -> dict[str, Any]:
     missing = [name for name in needed if name not in INFERENCE]
     if missing:
         raise UserError(
-            f"the module, {type(module).__name__}",
+            at,
             f"takes {', '.join(missing)} beside the images",
             "give a function of images in its place, and None as its parameters: "
             f"lambda x: {call}, {missing[0]}=False)",

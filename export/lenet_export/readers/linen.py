@@ -15,8 +15,14 @@ from lenet_export.readers.parameters import check_same
 
 
 def knows(module: Any) -> bool:
-    """Whether ``module`` is a module of ``flax.linen``."""
-    return isinstance(module, nn.Module)
+    """Whether it is a module of ``flax.linen``, or the ``apply`` of one, as a TrainState has it."""
+    return isinstance(_whose(module), nn.Module)
+
+
+def _whose(module: Any) -> Any:
+    """The module whose ``apply`` it is; others as they are."""
+    is_apply = getattr(module, "__name__", "") == "apply"
+    return getattr(module, "__self__", module) if is_apply else module
 
 
 def function_of(module: nn.Module, params: Any, x: Any) -> tuple[Callable[[Any, Any], Any], Any]:
@@ -31,6 +37,7 @@ def function_of(module: nn.Module, params: Any, x: Any) -> tuple[Callable[[Any, 
     Raises:
         UserError: the variables are not the module's, or it takes more than images.
     """
+    module = _whose(module)
     if params is None and module.scope is not None:
         module, params = module.unbind()
     variables = _unboxed(params)

@@ -41,9 +41,10 @@ def function_of(module: nnx.Module, params: Any, x: Any) -> tuple[Callable[[Any,
         own = _like(own, params)
 
     def function(arrays: Any, x: Any) -> Any:
-        traced = jax.tree.map(lambda value: value, state)
+        # Of this trace, so that a module may write to what it has of them: counters, random keys.
+        traced, *others = jax.tree.map(lambda value: value, (state, *rest))
         nnx.replace_by_pure_dict(traced, arrays)
-        return nnx.merge(graph, traced, *rest)(x, **flags)
+        return nnx.merge(graph, traced, *others)(x, **flags)
 
     return function, own
 
