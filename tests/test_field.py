@@ -103,7 +103,7 @@ def test_pushed_lines_are_counted_by_how_near_their_digits_are(by_five):
     assert found == {"spaced": 1, "near": 0, "touching": 0, "mix": 0}
 
 
-@pytest.mark.parametrize("names", [["brightness"], *wide([(["stripe", "glass_blur"],)])], ids=str)
+@pytest.mark.parametrize("names", [[], *wide([(["brightness", "stripe", "glass_blur"],)])], ids=str)
 def test_the_committed_figures_are_those_of_a_run_of_now(names, written):
     """Of one model and what takes least: some corruptions, cut amounts."""
     read = field.reader(field.BUNDLED / "mnist.safetensors")

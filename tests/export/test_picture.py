@@ -22,7 +22,7 @@ from .pictures import differ, drawn, pictures, prepared_by, scene, written
 from .test_contract import C_WARNINGS, WARNINGS, symbols_of
 
 PICTURE = Options(parts=("picture",))
-SOME = ("gcc -O2", "clang -O2", "gcc sanitized", "clang sanitized")
+SOME = ("clang -O2", "gcc sanitized")
 NO_INK, NO_PICTURE = 4, 6
 
 

@@ -21,7 +21,7 @@ from .networks import named_model, random_model
 from .pictures import differ, drawn, found_in, pictures, program, records, scene
 from .test_picture import PICTURE
 
-SOME = ("gcc -O2", "clang -O2", "gcc sanitized", "clang sanitized", "arm-linux-gnueabi-gcc -Os")
+SOME = ("gcc -O2", "clang sanitized", "arm-linux-gnueabi-gcc -Os")
 #: Prints what was found in each picture; a row lies in memory of its own that ends with it.
 PROGRAM = program(
     "lenet_scan",
