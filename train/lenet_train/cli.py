@@ -56,8 +56,8 @@ examples:
 
 data sets of your own:
   images of 12x12 to 64x64 pixels, grey or in colours, which become grey, of 2 to 100 classes. Where
-  there are none to test, a part is held out. DIR then holds those that were tested on, so that
-  lenet-export --images DIR measures the C on them.
+  there are none to test, a part is held out. DIR then holds those that were tested on: the C is
+  measured on them by lenet-export --images DIR.
 
 exit status:
   0  the model is written
