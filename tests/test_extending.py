@@ -143,14 +143,14 @@ def test_a_recipe_has_few_places(title):
 @pytest.mark.parametrize(
     ("title", "arguments"),
     [
-        ("An activation", ("hard_swish", "max", *KINDS)),
+        ("An activation", ("hard_tanh", "max", *KINDS)),
         ("A pool", ("relu", "min", *KINDS)),
         ("A CPU without vectors", ("sigmoid", "avg", "my-core")),
         ("A SIMD instruction set", ("sigmoid", "avg", "my-vectors")),
         *wide(
             [
                 ("A SIMD instruction set", ("relu", "max", "my-vectors")),
-                ("An activation", ("hard_swish", "avg", *CPUS)),
+                ("An activation", ("hard_tanh", "avg", *CPUS)),
                 ("A pool", ("sigmoid", "min", *CPUS)),
             ]
         ),
@@ -169,7 +169,7 @@ def test_a_recipe_gives_what_jax_gives_on_every_cpu(title, arguments, package):
 @pytest.mark.parametrize("title", ["An activation", "A pool"])
 def test_a_recipe_does_not_work_less_its_last_place(title, package):
     follow(recipe(title)[:-1], package)
-    arguments = {"An activation": ("hard_swish", "max"), "A pool": ("relu", "min")}[title]
+    arguments = {"An activation": ("hard_tanh", "max"), "A pool": ("relu", "min")}[title]
     with pytest.raises(AssertionError, match=r"Undefined|TemplateNotFound"):
         run(package, *arguments)
 

@@ -5,6 +5,7 @@ Tests hold it to Flax's own layers. It imports none of them, so that C is verifi
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
 
-from lenet_export.activations import BOUNDS, INNER, OUTER
+from lenet_export.activations import BOUNDS, INNER, OUTER, function_of, slope_of
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Model
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
@@ -27,6 +28,12 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "scaled_tanh": lambda x: OUTER * jnp.tanh(INNER * x),
     "relu": nn.relu,
     "gelu": nn.gelu,
+    "relu6": nn.relu6,
+    "leaky_relu": nn.leaky_relu,
+    "hard_sigmoid": nn.hard_sigmoid,
+    "hard_swish": nn.hard_swish,
+    "silu": nn.silu,
+    "elu": nn.elu,
 }
 #: Of each ``size`` x ``size`` places of ``(images, rows, columns, channels)``.
 POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
@@ -36,6 +43,13 @@ POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
 
 #: Of products: all of float32. By default GPUs and TPUs round what they multiply to 8 or 11 bits.
 FULL = lax.Precision.HIGHEST
+
+
+def activation_of(name: str) -> Callable[[jax.Array], jax.Array]:
+    """JAX's own function of an activation: of :data:`ACTIVATIONS`, or a leaky ReLU's slope."""
+    slope = slope_of(name)
+    leaky = functools.partial(nn.leaky_relu, negative_slope=slope or 0)
+    return ACTIVATIONS[name] if slope is None else leaky
 
 
 def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
@@ -60,7 +74,7 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
         if stage.norm == "layer":
             gain, shift = (params[f"{stage.norm_name}/{of}"] for of in ("scale", "bias"))
             x = _normalized(x) * gain + shift
-        activated = ACTIVATIONS[stage.activation](x)
+        activated = activation_of(stage.activation)(x)
         x = activated if stage.pool == "none" else POOLS[stage.pool](activated, stage.pool_size)
         outputs[stage.name] = activated, x
     return outputs
@@ -142,7 +156,8 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
 
     Of a function that is bounded it is the bound. Of the others it is the 99.99th percentile over
     ``images``, uint8 ``(images, rows, columns, channels)``, before the pool and never below 0: the
-    few activations above it would cost the others their resolution.
+    few activations above it would cost the others their resolution. Of a leaky ReLU it is that of
+    the arguments on both sides.
 
     Raises:
         UserError: a layer is dead: it gives nothing above 0.
@@ -151,7 +166,8 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     ranges = {name: BOUNDS[of] for name, of in hidden.items() if of in BOUNDS}
     open_ended = [name for name in hidden if name not in ranges]
     for name, values in run_activations(model, images, open_ended).items():
-        ranges[name] = float(np.percentile(np.maximum(values, 0), 99.99))
+        reach = function_of(hidden[name]).reach(values)
+        ranges[name] = float(np.percentile(reach, 99.99))
         if not ranges[name] > 0:
             raise UserError(
                 name,

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.activations import ACTIVATIONS, CODE_MAX, Activation
+from lenet_export.activations import ACTIVATIONS, CODE_MAX, Activation, function_of, is_known
 from lenet_export.checkpoint import (
     FLOAT_MAX,
     Grid,
@@ -813,8 +813,8 @@ def _check_ends(model: Model, where: str) -> None:
     """Checks the activations, and that the last layer gives logits."""
     for place, stage in enumerate(model.stages):
         last = place == len(model.stages) - 1
-        allowed = ["none"] if last else sorted(ACTIVATIONS)
-        if stage.activation not in allowed:
+        allowed = ["none"] if last else [*sorted(ACTIVATIONS), "leaky_relu(SLOPE)"]
+        if stage.activation != "none" if last else not is_known(stage.activation):
             raise UserError(
                 label(where, model.stages, place),
                 f'activation "{stage.activation}" is not supported in '
@@ -844,7 +844,7 @@ def _activation(stage: Stage, model: Model, at: str) -> Activation:
             f"its activation range is {largest}, expected a positive number",
             "train again: lenet-train measures the ranges on training images",
         )
-    return ACTIVATIONS[stage.activation].codes(largest, stage.name)
+    return function_of(stage.activation).codes(largest, stage.name)
 
 
 def _gap_row(model: Model, max_error: float, where: str) -> GapRow:

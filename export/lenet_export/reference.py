@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.activations import ACTIVATIONS
+from lenet_export.activations import function_of
 from lenet_export.checkpoint import NORM_EPSILON
 from lenet_export.plan import Layer, Plan
 from lenet_export.pools import POOLS
@@ -82,7 +82,7 @@ def activate(layer: Layer, acc: Any, xp: Any) -> Any:
         return acc
     requantize = layer.integers.requantize if layer.integers else None
     if requantize is None:
-        return ACTIVATIONS[name].value(acc, xp)
+        return function_of(name).value(acc, xp)
     index = acc * xp.asarray(requantize.gain.astype(np.int32)) >> requantize.shift
     index = xp.clip(index, 0, requantize.activation.top)
     table = requantize.activation.table

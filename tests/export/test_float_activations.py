@@ -18,6 +18,7 @@ from .instruction_sets import X86, flags_of
 from .networks import random_model, write_files
 
 ACTIVATIONS = [name for name in float_network.ACTIVATIONS if name != "none"]
+MORE = {"leaky_relu": ", 0.01f"}  # arguments behind z
 COMPILERS = {
     "gcc -O2": ["gcc", "-O2"],
     "clang -O2": ["clang", "-O2"],
@@ -29,14 +30,14 @@ VECTORS = """
 {
     const int lanes = sizeof(vector) / sizeof(float);
     for (int k = 0; k < count; k += lanes) {
-        store(to + k, NAME_lanes(load(from + k)), count - k);
+        store(to + k, NAME_lanes(load(from + k)MORE), count - k);
     }
 }
 """
 SCALARS = """
 {
     for (int k = 0; k < count; k++) {
-        to[k] = FUNCTION(from[k]);
+        to[k] = FUNCTION(from[k]MORE);
     }
 }
 """
@@ -60,6 +61,7 @@ def functions(cpu, compiler, folder):
     body = VECTORS if cpu in X86 else SCALARS
     texts = [
         (DECLARATION + DECLARATION[:-1] + body)
+        .replace("MORE", MORE.get(name, ""))
         .replace("FUNCTION", "tanh_of" if name == "tanh" else name)
         .replace("NAME", name)
         for name in ACTIVATIONS

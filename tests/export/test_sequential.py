@@ -184,14 +184,13 @@ def test_an_unknown_layer_is_named_with_its_place(layers, says):
     ("layers", "says", "remedy"),
     [
         ([CONV(), partial(nn.gelu, approximate=False)], "is the exact GELU", "approximate=True"),
-        ([CONV(), nn.leaky_relu], "is a ReLU with the slope 0.01 below 0", "take nn.relu"),
-        ([CONV(), lambda x: nn.leaky_relu(x, 0.3)], "with the slope 0.3 below 0", "take nn.relu"),
-        ([CONV(), nn.silu], "is SiLU", "take nn.relu"),
-        ([CONV(), nn.relu6], "is ReLU6", "take nn.relu"),
+        ([CONV(), lambda x: nn.leaky_relu(x, 1.5)], "slope 1 above 0 and 1.5 below", "between 0"),
+        ([CONV(), jnp.abs], "slope 1 above 0 and -1 below", "take nn.leaky_relu"),
+        ([CONV(), nn.selu], "is SELU", "take nn.relu"),
         ([CONV(), nn.hard_tanh], "is hard_tanh", "take nn.tanh"),
         ([CONV(), *HEAD, DENSE(), nn.relu], "has the activation relu", "leave the activation"),
         ([CONV(), nn.GroupNorm(2)], "layers_1, GroupNorm: is a GroupNorm", "supported: BatchNorm"),
-        ([CONV(), nn.LayerNorm(), nn.silu], "layers_2, silu: is SiLU", "take nn.relu"),
+        ([CONV(), nn.LayerNorm(), jax.nn.mish], "layers_2, mish: is mish", "take nn.relu"),
         ([nn.Conv(4, (3, 3), strides=(1, 2))], "layers_0, Conv: has the strides (1, 2)", "same"),
         ([nn.Conv(4, (3, 3), kernel_dilation=2)], "layers_0, Conv: has a dilation", "strides"),
         (

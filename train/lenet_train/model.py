@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Stage
-from lenet_export.float_network import ACTIVATIONS
+from lenet_export.float_network import activation_of
 from lenet_export.fold import fold_batch_norm
 from lenet_train.architectures import Architecture
 from lenet_train.conv import Conv, fast_tile
@@ -43,7 +43,7 @@ class Network(nn.Module):
                 x = nn.BatchNorm(not train, momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
             elif stage.norm == "layer":
                 x = nn.LayerNorm(NORM_EPSILON, name=stage.norm_name)(x)
-            x = ACTIVATIONS[stage.activation](x)
+            x = activation_of(stage.activation)(x)
             if stage.pool != "none":
                 x = POOLS[stage.pool](x, stage.pool_size)
         return x

@@ -20,7 +20,7 @@ import numpy as np
 from lenet_export import activations
 from lenet_export.checkpoint import BITS, KINDS, Float32, Grid, Stage
 from lenet_export.errors import UserError
-from lenet_export.float_network import ACTIVATIONS
+from lenet_export.float_network import activation_of
 from lenet_export.pools import POOLS
 from lenet_train import pools
 from lenet_train.conv import fast_tile, tiled_conv
@@ -89,8 +89,8 @@ class QuantizedNetwork(nn.Module):
         *hidden, last = self.stages
         for stage, largest in zip(hidden, self.ranges, strict=True):
             x = QuantizedLayer(stage, name=stage.name)(x)
-            x = ACTIVATIONS[stage.activation](x)
-            codes = activations.ACTIVATIONS[stage.activation].codes(largest, stage.name)
+            x = activation_of(stage.activation)(x)
+            codes = activations.function_of(stage.activation).codes(largest, stage.name)
             x = _pooled(codes, stage, x)
         logits: jax.Array = QuantizedLayer(last, name=last.name)(x)
         return logits

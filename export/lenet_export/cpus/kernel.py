@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lenet_export.activations import ACTIVATIONS
+from lenet_export.activations import word_of
 from lenet_export.c_text import plus, times
 from lenet_export.cpus import operands
 from lenet_export.plan import U8, U16, U32, Array, Constant, DType, Layer, Layout, Packing
@@ -77,8 +77,8 @@ class Kernel:
         """Whether its numbers would be right: it is of a kind and pool that the kernel names."""
         stage = layer.stage
         pools = ("none", *POOLS) if self.pools is None else self.pools
-        functions = ("none", *ACTIVATIONS) if self.functions is None else self.functions
-        known = layer.integers is not None or stage.activation in functions
+        has_all = layer.integers is not None or self.functions is None
+        known = has_all or word_of(stage.activation) in (self.functions or ())
         return known and stage.kind in self.kinds and stage.pool in pools
 
     def pays(self, layer: Layer) -> bool:  # noqa: ARG002 - most do

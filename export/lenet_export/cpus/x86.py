@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lenet_export.activations import ACTIVATIONS
+from lenet_export.activations import function_of
 from lenet_export.c_text import plus, times
 from lenet_export.cpus.kernel import (
     Kernel,
@@ -33,7 +33,10 @@ from lenet_export.plan import (
 
 #: The pools, and the activations of floats, of which the templates have a form in vectors.
 POOLS_IN_VECTORS = frozenset({"none", "avg", "max"})
-FUNCTIONS_IN_VECTORS = frozenset({"none", "sigmoid", "tanh", "scaled_tanh", "relu", "gelu"})
+FUNCTIONS_IN_VECTORS = frozenset(
+    {"none", "sigmoid", "tanh", "scaled_tanh", "relu", "gelu"}
+    | {"relu6", "leaky_relu", "hard_sigmoid", "hard_swish", "silu", "elu"}
+)
 MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
 
@@ -80,8 +83,7 @@ class Lanes(Kernel):
         """
         if not super().computes(layer):
             return False
-        function = ACTIVATIONS.get(layer.stage.activation)  # the last layer has none
-        falls = layer.stage.pool == "max" and function is not None and not function.rises
+        falls = layer.stage.pool == "max" and not function_of(layer.stage.activation).rises
         is_float = layer.integers is None
         return is_float == (self.weights == F32) and not layer.norm and not falls
 

@@ -22,7 +22,7 @@ import jinja2
 import numpy as np
 
 from lenet_export import __version__, amount, layer_norm, reference
-from lenet_export.activations import ACTIVATIONS, Activation
+from lenet_export.activations import ACTIVATIONS, Activation, slope_of, word_of
 from lenet_export.c_text import (
     WIDTH,
     c_type,
@@ -274,6 +274,7 @@ def _environment() -> jinja2.Environment:
         spaced=spaced,
         # C
         bits=lambda dtype: dtype.itemsize * 8,
+        called=_called,
         c_type=c_type,
         declared=_declared,
         dedent=lambda text: re.sub(r"(?m)^ {4}", "", text),
@@ -372,6 +373,13 @@ def does(layer: Layer) -> str:
 def _declared(buffer: Buffer) -> str:
     dims = "".join(f"[{size}]" for size in buffer.shape)
     return f"{c_type(buffer.dtype)} {buffer.name}{dims};"
+
+
+def _called(activation: str, value: str, end: str = "") -> str:
+    """The call of an activation of floats in C; ``end`` is that of its function's name."""
+    slope = slope_of(activation)
+    arguments = value if slope is None else f"{value}, {float_literal(np.float32(slope))}"
+    return f"{word_of(activation) + end if end else _function(word_of(activation))}({arguments})"
 
 
 def _function(activation: str) -> str:
@@ -489,7 +497,7 @@ class Calls:
     @property
     def functions(self) -> list[str]:
         """The activations in float32 and those that they call, callers last."""
-        found = {layer.stage.activation for layer in self.layers} - {"none"}
+        found = {word_of(layer.stage.activation) for layer in self.layers} - {"none"}
         found |= {name for activation in found for name in ACTIVATIONS[activation].calls}
         return sorted(found, key=lambda name: (len(ACTIVATIONS[name].calls), name))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ ink_least, ink_most, ink_peak, ink_border, ink_share
 <layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
 <layer>/border   what stands in them: the input's code of 0
 <layer>/norm     "none", or "layer": LayerNorm in front of the activation
-<layer>/activation  @activations@ or "none"
+<layer>/activation  @activations@
+                 or "none"; "leaky_relu(0.1)" has 0.1 in place of 0.01
 <layer>/pool, <layer>/pool_size  @pools@ or "none"; side and stride of the square window; rows
                  and columns that fill no window are dropped
 
@@ -103,7 +105,9 @@ def readme(has_names: bool = False) -> str:
     """
     signed = [name for name, of in ACTIVATIONS.items() if of.codes(1.0, "").zero_point]
     words = {
-        "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
+        "activations": textwrap.fill(
+            ", ".join(f'"{name}"' for name in ACTIVATIONS), 78, subsequent_indent=17 * " "
+        ),
         "class_names": "class_names      what each of them is called\n" if has_names else "",
         "pools": ", ".join(f'"{name}"' for name in POOLS),
         "pool_formulas": ";  ".join(f'"{name}": {of.formula}' for name, of in POOLS.items()),

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.activations import ACTIVATIONS, CODE_MAX
+from lenet_export.activations import CODE_MAX, function_of
 from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Model, Stage
 from lenet_export.errors import UserError
 from lenet_export.pools import POOLS
@@ -232,7 +232,7 @@ class ChainBuilder:
                 self.refuse(
                     at, f"is an activation behind the {pool.noun} pool of {stage.name}", first
                 )
-            elif not ACTIVATIONS[name].rises:
+            elif not function_of(name).rises:
                 self.refuse(at, f"is behind the {pool.noun} pool of {stage.name}, and falls", first)
         if self._line is not NOTHING:
             self.refuse(at, f"is behind a factor or sum that cannot go into {stage.name}", first)
@@ -493,7 +493,7 @@ class ChainBuilder:
         last, shape = self._stages[-1], self.shape
         at = f"the last layer, {last.name}"
         if last.activation != "none":
-            rises = ACTIVATIONS[last.activation].rises
+            rises = function_of(last.activation).rises
             self.refuse(
                 at,
                 f"has the activation {last.activation}, and the C gives logits",

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.activations import ACTIVATIONS
+from lenet_export.activations import ACTIVATIONS, function_of, leaky_relu
 from lenet_export.checkpoint import POOL_MAX
 from lenet_export.pools import POOLS
 
@@ -44,10 +44,16 @@ def does(outputs: list[Floats], known: Function, numbers: Floats = NUMBERS) -> b
 def activation_of(outputs: list[Floats]) -> str:
     """The name of the activation that gives the ``outputs``, or ``""``."""
     with np.errstate(over="ignore", invalid="ignore"):
-        for name, of in ACTIVATIONS.items():
-            if does(outputs, functools.partial(_in_numpy, of.value)):
+        for name in (*ACTIVATIONS, *_leaky(outputs)):
+            if does(outputs, functools.partial(_in_numpy, function_of(name).value)):
                 return name
     return ""
+
+
+def _leaky(outputs: list[Floats]) -> list[str]:
+    """The leaky ReLU that the ``outputs`` may be of, by what it makes of the smallest number."""
+    slope = float(outputs[-1][NUMBERS.argmin()] / NUMBERS.min())
+    return [leaky_relu(slope)] if 0 < slope < 1 else []
 
 
 def _in_numpy(function: Callable[[Any, Any], Any], z: Any) -> Any:
@@ -62,8 +68,11 @@ def told(outputs: list[Floats]) -> tuple[str, str] | None:
     rise, fall = (
         float(outputs[-1][at] / NUMBERS[at]) for at in (NUMBERS.argmax(), NUMBERS.argmin())
     )
-    if 0 < fall < rise / 1.001 and does(outputs, lambda x: np.where(x > 0, rise, fall) * x):
-        return f"is a ReLU with the slope {fall:.4g} below 0, which is not supported", OTHER
+    if abs(rise - fall) > 1e-3 * abs(rise) and does(
+        outputs, lambda x: np.where(x > 0, rise, fall) * x
+    ):
+        what = f"has the slope {rise:.4g} above 0 and {fall:.4g} below, which is not supported"
+        return what, "take nn.leaky_relu, whose slopes are 1, and one between 0 and 1; train again"
     return None
 
 
@@ -87,11 +96,6 @@ NEAR: list[tuple[Function, str, str]] = [
         "take the form with tanh, nn.gelu(x, approximate=True): it differs by less than 0.0005",
     ),
     (jax.nn.hard_tanh, "hard_tanh", "take nn.tanh, and train again"),
-    (jax.nn.hard_sigmoid, "hard_sigmoid", "take nn.sigmoid, and train again"),
-    (jax.nn.relu6, "ReLU6", OTHER),
-    (jax.nn.silu, "SiLU", OTHER),
-    (jax.nn.hard_silu, "hard_silu", OTHER),
-    (jax.nn.elu, "ELU", OTHER),
     (jax.nn.selu, "SELU", OTHER),
     (jax.nn.softplus, "softplus", OTHER),
     (jax.nn.soft_sign, "soft_sign", OTHER),

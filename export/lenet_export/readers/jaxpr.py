@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lenet_export.activations import ACTIVATIONS, CODE_MAX
+from lenet_export.activations import CODE_MAX, function_of
 from lenet_export.checkpoint import POOL_MAX
 from lenet_export.pools import POOLS
 from lenet_export.readers.chain_builder import NOTHING, ChainBuilder, Line
@@ -467,7 +467,7 @@ class JaxprReader:
         outputs = outputs_of(lambda x: run(window, x, one))
         name = activation_of(outputs)
         if name:
-            if ACTIVATIONS[name].value(0.0, np) != 0:
+            if function_of(name).value(0.0, np) != 0:
                 self._check_no_border(place)
             self.chain.activation(place, name)
             return True

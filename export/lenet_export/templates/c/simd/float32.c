@@ -46,3 +46,38 @@ static vector relu_lanes(vector z)
 {
     return larger_lanes(z, broadcast(0.0f));
 }
+
+static vector relu6_lanes(vector z)
+{
+    return smaller_lanes(relu_lanes(z), broadcast(6.0f));
+}
+
+static vector leaky_relu_lanes(vector z, float slope)
+{
+    return larger_lanes(z, multiply(broadcast(slope), z));
+}
+
+static vector hard_sigmoid_lanes(vector z)
+{
+    return multiply(relu6_lanes(add(z, broadcast(3.0f))), broadcast(1.0f / 6.0f));
+}
+
+static vector hard_swish_lanes(vector z)
+{
+    return multiply(z, hard_sigmoid_lanes(z));
+}
+
+/* z * sigmoid(z). At -16 and below it is 0 to 2e-6. */
+static vector silu_lanes(vector z)
+{
+    vector limited = larger_lanes(z, broadcast(-16.0f));
+    return multiply(limited, sigmoid_lanes(limited));
+}
+
+/* exp(z) - 1 below 0: with s = sigmoid(z), exp(z) = s / (1 - s). */
+static vector elu_lanes(vector z)
+{
+    vector one = broadcast(1.0f), s = sigmoid_lanes(smaller_lanes(z, broadcast(0.0f)));
+    vector below = divide(subtract(add(s, s), one), subtract(one, s));
+    return add(relu_lanes(z), below);
+}
