@@ -26,7 +26,8 @@ def on_grids(model: Model, bits: Sequence[str]) -> Model:
     The steps are those of the smallest squared error; what the network learned suffers.
     """
     stages = [
-        dataclasses.replace(stage, bits=b) for stage, b in zip(model.stages, bits, strict=True)
+        dataclasses.replace(stage, bits=b) if stage.learns else stage
+        for stage, b in zip(model.stages, bits, strict=True)
     ]
     params = dict(model.params)
     for stage in stages:

@@ -322,7 +322,8 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
     """
     from lenet_export import float_network
 
-    open_ended = {stage.activation for stage in model.stages[:-1]} - set(BOUNDS)
+    activations = {stage.activation for stage in model.stages[:-1] if stage.learns}
+    open_ended = activations - set(BOUNDS)
     if images is None and open_ended:
         shape = ", ".join(map(str, model.input_shape))
         raise UserError(

@@ -14,7 +14,8 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 ``input``
     ``[rows, columns, channels]`` of the image; its bytes are divided by 255 before the first layer.
 ``stages``
-    The chain, first to last; each an object with the fields of :class:`Stage`.
+    The chain, first to last; each an object with the fields of :class:`Stage`. ``across`` is there
+    where it is not 0 only.
 ``activation_ranges``
     For each hidden layer the largest activation to represent, measured on training images.
 ``none_output``
@@ -64,12 +65,14 @@ from lenet_export.ink import Ink, check_ink
 from lenet_export.pools import POOLS
 
 FORMAT = 3
+#: Fields of a stage that came later, and what they are where a file has not got them.
+LATER: dict[str, Any] = {"across": 0}
 _FIRST = frozenset({"format", "input", "stages", "activation_ranges", "gap_table", "info"})
 FIELDS = {1: _FIRST, 2: _FIRST | {"sha256"}, 3: _FIRST | {"sha256", "none_output", "ink"}}
 OPTIONAL = frozenset({"amount_table", "input_zero", "class_names"})  # since format 3
 KEY = "lenet_export"
 AGAIN = "give the model.safetensors that lenet-train wrote"
-KINDS = ("conv", "dense")
+KINDS = ("conv", "pool", "dense")
 PADDINGS = ("SAME", "VALID")
 NORMS = ("none", "layer")
 NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
@@ -104,20 +107,27 @@ OFF_GRID = 1e-3  # steps that a weight may be beside its integer: the rounding o
 class Stage:
     """One link of the chain: a convolution or dense layer, its activation, its pool.
 
+    A pool whose windows overlap, have a border or are no squares is a link of its own: it reads the
+    map that the link in front of it gives.
+
     Attributes:
         name: the layer's name, from Flax to C to reports, e.g. ``conv1``.
-        kind: ``conv`` or ``dense`` (its input is flattened row by row, channels last).
+        kind: ``conv``, ``pool`` or ``dense`` (its input is flattened row by row, channels last).
         features: output channels or units.
         activation: e.g. ``sigmoid``, ``relu``; ``none`` for the last layer, which gives logits.
-        kernel: rows and columns of a convolution's kernel; ``None`` for dense.
+        kernel: rows and columns of a convolution's kernel, or of a pool's window; ``None`` for
+            dense.
         padding: ``SAME`` or ``VALID``, as XLA defines them.
-        stride: rows and columns that a convolution moves on; 1 for dense.
+        stride: rows and columns that a convolution moves on, rows that a pool of its own does; 1
+            for dense.
         norm: ``none``, or what stands in front of the activation: ``layer``, Flax's LayerNorm over
             the channels of each place or the units.
         pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
-        pool_size: side and stride of the square window; 1 without a pool.
+            The border of a pool of its own counts as 0 in a mean, and not at all in a maximum.
+        pool_size: side and stride of the square window; 1 without a pool, or of one of its own.
         bits: of a weight in int8: ``8``, or what it was trained for: ``4``, ``2``, ``1``,
             ``ternary``.
+        across: columns that a pool of its own moves on, where they are not as many as rows; 0 else.
     """
 
     name: str
@@ -131,6 +141,17 @@ class Stage:
     stride: int = 1
     norm: str = "none"
     bits: str = "8"
+    across: int = 0
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Rows and columns of the input that one of the output moves on, but for ``pool_size``."""
+        return self.stride, self.across or self.stride
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has parameters."""
+        return self.kind != "pool"
 
     @property
     def grid(self) -> Grid | None:
@@ -147,21 +168,22 @@ class Stage:
         assert self.kernel is not None
         lost = (0, 0) if self.padding == "SAME" else (self.kernel[0] - 1, self.kernel[1] - 1)
         rows, columns = (
-            -(-(size - less) // self.stride) for size, less in zip(shape, lost, strict=False)
+            -(-(size - less) // step)
+            for size, less, step in zip(shape, lost, self.steps, strict=False)
         )
         return rows, columns, self.features
 
     def pads(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Zeros ``((above, below), (left, right))`` of a convolution's input of ``shape``.
+        """The border ``((above, below), (left, right))`` of what reads rows, of ``shape``.
 
         As XLA adds them for ``SAME``: what is odd is added below and right.
         """
         if self.kernel is None or self.padding == "VALID":
             return (0, 0), (0, 0)
         rows, columns = (
-            max(0, (outputs - 1) * self.stride + kernel - size)
-            for outputs, kernel, size in zip(
-                self.conv_shape(shape), self.kernel, shape, strict=False
+            max(0, (outputs - 1) * step + kernel - size)
+            for outputs, step, kernel, size in zip(
+                self.conv_shape(shape), self.steps, self.kernel, shape, strict=False
             )
         )
         return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
@@ -241,7 +263,7 @@ def save(model: Model, path: Path) -> None:
     content = {
         "format": FORMAT,
         "input": model.input_shape,
-        "stages": [dataclasses.asdict(stage) for stage in model.stages],
+        "stages": [_item(stage) for stage in model.stages],
         "activation_ranges": model.activation_ranges,
         "none_output": model.none_output,
         "ink": None if ink is None else dataclasses.asdict(ink),
@@ -459,11 +481,19 @@ def _size(values: Any, count: int) -> Any:
     return sizes
 
 
+def _item(stage: Stage) -> dict[str, Any]:
+    """The fields of ``stage``, less later ones that say nothing."""
+    fields = dataclasses.asdict(stage)
+    return {name: value for name, value in fields.items() if LATER.get(name, ()) != value}
+
+
 def _stage(item: dict[str, Any]) -> Stage:
-    item = dict(item)
+    item = LATER | dict(item)
     _check_fields(
         f"layer {item.get('name')}", item, {field.name for field in dataclasses.fields(Stage)}
     )
+    if type(item["across"]) is not int or not 0 <= item["across"] <= 65535:
+        raise ValueError(f"{item['across']} is no number of columns")
     if item["kernel"] is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
@@ -502,23 +532,26 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 raise UserError(
                     at, f'{what} "{value}" is not supported', f"supported: {', '.join(known)}"
                 )
-        if stage.kind == "conv" and len(shape) != 3:
+        if stage.kind != "dense" and len(shape) != 3:
+            what = "convolution" if stage.learns else "pool"
             raise UserError(
                 at,
-                "a convolution behind a dense layer is not supported",
+                f"a {what} behind a dense layer is not supported",
                 "supported: convolutions first, then dense layers",
             )
-        if (stage.kind == "conv") != (stage.kernel is not None):
+        if (stage.kind != "dense") != (stage.kernel is not None):
             raise UserError(at, f"{stage.kind} with kernel size {stage.kernel}", repair)
+        _check_pool(at, place, stage, shape)
         if stage.kind == "dense" and stage.pool != "none":
             raise UserError(at, "a dense layer has no pool", repair)
-        if (stage.pool == "none") != (stage.pool_size == 1) or stage.pool_size > POOL_MAX:
+        has_none = stage.pool == "none" or not stage.learns
+        if has_none != (stage.pool_size == 1) or stage.pool_size > POOL_MAX:
             raise UserError(
                 at,
                 f'pool "{stage.pool}" does not go with size {stage.pool_size}',
                 f'supported: sizes 2 to {POOL_MAX}; pool "none" has size 1',
             )
-        if stage.stride > 1 and (stage.kernel is None or stage.stride > min(stage.kernel)):
+        if stage.learns and stage.stride > min(stage.kernel or (1, 1)):
             raise UserError(
                 at,
                 f"stride {stage.stride} does not go with kernel size {stage.kernel}",
@@ -543,6 +576,32 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
         raise UserError(where, "two of its layers have the same name", repair)
 
 
+def _check_pool(at: str, place: int, stage: Stage, shape: tuple[int, ...]) -> None:
+    """Checks a pool of its own, and that nothing else says what only such a pool can be."""
+    if stage.learns:
+        if stage.across:
+            raise UserError(at, f"moves on by {stage.across} columns", "supported: in a pool alone")
+        return
+    assert stage.kernel is not None
+    places = math.prod(stage.kernel)
+    for wrong, what in [
+        (place == 0, "is a pool in front of the first layer"),
+        (stage.pool == "none", "is a pool that says not which"),
+        (stage.features != shape[-1], f"has {stage.features} channels and reads {shape[-1]}"),
+        ((stage.activation, stage.norm, stage.bits) != ("none", "none", "8"), "learns nothing"),
+        (places > POOL_MAX**2, f"has windows of {places} numbers"),
+        (any(map(int.__gt__, stage.steps, stage.kernel)), f"moves on by {stage.steps}"),
+        (stage.across == stage.stride, f"says twice that it moves on by {stage.stride}"),
+    ]:
+        if wrong:
+            raise UserError(
+                at,
+                what,
+                f"supported: a mean or maximum behind a convolution, of up to {POOL_MAX**2} "
+                "numbers, that moves on by its window's sides at most",
+            )
+
+
 def _check_heads(
     path: Path, model: Model, heads: Mapping[str, tuple[str, tuple[int, ...]]]
 ) -> None:
@@ -556,6 +615,8 @@ def _check_heads(
     repair = "train again or repair the metadata"
     expected: dict[str, tuple[tuple[int, ...], str]] = {}
     for stage, shape in zip(model.stages, model.shapes, strict=False):
+        if not stage.learns:
+            continue
         says = f"the architecture in its metadata says {stage.features} " + (
             "channels" if stage.kind == "conv" else "units"
         )

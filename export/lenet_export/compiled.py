@@ -417,7 +417,7 @@ class CompiledNetwork:
             rows, columns, channels = layer.output_shape
             new = range(done[layer.name], ready[layer.name])
             done[layer.name] = ready[layer.name]
-            if not following.is_conv:
+            if not following.reads_rows:
                 whole = self._array(self.workspace, layer)[: layer.outputs]
                 whole = whole.reshape(layer.output_shape)
                 seen[layer.name][new.start : new.stop] = whole[new.start : new.stop]

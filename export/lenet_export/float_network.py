@@ -6,9 +6,10 @@ Tests hold it to Flax's own layers. It imports none of them, so that C is verifi
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,10 +36,25 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "silu": nn.silu,
     "elu": nn.elu,
 }
-#: Of each ``size`` x ``size`` places of ``(images, rows, columns, channels)``.
-POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
-    "avg": lambda x, size: _pool(x, size, 0.0, lax.add) / size**2,
-    "max": lambda x, size: _pool(x, size, -jnp.inf, lax.max),
+
+
+class Windows(NamedTuple):
+    """The windows of a pool: their sides, what they move on by, and ``SAME`` or ``VALID``."""
+
+    sides: tuple[int, int]
+    steps: tuple[int, int]
+    padding: str = "VALID"
+
+    @classmethod
+    def squares(cls, size: int) -> Windows:
+        """Squares side by side; partial ones go."""
+        return cls((size, size), (size, size))
+
+
+#: Of the windows of ``(images, rows, columns, channels)``.
+POOLS: dict[str, Callable[[jax.Array, Windows], jax.Array]] = {
+    "avg": lambda x, of: _pool(x, of, 0.0, lax.add) / math.prod(of.sides),
+    "max": lambda x, of: _pool(x, of, -jnp.inf, lax.max),
 }
 
 #: Of products: all of float32. By default GPUs and TPUs round what they multiply to 8 or 11 bits.
@@ -61,6 +77,10 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
     """
     params, outputs = model.params, {}
     for stage in model.stages:
+        if stage.kernel is not None and not stage.learns:
+            x = POOLS[stage.pool](x, Windows(stage.kernel, stage.steps, stage.padding))
+            outputs[stage.name] = x, x
+            continue
         kernel, bias = (jnp.asarray(params[f"{stage.name}/{of}"]) for of in ("kernel", "bias"))
         if stage.kernel is not None:
             x = lax.conv_general_dilated(
@@ -75,15 +95,17 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
             gain, shift = (params[f"{stage.norm_name}/{of}"] for of in ("scale", "bias"))
             x = _normalized(x) * gain + shift
         activated = activation_of(stage.activation)(x)
-        x = activated if stage.pool == "none" else POOLS[stage.pool](activated, stage.pool_size)
+        x = activated
+        if stage.pool != "none":
+            x = POOLS[stage.pool](x, Windows.squares(stage.pool_size))
         outputs[stage.name] = activated, x
     return outputs
 
 
-def _pool(x: jax.Array, size: int, start: float, function: Callable[..., Any]) -> jax.Array:
-    """``function`` over each window; partial windows go."""
-    window = (1, size, size, 1)
-    pooled: jax.Array = lax.reduce_window(x, start, function, window, window, "VALID")
+def _pool(x: jax.Array, of: Windows, start: float, function: Callable[..., Any]) -> jax.Array:
+    """``function`` over each window, from ``start`` on, which a border is of."""
+    sides, steps = (1, *of.sides, 1), (1, *of.steps, 1)
+    pooled: jax.Array = lax.reduce_window(x, start, function, sides, steps, of.padding)
     return pooled
 
 
@@ -162,7 +184,7 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     Raises:
         UserError: a layer is dead: it gives nothing above 0.
     """
-    hidden = {stage.name: stage.activation for stage in model.stages[:-1]}
+    hidden = {stage.name: stage.activation for stage in model.stages[:-1] if stage.learns}
     ranges = {name: BOUNDS[of] for name, of in hidden.items() if of in BOUNDS}
     open_ended = [name for name in hidden if name not in ranges]
     for name, values in run_activations(model, images, open_ended).items():

@@ -43,6 +43,7 @@ from lenet_export.errors import UserError
 from lenet_export.gap_table import GapRow
 from lenet_export.ink import Ink
 from lenet_export.layer_norm import LayerNorm
+from lenet_export.pools import POOLS
 from lenet_export.quantize import INT32_MAX, Integers, quantize, quantize_normed
 
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
@@ -51,6 +52,7 @@ Array = npt.NDArray[Any]
 DType = np.dtype[Any]
 
 FLOAT_MIN = float(np.finfo(np.float32).tiny)
+FLOAT_FAR = 3.4e38  # no activation is farther from 0
 
 U8, U16, U32 = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)
 S8, S16 = np.dtype(np.int8), np.dtype(np.int16)
@@ -181,7 +183,7 @@ class Layer:
         integers: what else an integer layer has; ``None`` for float32.
         layout: how it lies in memory, which changes no number.
         norm: the numbers of its norm, if it has one.
-        pad_code: what stands in the border of its input: the code of 0.
+        pad_code: what stands in the border of its input: the code of 0, or what no pool takes.
     """
 
     stage: Stage
@@ -195,7 +197,7 @@ class Layer:
     integers: Integers | None
     layout: Layout = Layout()
     norm: LayerNorm | None = None
-    pad_code: int = 0
+    pad_code: int | float = 0
 
     def __repr__(self) -> str:
         """One line, e.g. ``Layer(fc1: (5, 5, 16) -> (120,))``."""
@@ -215,6 +217,11 @@ class Layer:
     def is_conv(self) -> bool:
         """Whether it is a convolution; otherwise it is dense."""
         return self.stage.kind == "conv"
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether it reads a strip of rows: a convolution, or a pool of its own."""
+        return self.stage.kind != "dense"
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -321,7 +328,8 @@ class Layer:
     @property
     def multiply_adds(self) -> int:
         """Multiplications for one image; conv outputs that no pool window covers are not made."""
-        return self.outputs * self.stage.pool_size**2 * int(self.weight[0].size)
+        each = int(self.weight[0].size) if self.stage.learns else 0
+        return self.outputs * self.stage.pool_size**2 * each
 
     @property
     def constants(self) -> list[Constant]:
@@ -332,6 +340,8 @@ class Layer:
     def plain_constants(self) -> list[Constant]:
         """Its tables as they are where no kernel wants them otherwise."""
         name, integers = self.name, self.integers
+        if not self.stage.learns:
+            return []
         if self.is_conv:
             # Columns and input channels are one axis in C: they lie side by side in a row.
             weight = self.weight.reshape(*self.weight.shape[:2], -1)
@@ -433,13 +443,13 @@ class Plan:
 
     @property
     def convs(self) -> list[Layer]:
-        """The convolutions: the layers that read a strip of rows."""
-        return [layer for layer in self.layers if layer.is_conv]
+        """The convolutions and pools of their own: the layers that read a strip of rows."""
+        return [layer for layer in self.layers if layer.reads_rows]
 
     @property
     def dense_layers(self) -> list[Layer]:
         """The dense layers."""
-        return [layer for layer in self.layers if not layer.is_conv]
+        return [layer for layer in self.layers if not layer.reads_rows]
 
     @property
     def activations(self) -> list[Activation]:
@@ -565,7 +575,8 @@ class Plan:
         for layer in self.layers:
             requantize = layer.integers and layer.integers.requantize
             shift = requantize.shift if requantize else 0
-            digest.update(repr((layer.stage, layer.input_shape, shift)).encode())
+            told = repr((layer.stage, layer.input_shape, shift))
+            digest.update(told.replace(", across=0)", ")").encode())  # which came later
         plain = [constant for layer in self.layers for constant in layer.plain_constants]
         for constant in self._tables + plain:
             values = constant.values
@@ -651,13 +662,16 @@ def _planned(model: Model, dtype: str, before: list[Layer], at: str) -> Layer:
     source, source_dtype = (
         ("image", U8) if not before else (before[-1].output, before[-1].output_dtype)
     )
-    numbers = _integers(model, before, at) if dtype == "int8" else _floats(model, place)
+    if not stage.learns:
+        numbers = _pooled(stage, before[-1])
+    else:
+        numbers = _integers(model, before, at) if dtype == "int8" else _floats(model, place)
     return Layer(
         stage,
         model.shapes[place],
         source,
         source_dtype,
-        "logits" if last else _buffer_name(stage),
+        "logits" if last else buffer_name(stage),
         numbers.bias.dtype if last or dtype == "float32" else U8,
         numbers.weight,
         numbers.bias,
@@ -667,10 +681,30 @@ def _planned(model: Model, dtype: str, before: list[Layer], at: str) -> Layer:
     )
 
 
-def _pad_code(model: Model, place: int, integers: Integers | None) -> int:
-    """The code of 0 in what the stage at ``place`` reads."""
+def _pooled(stage: Stage, before: Layer) -> _Numbers:
+    """What a pool of its own has in place of numbers: the codes of the layer in front of it."""
+    nothing = before.weight[:0], before.bias[:0]
+    if before.integers is None:
+        return _Numbers(*nothing, None, None)
+    assert stage.kernel is not None
+    most = CODE_MAX * (math.prod(stage.kernel) if stage.pool == "avg" else 1)
+    scale, zero = _codes_of(before)
+    sums = np.zeros(stage.features, np.int64)
+    ones = np.ones(stage.features)
+    integers = Integers(scale, zero, ones, scale, sums, sums + most, None)
+    return _Numbers(*nothing, integers, None)
+
+
+def _pad_code(model: Model, place: int, integers: Integers | None) -> int | float:
+    """The code of 0 in what the stage at ``place`` reads; of a pool, that of its border."""
     if place == 0:
         return model.input_zero
+    stage = model.stages[place]
+    border = 0.0 if stage.learns else POOLS[stage.pool].border
+    if border and integers:
+        return 0 if border < 0 else CODE_MAX
+    if border:
+        return math.copysign(FLOAT_FAR, border)
     return integers.input_zero if integers else 0
 
 
@@ -725,7 +759,8 @@ def _integers(model: Model, before: list[Layer], at: str) -> _Numbers:
 def _codes_of(layer: Layer) -> tuple[float, int]:
     """The scale and the zero point of the codes that a hidden integer layer gives."""
     assert layer.integers is not None
-    assert layer.integers.requantize is not None
+    if layer.integers.requantize is None:  # a pool, whose codes are those that it reads
+        return layer.integers.output_scale, layer.integers.input_zero
     return layer.integers.output_scale, layer.integers.requantize.activation.zero_point
 
 
@@ -743,7 +778,7 @@ def _few_bits(model: Model, stage: Stage, at: str) -> tuple[Array, npt.NDArray[n
 
 def _check_rows(layer: Layer, at: str) -> None:
     """Checks that a small CPU's int counts the rows of a convolution's input, and their values."""
-    if layer.is_conv and max(layer.rows_padded, layer.strip_values) > SIZE_MAX:
+    if layer.reads_rows and max(layer.rows_padded, layer.strip_values) > SIZE_MAX:
         raise UserError(
             at,
             f"its input has {layer.rows_padded} rows of {layer.strip_values} values, "
@@ -786,7 +821,10 @@ def check_plan(plan: Plan) -> None:
             found = f"{layer.source} {layer.source_dtype} {layer.input_shape}"
             raise ValueError(f"{layer.name} reads {found}, not {buffer[0]} {buffer[1]} {shape}")
         kernel = layer.stage.kernel_shape(layer.input_shape)
-        if layer.weight.shape != (kernel[-1], *kernel[:-1]) or layer.bias.shape != kernel[-1:]:
+        has_own = (
+            layer.weight.shape == (kernel[-1], *kernel[:-1]) and layer.bias.shape == kernel[-1:]
+        )
+        if layer.stage.learns and not has_own:
             raise ValueError(f"{layer.name} has weights of {layer.weight.shape} for {kernel}")
         if any(not constant.values.size for constant in layer.constants):
             raise ValueError(f"{layer.name} has an empty table")
@@ -800,9 +838,9 @@ def _largest_packed(stage: Stage, inputs: int) -> int:
     return CODE_MAX * inputs * 2 * stage.grid.peak if stage.grid else 0
 
 
-def _buffer_name(stage: Stage) -> str:
+def buffer_name(stage: Stage) -> str:
     """``conv1`` pooled is ``pool1``; another name gets ``_pool``; unpooled it is the layer's."""
-    if stage.pool == "none":
+    if stage.pool == "none" or not stage.learns:
         return stage.name
     if stage.name.startswith("conv"):
         return "pool" + stage.name.removeprefix("conv")
@@ -812,6 +850,8 @@ def _buffer_name(stage: Stage) -> str:
 def _check_ends(model: Model, where: str) -> None:
     """Checks the activations, and that the last layer gives logits."""
     for place, stage in enumerate(model.stages):
+        if not stage.learns:
+            continue
         last = place == len(model.stages) - 1
         allowed = ["none"] if last else [*sorted(ACTIVATIONS), "leaky_relu(SLOPE)"]
         if stage.activation != "none" if last else not is_known(stage.activation):

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool over square windows that do not overlap.
+    """A pool: of square windows side by side, or, as a stage of its own, of any windows.
 
     In C it is the template ``pools/<name>.c.j2``. A kernel that has no form of its own for it uses
     that one, or leaves the layer to the generic kernel.
@@ -22,6 +22,7 @@ class Pool:
         noun: what it gives.
         commutes: whether it may stand in front of an activation that never falls as well as behind
             it, and of rounding.
+        border: what a border of windows counts as: 0, or an infinity that is never taken.
     """
 
     value: Callable[[Any, tuple[int, ...]], Any]
@@ -29,6 +30,7 @@ class Pool:
     formula: str
     noun: str
     commutes: bool
+    border: float = 0.0
 
 
 def _rounded_mean(codes: Any, axes: tuple[int, ...]) -> Any:
@@ -52,5 +54,6 @@ POOLS = {
         "the largest",
         "maximum",
         commutes=True,
+        border=-math.inf,
     ),
 }

@@ -42,7 +42,10 @@ def network(plan: Plan, images: Any, xp: Any = np) -> dict[str, Any]:
     outputs = {}
     x = images.astype(np.int32 if plan.dtype == "int8" else np.float64)
     for layer in plan.layers:
-        x = pool(layer, activate(layer, normalize(layer, accumulate(layer, x, xp), xp), xp))
+        if layer.stage.learns:
+            x = pool(layer, activate(layer, normalize(layer, accumulate(layer, x, xp), xp), xp))
+        else:
+            x = pool_of_its_own(layer, x, xp)
         outputs[layer.name] = x.astype(layer.output_dtype) if plan.dtype == "int8" else x
     return outputs
 
@@ -99,6 +102,21 @@ def pool(layer: Layer, x: Any) -> Any:
     x = x.reshape(n, rows // size, size, columns // size, size, channels)
     of = POOLS[layer.stage.pool]
     return (of.codes if layer.integers else of.value)(x, (2, 4))
+
+
+def pool_of_its_own(layer: Layer, x: Any, xp: Any) -> Any:
+    """The pool of each window, which may overlap others, or reach into the border."""
+    assert layer.stage.kernel is not None
+    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.pad_code)
+    rows, columns, _ = layer.output_shape
+    down, across = layer.stage.steps
+    places = [
+        x[:, i : i + down * (rows - 1) + 1 : down, j : j + across * (columns - 1) + 1 : across]
+        for i in range(layer.stage.kernel[0])
+        for j in range(layer.stage.kernel[1])
+    ]
+    of = POOLS[layer.stage.pool]
+    return (of.codes if layer.integers else of.value)(xp.stack(places), (0,))
 
 
 def run_integers(plan: Plan, images: Images) -> Outputs:

@@ -81,6 +81,10 @@ def recomputed(base, plan, tables):
     found = {}
     places = places_of(base, plan)
     for layer in plan.layers:
+        if not layer.stage.learns:
+            most = 255 * (int(np.prod(layer.stage.kernel)) if layer.stage.pool == "avg" else 1)
+            found[layer.name, "sum" if layer.stage.pool == "avg" else "most"] = 0, most
+            continue
         weight = weights_in(layer, tables, places[layer.name])
         features = layer.stage.features
         numbers = {
@@ -186,12 +190,15 @@ def places_of(base, plan):
             patch.setattr(Layer, "packed_fits", lambda layer, bits: fits[layer.name][bits])
             laid_out = lay_out(replace(base, layers=tuple(layers)), plan.cpu, plan.optimize)
         tables = {c.name: c.values for c in laid_out.constants}
-        return {layer.name: atoms(layer, tables) for layer in laid_out.layers}
+        learning = [layer for layer in laid_out.layers if layer.stage.learns]
+        return {layer.name: atoms(layer, tables) for layer in learning}
 
     ones, others = read(np.ones_like), read(lambda n: -np.ones_like(n))
     spelt = [read(lambda n, bit=bit: 2 * (n >> bit & 1) - 1) for bit in range(bits)]
     found = {}
     for layer in plan.layers:
+        if not layer.stage.learns:
+            continue
         name = layer.name
         number = sum((part[name] == 1).astype(int) << bit for bit, part in enumerate(spelt))
         found[name] = np.where(ones[name] != others[name], number, -1)

@@ -59,6 +59,17 @@ STRIDED = (
     Stage("conv3", "conv", 6, "relu", (3, 4), "VALID", "avg", 2, stride=3),
     Stage("fc", "dense", 7),
 )
+#: Pools of their own: overlapping, with a border of either kind, not square, one behind another.
+POOLED = (
+    Stage("conv1", "conv", 3, "leaky_relu(0.1)", (3, 3), "SAME"),
+    Stage("pool1", "pool", 3, "none", (3, 3), "VALID", "max", stride=2),
+    Stage("conv2", "conv", 4, "tanh", (3, 2), "SAME"),
+    Stage("pool2", "pool", 4, "none", (3, 3), "SAME", "avg", stride=2),
+    Stage("pool2_2", "pool", 4, "none", (2, 2), "SAME", "max"),
+    Stage("conv3", "conv", 4, "gelu", (2, 2), "SAME", "max", 2),
+    Stage("pool3_2", "pool", 4, "none", (1, 2), "VALID", "avg", across=2),
+    Stage("last", "dense", 3),
+)
 #: More rows than a byte counts.
 TALL = (Stage("conv1", "conv", 2, "relu", (3, 1), "SAME", "avg", 2), Stage("fc", "dense", 3))
 
@@ -72,6 +83,7 @@ CHAINS = {
     "strided": STRIDED,
     "gap": GAP,
     "normed": NORMED,
+    "pooled": POOLED,
 }
 SHAPES = {
     "lenet": (28, 28, 1),
@@ -83,6 +95,7 @@ SHAPES = {
     "strided": (60, 57, 1),
     "gap": (19, 20, 1),
     "normed": (14, 15, 1),
+    "pooled": (25, 22, 1),
 }
 
 
@@ -101,6 +114,8 @@ def random_model(stages, shape, seed=0, spread=2.0):
     rng = np.random.default_rng(seed)
     params = {}
     for stage, size in zip(stages, Model(shape, stages, {}).shapes, strict=False):
+        if not stage.learns:
+            continue
         kernel = stage.kernel_shape(size)
         inputs = int(np.prod(kernel[:-1]))
         params[f"{stage.name}/kernel"] = rng.normal(0, spread * inputs**-0.5, kernel)

@@ -13,7 +13,7 @@ import pytest
 
 from few_bits import on_grids
 from lenet_export import cli, export, layer_norm
-from lenet_export.cpus.kernel import GENERIC, Kernel, kernel_of
+from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel, kernel_of
 from lenet_export.cpus.registry import ALIASES, CPUS, choices, cpu_named, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import _context, _environment, render_c
@@ -28,7 +28,7 @@ KERNELS = dict.fromkeys(
     kernel
     for cpu in CPUS.values()
     for kernels in cpu.kernels.values()
-    for kernel in (GENERIC, *kernels)
+    for kernel in (GENERIC, POOLING, *kernels)
 )
 
 

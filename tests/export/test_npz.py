@@ -23,6 +23,9 @@ def compute(data, images):
     x = images.astype(np.int64 if is_int else np.float64)
     for name in data["layers"]:
         layer = {key.split("/")[1]: data[key] for key in data.files if key.startswith(f"{name}/")}
+        if layer["kind"] == "pool":
+            x = pool_of_its_own(x, layer, is_int)
+            continue
         weight, bias = layer["weight"].astype(x.dtype), layer["bias"].astype(x.dtype)
         if layer["kind"] == "conv":
             x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)), constant_values=layer["border"])
@@ -56,6 +59,18 @@ def compute(data, images):
                 acc = acc.mean((2, 4))
         x = acc
     return x
+
+
+def pool_of_its_own(x, layer, is_int):
+    """A pool whose windows overlap or are no squares, as README tells it."""
+    x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)), constant_values=layer["border"])
+    windows = np.lib.stride_tricks.sliding_window_view(x, tuple(layer["window"]), axis=(1, 2))
+    down, across = layer["strides"]
+    windows = windows[:, ::down, ::across]
+    if layer["pool"] == "max":
+        return windows.max((4, 5))
+    count = int(np.prod(layer["window"]))
+    return (windows.sum((4, 5)) + count // 2) // count if is_int else windows.mean((4, 5))
 
 
 def function(name, readme):

@@ -66,9 +66,13 @@ def _gradient(size: int, x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
 _largest.defvjp(lambda x, size: (_largest(x, size), x), _gradient)
 
 
+def _plain(name: str, x: jax.Array, size: int) -> jax.Array:
+    return float_network.POOLS[name](x, float_network.Windows.squares(size))
+
+
 #: By name.
 POOLS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
-    **float_network.POOLS,
+    **{name: functools.partial(_plain, name) for name in float_network.POOLS},
     "avg": avg_pool,
     "max": max_pool,
 }

@@ -7,6 +7,7 @@ weights and loops and the width of a code in RAM, never a number.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -91,7 +92,7 @@ class Kernel:
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """What the templates are told of ``layer``, beside the layer itself."""
-        window = layer.stage.pool_size**2
+        window = self.window_places(layer)
         return {
             "template": self.template,
             "window": window,
@@ -104,7 +105,11 @@ class Kernel:
             "bias": partial(operands.bias, layer),
             "weights": partial(operands.weights, layer),
             "weight_at": partial(operands.weight_at, layer),
-        } | (_windows(layer) if layer.is_conv else {})
+        } | (_windows(layer) if layer.reads_rows else {})
+
+    def window_places(self, layer: Layer) -> int:
+        """How many places a pool's window has."""
+        return layer.stage.pool_size**2
 
     def layout(self, layer: Layer) -> Layout:
         """How ``layer`` lies in memory for it."""
@@ -117,7 +122,30 @@ class Kernel:
         return Layout(self, tables=with_weights(layer, values, about), packing=packing)
 
 
+@dataclass(frozen=True)
+class Pooling(Kernel):
+    """Pools of their own, in plain C99: a strip of rows to a row."""
+
+    template: str = "pool"
+    kinds: ClassVar[frozenset[str]] = frozenset({"pool"})
+
+    def window_places(self, layer: Layer) -> int:
+        """How many places a window has."""
+        assert layer.stage.kernel is not None
+        return math.prod(layer.stage.kernel)
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """Where row ``i`` of a window is in the strip, too."""
+        top = times("y", layer.row_step) if layer.strip_is_whole else ""
+        return super().view(layer) | {"window_row": f"{top} + i" if top else "i"}
+
+    def layout(self, layer: Layer) -> Layout:  # noqa: ARG002 - it has no tables
+        """Nothing but who computes it."""
+        return Layout(self)
+
+
 GENERIC = Kernel()
+POOLING = Pooling()
 
 
 def kernel_of(layer: Layer) -> Kernel:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lenet_export.cpus.blocked import Blocked, Copied
-from lenet_export.cpus.kernel import GENERIC, Kernel
+from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.mve import Mve, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
 from lenet_export.cpus.x86 import Columns, Lanes
@@ -269,7 +269,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     # What plain C does beside vectors reads the same codes as they do.
     is_float = plan.dtype == "float32"
     codes = next((k.codes for k in of_cpu if k.in_vectors and (k.codes == F32) == is_float), U8)
-    kernels = *of_cpu, replace(GENERIC, codes=codes)
+    kernels = *of_cpu, replace(GENERIC, codes=codes), replace(POOLING, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     far = bool(CPUS[cpu].program_memory)
     layouts = [

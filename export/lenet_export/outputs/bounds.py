@@ -52,6 +52,8 @@ def _bounds(layer: Layer) -> list[Bound]:
     integers = layer.integers
     assert integers
     acc = integers.acc_min, integers.acc_max
+    if not layer.stage.learns:
+        return [_bound(layer, "sum" if layer.stage.pool == "avg" else "most", *acc, "uint16_t")]
     parts = kernel_of(layer).partial_sums(layer)
     found = [_bound(layer, *part) for part in parts]
     found += [_bound(layer, "acc", *acc, operands.acc_type(layer))]

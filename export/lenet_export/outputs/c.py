@@ -294,6 +294,11 @@ def _environment() -> jinja2.Environment:
         trained=_trained,
         times=times,
         # A layer
+        border=lambda layer: (
+            float_literal(np.float32(layer.pad_code))
+            if isinstance(layer.pad_code, float)
+            else layer.pad_code
+        ),
         and_border=lambda layer: " and its border" if layer.is_padded else "",
         does=does,
         ignores_row=_ignores_row,
@@ -362,6 +367,9 @@ def _ignores_row(layer: Layer, following: Layer) -> bool:
 def does(layer: Layer) -> str:
     """What a layer does, in a few words: ``5x5 SAME, sigmoid, 2x2 avg``."""
     stage, size = layer.stage, layer.stage.pool_size
+    if stage.kernel and not stage.learns:
+        steps = "x".join(map(str, dict.fromkeys(stage.steps)))
+        return f"{stage.kernel[0]}x{stage.kernel[1]} {stage.pool} {stage.padding}, stride {steps}"
     words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
     words += [f"stride {stage.stride}"] if stage.stride > 1 else []
     words += [f"{stage.norm} norm"] if stage.norm != "none" else []
@@ -479,7 +487,9 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
 def _filled(plan: Plan) -> list[Layer]:
     """The layers whose input has a border, or slack that is read before it is written."""
     return [
-        layer for layer in plan.layers if layer.layout.slack or (layer.is_conv and layer.is_padded)
+        layer
+        for layer in plan.layers
+        if layer.layout.slack or (layer.reads_rows and layer.is_padded)
     ]
 
 

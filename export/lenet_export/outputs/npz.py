@@ -35,8 +35,10 @@ ink_least, ink_most, ink_peak, ink_border, ink_share
                  ink_share. ink is the sum of its bytes, border that of those in its first and last
                  ink_border rows and columns
 
-<layer>/kind     "conv" (cross-correlation) or "dense" (the input flattened in C order: row, column,
-                 channel)
+<layer>/kind     "conv" (cross-correlation), "dense" (the input flattened in C order: row, column,
+                 channel), or "pool": one whose windows overlap, have a border or are no squares. It
+                 has padding, border and pool, as below, window and strides, and nothing else
+<layer>/window, <layer>/strides   pool: rows and columns of a window, and that it moves on by
 <layer>/weight   conv: [output channel][kernel row][kernel column][input channel];
                  dense: [unit][input]. One number each, whatever bits it was trained for
 <layer>/bits     int8: what its weights were trained for: "8" (then the export rounded them), "4"
@@ -44,7 +46,7 @@ ink_least, ink_most, ink_peak, ink_border, ink_share
 <layer>/bias     [output channel or unit]
 <layer>/stride   conv: rows and columns of input between two outputs
 <layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
-<layer>/border   what stands in them: the input's code of 0
+<layer>/border   what stands in them: the input's code of 0; of a "max" pool the least number
 <layer>/norm     "none", or "layer": LayerNorm in front of the activation
 <layer>/activation  @activations@
                  or "none"; "leaky_relu(0.1)" has 0.1 in place of 0.01
@@ -149,6 +151,15 @@ def render_npz(plan: Plan) -> bytes:
 
 def _arrays(layer: Layer) -> dict[str, Any]:
     """The entries of one layer, without its name."""
+    if not layer.stage.learns:
+        return {
+            "kind": layer.stage.kind,
+            "window": layer.stage.kernel,
+            "strides": layer.stage.steps,
+            "padding": layer.padding,
+            "border": layer.pad_code,
+            "pool": layer.stage.pool,
+        }
     arrays: dict[str, Any] = {
         "kind": layer.stage.kind,
         "weight": layer.weight,

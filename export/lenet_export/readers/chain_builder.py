@@ -18,6 +18,7 @@ import numpy.typing as npt
 from lenet_export.activations import CODE_MAX, function_of
 from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Model, Stage
 from lenet_export.errors import UserError
+from lenet_export.plan import buffer_name
 from lenet_export.pools import POOLS
 from lenet_export.readers.functions import FUNCTIONS
 
@@ -29,6 +30,7 @@ NEAR_ONE = 1e-6  # what a factor may differ from 1, and a shift from 0, by round
 
 Floats = npt.NDArray[np.float64]
 Pads = tuple[tuple[int, int], tuple[int, int]]
+NO_PADS: Pads = ((0, 0), (0, 0))
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,28 @@ class ChainBuilder:
     @property
     def is_linear(self) -> bool:
         """Whether the last layer has no activation so far."""
-        return not self.is_empty and self._stages[-1].activation == "none"
+        return not self.is_empty and self._learner.activation == "none"
 
     @property
     def last(self) -> str:
-        """The name of the last layer, or of what is in front of the first."""
-        return self._stages[-1].name if self._stages else "the image"
+        """The name of the last layer that learns, or of what is in front of the first."""
+        return self._learner.name if self._stages else "the image"
+
+    @property
+    def _place(self) -> int:
+        """Where the last stage that learns is; pools of their own may be behind it."""
+        return max(place for place, stage in enumerate(self._stages) if stage.learns)
+
+    @property
+    def _learner(self) -> Stage:
+        """The last stage that learns."""
+        return self._stages[self._place]
+
+    @property
+    def _pools(self) -> list[Stage]:
+        """The pools behind the last stage that learns, its own first."""
+        learner = self._learner
+        return [*([learner] if learner.pool != "none" else []), *self._stages[self._place + 1 :]]
 
     @property
     def names(self) -> set[str]:
@@ -178,7 +196,7 @@ class ChainBuilder:
         """
         by_channel = line.by_channel()
         if self._is_in_layer(by_channel) and by_channel:
-            stage = self._stages[-1]
+            stage = self._learner
             tensors = ("scale", "bias") if stage.norm == "layer" else ("kernel", "bias")
             layer = stage.norm_name if stage.norm == "layer" else stage.name
             scaled, bias = (f"{layer}/{tensor}" for tensor in tensors)
@@ -197,7 +215,7 @@ class ChainBuilder:
         stage = self._behind(at)
         for found, what in [
             (stage.activation != "none", "the activation"),
-            (stage.pool != "none", "the pool"),
+            (bool(self._pools), "the pool"),
             (stage.norm != "none", "the norm"),
         ]:
             if found:
@@ -212,7 +230,7 @@ class ChainBuilder:
         ones = np.ones(stage.features)
         self._params[f"{stage.norm_name}/scale"] = ones * np.asarray(scale, np.float64)
         self._params[f"{stage.norm_name}/bias"] = 0 * ones
-        self._stages[-1] = replace(stage, norm="layer")
+        self._stages[self._place] = replace(stage, norm="layer")
 
     def activation(self, at: str, name: str) -> None:
         """An activation; a maximum in front of it is the same as behind it, if it never falls."""
@@ -224,51 +242,108 @@ class ChainBuilder:
                 "leave one of them out, or put a layer that learns between them; and train again",
             )
         first = f"put it in front of the pool of {stage.name}, and train again"
-        if stage.pool != "none":
-            pool = POOLS[stage.pool]
-            if stage.pool == "avg" and self._average_by_convolution():
-                stage = self._stages[-1]
-            elif not pool.commutes:
+        if self._average_by_convolution():
+            stage = self._learner
+        for pool in (POOLS[of.pool] for of in self._pools):
+            if not pool.commutes:
                 self.refuse(
                     at, f"is an activation behind the {pool.noun} pool of {stage.name}", first
                 )
-            elif not function_of(name).rises:
+            if not function_of(name).rises:
                 self.refuse(at, f"is behind the {pool.noun} pool of {stage.name}, and falls", first)
         if self._line is not NOTHING:
             self.refuse(at, f"is behind a factor or sum that cannot go into {stage.name}", first)
-        self._stages[-1] = replace(stage, activation=name)
+        self._stages[self._place] = replace(stage, activation=name)
 
-    def pool(self, at: str, pool: str, size: int) -> None:
-        """A pool; an average of a whole linear map is linear in what the convolution reads."""
-        stage = self._behind(at)
-        rows, columns, _ = self._checked_map(at)
-        if stage.pool not in ("none", pool) or stage.pool_size * size > POOL_MAX:
-            self.refuse(
-                at,
-                f"is a second pool behind {stage.name}",
-                "take one larger pool, or strides in the convolution, and train again",
-            )
-        self._put_off(at, pool)
-        if pool == "avg" and _is_linear(stage) and rows // size == columns // size == 1:
-            self._make_dense((size, size))
-        else:
-            self._stages[-1] = replace(stage, pool=pool, pool_size=stage.pool_size * size)
+    def pool(
+        self,
+        at: str,
+        pool: str,
+        window: tuple[int, int],
+        steps: tuple[int, int],
+        pads: Pads = NO_PADS,
+    ) -> None:
+        """A pool; an average of a whole linear map is linear in what the convolution reads.
 
-    def mean(self, at: str) -> None:
-        """A mean over a map that is not square, or larger than a pool's window may be.
+        One of squares side by side is part of the convolution in front of it. A mean over a map
+        with more places than a pool may have goes into the dense layer behind it, which then has
+        weights for each place.
 
-        It goes into the dense layer behind it, which then has weights for each place; or into the
-        convolution in front of it, where nothing is between the two.
+        Args:
+            at: its place.
+            pool: a name in ``POOLS``.
+            window: its rows and columns.
+            steps: rows and columns that it moves on.
+            pads: its border ``((above, below), (left, right))``.
+
+        Raises:
+            UserError: it cannot be computed.
         """
         stage = self._behind(at)
-        rows, columns, _ = self._checked_map(at)
-        self._put_off(at, "avg")
-        if _is_linear(stage):
-            self._make_dense((rows, columns))
-        elif stage.activation == "none":
-            self.refuse(at, f"is a mean over {rows}x{columns}", "put an activation in front of it")
+        shape = self._checked_map(at)
+        of_its_own = self._pool_of_its_own(at, pool, window, steps, pads)
+        self._put_off(at, of_its_own)
+        size = window[0]
+        is_square = window == steps == (size, size) and pads == NO_PADS and size <= POOL_MAX
+        is_one = of_its_own.output_shape(shape)[:2] == (1, 1) and pads == NO_PADS
+        if pool == "avg" and is_one and _is_linear(stage) and not self._pools:
+            self._make_dense(window)
+        elif is_square and self._stages[-1] is stage and self._grows(stage, pool, size):
+            self._stages[-1] = replace(stage, pool=pool, pool_size=stage.pool_size * size)
+        elif math.prod(window) <= POOL_MAX**2:
+            self._stages.append(of_its_own)
+        elif pool == "avg" and window == shape[:2] and stage.activation != "none":
+            self._mean = window
         else:
-            self._mean = rows, columns
+            self.refuse(
+                at,
+                f"is a {POOLS[pool].noun} over {window[0]}x{window[1]}",
+                f"supported: windows of up to {POOL_MAX**2} numbers; behind an activation, means "
+                "over the whole map of any size",
+            )
+
+    def _grows(self, stage: Stage, pool: str, size: int) -> bool:
+        """Whether a square pool behind a stage goes into the stage, or into the pool it has."""
+        return stage.pool in ("none", pool) and stage.pool_size * size <= POOL_MAX
+
+    def _pool_of_its_own(
+        self, at: str, pool: str, window: tuple[int, int], steps: tuple[int, int], pads: Pads
+    ) -> Stage:
+        """The stage of a pool that stands here: see :meth:`pool`."""
+        taken = self.names | {buffer_name(stage) for stage in self._stages}
+        word = buffer_name(replace(self._learner, pool=pool))
+        names = itertools.chain([word], (f"{word}_{n}" for n in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        across = 0 if steps[0] == steps[1] else steps[1]
+        shape = self.shape
+        if steps[0] > window[0] or steps[1] > window[1]:
+            self.refuse(
+                at,
+                f"is a pool of {window[0]}x{window[1]} that moves on by {steps[0]}x{steps[1]}, "
+                "and leaves numbers out",
+                "take strides up to its window, and train again",
+            )
+        outputs = tuple(
+            (size + sum(pad) - side) // step + 1
+            for size, pad, side, step in zip(shape, pads, window, steps, strict=False)
+        )
+        both = [
+            Stage(
+                name, "pool", shape[-1], "none", window, padding, pool, 1, steps[0], across=across
+            )
+            for padding in PADDINGS[::-1]
+        ]
+        fitting = [
+            of for of in both if (of.pads(shape), of.output_shape(shape)[:2]) == (pads, outputs)
+        ]
+        if not fitting:
+            self.refuse(
+                at,
+                f"is a pool of {window[0]}x{window[1]} with a border of {pads[0]} rows and "
+                f"{pads[1]} columns, of a map of {shape[0]}x{shape[1]}",
+                f"take the padding {' or '.join(PADDINGS)}, and train again",
+            )
+        return fitting[0]
 
     def model(self, exact: bool = False) -> Model:
         """The chain with its parameters; nothing is measured yet.
@@ -327,7 +402,7 @@ class ChainBuilder:
 
     def _learned(self, at: str, stage: Stage, kernel: Any, name: str) -> None:
         """A convolution or dense layer: called as the user did, or by kind and number."""
-        before = self._stages[-1] if self._stages else None
+        before = self._learner if self._stages else None
         if before and before.activation == "none":
             self.refuse(
                 at,
@@ -404,21 +479,21 @@ class ChainBuilder:
 
     def _is_in_layer(self, line: Line | None) -> bool:
         """Whether a line that stands here can go into the layer in front of it."""
-        stage = self._stages[-1] if self._stages else None
+        stage = self._learner if self._stages else None
         if stage is None or line is None or stage.activation != "none" or self._line is not NOTHING:
             return False
-        falls = bool((line.scale < 0).any())
-        return line.scale.size in (1, stage.features) and (
-            stage.pool in ("none", "avg") or (POOLS[stage.pool].commutes and not falls)
+        return line.scale.size in (1, stage.features) and all(
+            _passes(line, pool) for pool in self._pools
         )
 
-    def _put_off(self, at: str, pool: str) -> None:
+    def _put_off(self, at: str, pool: Stage) -> None:
         """Puts off what waits for the next layer until behind a pool, if that is the same."""
         by_channel = self._line.by_channel()
-        if by_channel is None or (pool != "avg" and (by_channel.scale < 0).any()):
+        if by_channel is None or not _passes(by_channel, pool):
+            what = "scaled by a negative number" if pool.pool == "max" else "moved from 0"
             self.refuse(
                 at,
-                f"is a {POOLS[pool].noun} pool of what is scaled by a negative number",
+                f"is a {POOLS[pool.pool].noun} pool of what is {what}",
                 f"put the norm in front of the activation of {self.last}, and train again",
             )
         self._line = NOTHING if self._line is NOTHING else by_channel
@@ -427,7 +502,7 @@ class ChainBuilder:
         """The stage that a function which stands here goes with."""
         if not self._stages:
             self.refuse(at, "is in front of the first layer that learns")
-        return self._stages[-1]
+        return self._learner
 
     def _checked_map(self, at: str) -> tuple[int, ...]:
         """Rows, columns and channels of the map that a pool which stands here is of."""
@@ -442,6 +517,8 @@ class ChainBuilder:
         """
         stage, side = self._stages[-1], self._stages[-1].pool_size
         if not _is_linear(replace(stage, pool="none")) or stage.kernel is None:
+            return False
+        if stage.pool != "avg" or not stage.learns:
             return False
         shape = Model(self.input_shape, tuple(self._stages[:-1]), {}).shapes[-1]
         added = stage.stride * (side - 1)
@@ -490,7 +567,7 @@ class ChainBuilder:
         Raises:
             UserError: it does not.
         """
-        last, shape = self._stages[-1], self.shape
+        last, shape = self._learner, self.shape
         at = f"the last layer, {last.name}"
         if last.activation != "none":
             rises = function_of(last.activation).rises
@@ -498,15 +575,15 @@ class ChainBuilder:
                 at,
                 f"has the activation {last.activation}, and the C gives logits",
                 "leave the activation out: the largest logit stays the largest"
-                if rises and last.pool != "avg"
+                if rises and not any(pool.pool == "avg" for pool in self._pools)
                 else "put an nn.Dense behind it, and train again",
             )
         if last.norm != "none":
             self.refuse(at, "has a norm", "put an activation and a dense layer behind it")
         if last.kind == "conv":
             what = f"gives a map of {shape[0]}x{shape[1]}"
-            if last.pool != "none":
-                what = f"ends in a {POOLS[last.pool].noun} over a map"
+            if self._pools:
+                what = f"ends in a {POOLS[self._pools[-1].pool].noun} over a map"
             self.refuse(
                 at, what, "take a mean over the map, or an activation and a dense layer behind it"
             )
@@ -535,6 +612,17 @@ def spread(kernel: Floats, stage: Stage, shape: tuple[int, ...], window: tuple[i
             padded[down, across] += share * taps
     inside = padded[above : above + rows, left : left + columns]
     return inside.reshape(-1, stage.features)
+
+
+def _passes(line: Line, pool: Stage) -> bool:
+    """Whether a ``line`` in front of a pool, by channel, is the same behind it.
+
+    The border of a mean is 0.
+    """
+    if pool.pool == "avg":
+        is_padded = not pool.learns and pool.padding != "VALID"
+        return not (is_padded and line.shift.any())
+    return POOLS[pool.pool].commutes and not (line.scale < 0).any()
 
 
 def _is_linear(stage: Stage) -> bool:

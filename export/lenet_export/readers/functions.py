@@ -16,7 +16,7 @@ from lenet_export.pools import POOLS
 
 FUNCTIONS = (
     f"functions that are {', '.join(sorted(ACTIVATIONS))}, a "
-    f"{' or '.join(pool.noun for pool in POOLS.values())} pool of side and stride 2 to {POOL_MAX}, "
+    f"{' or '.join(pool.noun for pool in POOLS.values())} pool of up to {POOL_MAX**2} numbers, "
     "a mean over the map, or that flatten"
 )
 Floats = npt.NDArray[Any]

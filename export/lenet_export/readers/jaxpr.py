@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from lenet_export.activations import CODE_MAX, function_of
-from lenet_export.checkpoint import POOL_MAX
 from lenet_export.pools import POOLS
-from lenet_export.readers.chain_builder import NOTHING, ChainBuilder, Line
+from lenet_export.readers.chain_builder import NO_PADS, NOTHING, ChainBuilder, Line, Pads
 from lenet_export.readers.functions import NUMBERS, activation_of, dropped, outputs_of, told
 from lenet_export.readers.trace import LOOPS, PRODUCTS, Array, Operation, Step, Value, run
 from lenet_export.readers.wiring import (
@@ -320,38 +319,39 @@ class JaxprReader:
         """``reduce_window_max`` and the like: a pool."""
         at, of = self.place(operation), operation.params
         self._check_no_border(at)
-        rows, columns = self._axes_of_map(at)
+        shape = self.chain.shape
+        axes = self._axes_of_map(at)
         sizes, strides = of["window_dimensions"], of["window_strides"]
-        side, step = (sizes[rows], sizes[columns]), (strides[rows], strides[columns])
-        is_whole = side == self.chain.shape[:2]
-        step = side if is_whole else step  # there it does not move on
-        if math.prod(sizes) != math.prod(side):
+        (down, side), (across, width) = (
+            (1, 1) if axis is None else (strides[axis], sizes[axis]) for axis in axes
+        )
+        window, steps = (side, width), (down, across)
+        above, left = ((0, 0) if axis is None else of["padding"][axis] for axis in axes)
+        pads = above, left
+        if window == shape[:2] and not any(map(any, pads)):
+            steps = window  # it does not move on
+        if math.prod(sizes) != math.prod(window):
             self.chain.refuse(at, "is a pool over channels or images", CHAIN)
         if set(of["base_dilation"]) != {1}:
             self.chain.refuse(at, "is a pool of what is put apart", "leave out its base_dilation")
-        if any(map(any, of["padding"])) or set(of["window_dilation"]) != {1}:
-            self.chain.refuse(
-                at,
-                f"is a pool of {_by(side)} with a border, of a map of {_by(self.chain.shape[:2])}",
-                "take padding='VALID', which leaves the last row out, and train again",
-            )
-        if (side[0] != side[1] and not is_whole) or step != side:
-            self.chain.refuse(at, *_told_pool(side, step))
-        self._pool(at, REDUCES[operation.name.removeprefix("reduce_window_")], side)
-        shape = [size // window for size, window in zip(self.wiring.shape, sizes, strict=True)]
+        if set(of["window_dilation"]) != {1}:
+            self.chain.refuse(at, "is a pool of what lies apart", "leave out its window_dilation")
+        self._pool(at, REDUCES[operation.name.removeprefix("reduce_window_")], window, steps, pads)
+        given = operation.outputs[0].shape
         order = np.argsort([-step for step in steps_of(self.wiring)], kind="stable")
-        places = np.arange(math.prod(shape)).reshape([shape[axis] for axis in order])
+        places = np.arange(math.prod(given)).reshape([given[axis] for axis in order])
         self.wiring = places.transpose(np.argsort(order))  # the axes are those of what was read
 
-    def _axes_of_map(self, at: str) -> tuple[int, int]:
-        """The axes of a value that are rows and columns of its map."""
+    def _axes_of_map(self, at: str) -> tuple[int | None, int | None]:
+        """The axes of a value that are rows and columns of its map; ``None`` where it has one."""
         rows, columns, channels = (*self.chain.shape, 0, 0)[:3]
         steps = steps_of(self.wiring)
-        wanted = (columns * channels, channels)
-        if min(rows, columns) < 2 or any(step not in steps for step in wanted):
-            remedy = "supported: maps of rows and columns, behind a convolution of two dimensions"
+        wanted = [columns * channels if rows > 1 else 0, channels if columns > 1 else 0]
+        if rows * columns < 2 or any(step and step not in steps for step in wanted):
+            remedy = "supported: maps of rows and columns, behind a convolution"
             self.chain.refuse(at, "is a pool over what is no map", remedy)
-        return steps.index(wanted[0]), steps.index(wanted[1])
+        down, across = (steps.index(step) if step else None for step in wanted)
+        return down, across
 
     def reduction(self, operation: Operation) -> None:
         """``reduce_max``, ``reduce_sum``: of a whole map, or of windows that a reshape made."""
@@ -369,29 +369,28 @@ class JaxprReader:
             order = np.argsort(groups[:, 0])
             if not np.array_equal(windows[np.argsort(windows[:, 0])], groups[order]):
                 self.chain.refuse(at, "takes numbers together that are no window of a map", CHAIN)
-            self._pool(at, pool, side)
+            self._pool(at, pool, side, side)
             numbers = np.empty_like(groups[:, :1])
             numbers[order, 0] = np.argsort(windows[:, 0])
             groups = numbers
         self.wiring = groups[:, 0].reshape(kept)
 
-    def _pool(self, at: str, pool: str, side: tuple[int, int]) -> None:
+    def _pool(
+        self,
+        at: str,
+        pool: str,
+        window: tuple[int, int],
+        steps: tuple[int, int],
+        pads: Pads = NO_PADS,
+    ) -> None:
         """A pool, or a mean or maximum of the whole map; of a sum, what makes it of a mean."""
         if pool not in POOLS:
             known = " and ".join(of.noun for of in POOLS.values())
             self.chain.refuse(at, f"is a pool of the {pool}imum", f"supported: {known}")
-        if side[0] == side[1] and 2 <= side[0] <= POOL_MAX:
-            self.chain.pool(at, pool, side[0])
-        elif pool == "avg" and side == self.chain.shape[:2] and side != (1, 1):
-            self.chain.mean(at)
-        elif side != (1, 1):
-            self.chain.refuse(
-                at,
-                f"is a {POOLS[pool].noun} over {_by(side)}",
-                f"supported: square windows of side 2 to {POOL_MAX}",
-            )
+        if (window, steps) != ((1, 1), (1, 1)):
+            self.chain.pool(at, pool, window, steps, pads)
         if pool == "avg":
-            self.chain.line(Line.of(math.prod(side), 0))
+            self.chain.line(Line.of(math.prod(window), 0))
 
     # ---- What only moves -------------------------------------------------------------------------
 
@@ -628,23 +627,6 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
         return (side, side, 1) if side * side == shape[0] else (1, shape[0], 1)
     rows, columns, *channels = shape
     return rows, columns, math.prod(channels)
-
-
-def _by(sizes: tuple[int, ...]) -> str:
-    return "x".join(map(str, sizes))
-
-
-def _told_pool(side: tuple[int, int], step: tuple[int, int]) -> tuple[str, str]:
-    """What a pool is whose windows are no squares side by side, and a remedy."""
-    size = side[0] if side[0] == side[1] and side[0] <= POOL_MAX else 2
-    what = f"is a pool of {_by(side)} that moves on by {_by(step)}"
-    if step < side:
-        what += ", so that its windows overlap"
-    others = "" if step == (1, 1) else "or strides in the convolution; and "
-    return what, (
-        f"supported: pools whose stride is their side, 2 to {POOL_MAX}: "
-        f"nn.max_pool(x, ({size}, {size}), strides=({size}, {size})); {others}train again"
-    )
 
 
 def _ungrouped(kernel: Array, groups: int) -> Array:
