@@ -1,7 +1,8 @@
 """The file between training and export: ``model.safetensors``.
 
 The tensors are ``<layer>/kernel`` and ``<layer>/bias``, float32, in Flax's layout: a convolution's
-kernel is ``(rows, columns, input channels, output channels)``, a dense one ``(inputs, outputs)``. A
+kernel is ``(rows, columns, input channels, output channels)``, a depthwise one ``(rows, columns, 1,
+output channels)``, a dense one ``(inputs, outputs)``. A
 layer with a norm has ``<layer>_norm/scale`` and ``<layer>_norm/bias``. A layer whose weights were
 trained for fewer than 8 bits has ``<layer>/step`` too, float32 ``(features,)``: the value of
 integer weight 1 of each channel. Its kernel holds ``step * integer``, the integers are those of its
@@ -72,7 +73,7 @@ FIELDS = {1: _FIRST, 2: _FIRST | {"sha256"}, 3: _FIRST | {"sha256", "none_output
 OPTIONAL = frozenset({"amount_table", "input_zero", "class_names"})  # since format 3
 KEY = "lenet_export"
 AGAIN = "give the model.safetensors that lenet-train wrote"
-KINDS = ("conv", "pool", "dense")
+KINDS = ("conv", "depthwise", "pool", "dense")
 PADDINGS = ("SAME", "VALID")
 NORMS = ("none", "layer")
 NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
@@ -112,7 +113,9 @@ class Stage:
 
     Attributes:
         name: the layer's name, from Flax to C to reports, e.g. ``conv1``.
-        kind: ``conv``, ``pool`` or ``dense`` (its input is flattened row by row, channels last).
+        kind: ``conv``, ``depthwise`` (a convolution whose output channel ``c`` sees the input
+            channel ``c // (features / input channels)`` alone), ``pool`` or ``dense`` (its input is
+            flattened row by row, channels last).
         features: output channels or units.
         activation: e.g. ``sigmoid``, ``relu``; ``none`` for the last layer, which gives logits.
         kernel: rows and columns of a convolution's kernel, or of a pool's window; ``None`` for
@@ -199,7 +202,7 @@ class Stage:
         """The shape of ``<name>/kernel`` for an input of ``shape``."""
         if self.kernel is None:
             return math.prod(shape), self.features
-        return *self.kernel, shape[-1], self.features
+        return *self.kernel, 1 if self.kind == "depthwise" else shape[-1], self.features
 
 
 @dataclass(frozen=True)
@@ -541,6 +544,9 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
             )
         if (stage.kind != "dense") != (stage.kernel is not None):
             raise UserError(at, f"{stage.kind} with kernel size {stage.kernel}", repair)
+        if stage.kind == "depthwise" and stage.features % shape[-1]:
+            what = f"is depthwise with {stage.features} channels and reads {shape[-1]}"
+            raise UserError(at, what, "supported: as many channels as it reads, or a multiple")
         _check_pool(at, place, stage, shape)
         if stage.kind == "dense" and stage.pool != "none":
             raise UserError(at, "a dense layer has no pool", repair)
@@ -618,7 +624,7 @@ def _check_heads(
         if not stage.learns:
             continue
         says = f"the architecture in its metadata says {stage.features} " + (
-            "channels" if stage.kind == "conv" else "units"
+            "units" if stage.kind == "dense" else "channels"
         )
         expected[f"{stage.name}/kernel"] = stage.kernel_shape(shape), says
         expected[f"{stage.name}/bias"] = (stage.features,), says

@@ -86,6 +86,7 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
             x = lax.conv_general_dilated(
                 *(x, kernel, (stage.stride, stage.stride), stage.padding),
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                feature_group_count=x.shape[-1] if stage.kind == "depthwise" else 1,
                 precision=FULL,
             )
         else:

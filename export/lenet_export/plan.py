@@ -177,7 +177,8 @@ class Layer:
         source_dtype: of that buffer's values.
         output: the name of the buffer that it writes, e.g. ``pool1``; ``logits`` for the last.
         output_dtype: of that buffer's values.
-        weight: int8 or float32, ``(channels, rows, columns, input channels)`` of a convolution,
+        weight: int8 or float32, ``(channels, rows, columns, input channels)`` of a convolution
+            (depthwise: 1 input channel),
             ``(units, inputs)`` of a dense layer.
         bias: int32 or float32 ``(channels,)``; its type is the accumulator's.
         integers: what else an integer layer has; ``None`` for float32.
@@ -215,8 +216,13 @@ class Layer:
 
     @property
     def is_conv(self) -> bool:
-        """Whether it is a convolution; otherwise it is dense."""
-        return self.stage.kind == "conv"
+        """Whether it is a convolution, depthwise or not; otherwise it is dense, or a pool."""
+        return self.stage.kind in ("conv", "depthwise")
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each of its channels sees one channel of the input alone."""
+        return self.stage.kind == "depthwise"
 
     @property
     def reads_rows(self) -> bool:
@@ -302,9 +308,9 @@ class Layer:
 
     @property
     def kernel_values(self) -> int:
-        """Values in one row of a convolution's kernel: its columns and input channels."""
+        """Weights in one row of a convolution's kernel: its columns and input channels."""
         assert self.stage.kernel is not None
-        return self.stage.kernel[1] * self.input_shape[2]
+        return self.stage.kernel[1] * (1 if self.is_depthwise else self.input_shape[2])
 
     def row_fits(self, bits: int) -> bool:
         """Whether no sum over one row of a convolution's kernel ever needs more than ``bits``."""
@@ -345,7 +351,7 @@ class Layer:
         if self.is_conv:
             # Columns and input channels are one axis in C: they lie side by side in a row.
             weight = self.weight.reshape(*self.weight.shape[:2], -1)
-            channels = self.input_shape[2]
+            channels = self.weight.shape[3]
             inner = "column" if channels == 1 else f"column, {channels} input channels"
             about = f"{name}: weights [channel][kernel row][kernel {inner}]"
         else:

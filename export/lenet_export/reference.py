@@ -60,6 +60,13 @@ def accumulate(layer: Layer, x: Any, xp: Any) -> Any:
     _, kernel_rows, kernel_columns, _ = weight.shape
     rows, columns = x.shape[1] - kernel_rows + 1, x.shape[2] - kernel_columns + 1
     step = layer.stage.stride
+    if layer.is_depthwise:
+        x = xp.repeat(x, layer.stage.features // layer.input_shape[-1], axis=-1)
+        return bias + sum(
+            x[:, i : i + rows : step, j : j + columns : step] * weight[:, i, j, 0]
+            for i in range(kernel_rows)
+            for j in range(kernel_columns)
+        )
     return bias + sum(
         x[:, i : i + rows : step, j : j + columns : step] @ weight[:, i, j].T
         for i in range(kernel_rows)

@@ -94,6 +94,7 @@ def _extreme_images(plan: Plan) -> list[npt.NDArray[Any]]:
     images = []
     for weight in layer.weight:
         if layer.is_conv:
+            weight = np.broadcast_to(weight, (*weight.shape[:2], channels))  # of a depthwise one
             tiles = (-(-rows // weight.shape[0]), -(-columns // weight.shape[1]), 1)
             weight = np.tile(weight, tiles)[:rows, :columns]
         positive = 255 * (weight.reshape(rows, columns, channels) > 0)

@@ -70,6 +70,15 @@ POOLED = (
     Stage("pool3_2", "pool", 4, "none", (1, 2), "VALID", "avg", across=2),
     Stage("last", "dense", 3),
 )
+#: Depthwise convolutions, of as many channels and of twice as many, with a pool and strides.
+SEPARABLE = (
+    Stage("conv1", "depthwise", 4, "tanh", (3, 3), "SAME"),
+    Stage("conv2", "conv", 8, "relu6", (1, 1)),
+    Stage("conv3", "depthwise", 8, "hard_swish", (3, 2), "SAME", "max", 2),
+    Stage("conv4", "depthwise", 16, "relu", (2, 3), "VALID", stride=2),
+    Stage("conv5", "depthwise", 16, "relu", (2, 2), "SAME", "avg", 2, norm="layer"),
+    Stage("last", "dense", 5),
+)
 #: More rows than a byte counts.
 TALL = (Stage("conv1", "conv", 2, "relu", (3, 1), "SAME", "avg", 2), Stage("fc", "dense", 3))
 
@@ -84,6 +93,7 @@ CHAINS = {
     "gap": GAP,
     "normed": NORMED,
     "pooled": POOLED,
+    "separable": SEPARABLE,
 }
 SHAPES = {
     "lenet": (28, 28, 1),
@@ -96,6 +106,7 @@ SHAPES = {
     "gap": (19, 20, 1),
     "normed": (14, 15, 1),
     "pooled": (25, 22, 1),
+    "separable": (13, 14, 2),
 }
 
 

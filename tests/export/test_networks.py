@@ -360,7 +360,7 @@ def test_it_is_read_with_its_own_names_and_logits(network):
     elif network is Mlp:
         ours = jax.nn.softmax(ours)
     assert np.abs(ours - theirs).max() < 1e-4 * max(1, np.abs(theirs).max())
-    said = {Keywords: 2, Binary: 2, Setup: 1, per_image: 1, Mlp: 1, haiku_style: 1}
+    said = {Binary: 2, Setup: 1, per_image: 1, Mlp: 1, haiku_style: 1}
     assert len(found.notes) == said.get(network, 0)
 
 
@@ -424,8 +424,21 @@ def dense_over_channels(x):
     return head(x)
 
 
+def depthwise(x):
+    """Of an image, whose scale differs by channel, and of twice as many channels."""
+    x = conv(x * np.array([2.0, -1.0], "f4") + 0.1, K[:, :, :1], "VALID", feature_group_count=2)
+    return head(2 * nn.leaky_relu(x + 0.1, 0.3))
+
+
+def depthwise_behind_a_norm(x):
+    x = jax.nn.relu(conv(x)) * D[:4, 1] + D[:4, 0]
+    x = conv(x, RNG_K[:, :, :1, :4], "VALID", feature_group_count=4)
+    return head(-jax.nn.relu(-x))
+
+
 def groups(x):
-    x = jax.nn.relu(conv(x, K[:, :, :1], feature_group_count=2) + 0.1)
+    """Two groups of two channels each."""
+    x = jax.nn.relu(conv(x, K, feature_group_count=2) + 0.1)
     return head(x)
 
 
@@ -517,7 +530,9 @@ FORMS = {
     windows_by_reshape: ((10, 8, 2), "conv1:sigmoid/avg2 fc1:none/none1"),
     global_maximum: ((8, 8, 2), "conv1:tanh/max8 fc1:none/none1"),
     dense_over_channels: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
-    groups: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
+    depthwise: ((10, 8, 2), "conv1:leaky_relu(0.3)/none1 fc1:none/none1"),
+    depthwise_behind_a_norm: ((10, 8, 2), "conv1:relu/none1 conv2:relu/none1 fc1:none/none1"),
+    groups: ((10, 8, 4), "conv1:relu/none1 fc1:none/none1"),
     one_dimension: ((10, 16), "conv1:relu/none1 fc1:none/none1"),
     one_dimension_with_pools: (
         (10, 16),
@@ -667,6 +682,12 @@ REFUSED = {
         "chains",
     ),
     lambda x: jnp.argmax(head(x), -1): ("gives the class, and the C finds it", "the logits"),
+    lambda x: head(x[:, jnp.array([0, 3, 5])]): ("takes a part of what it reads", "cut the images"),
+    lambda x: head(jnp.take(jax.nn.relu(conv(x)), jnp.array([1, 2]), axis=1)): (
+        "takes a part of what it reads",
+        "let conv1 give no more than that",
+    ),
+    lambda x: head(jax.nn.relu(conv(x))[:, 2]): ("takes a part", "let conv1 give no more"),
     lambda x: head(x[:, 1:]): ("takes a part of what it reads", "cut the images"),
     lambda x: head(jax.nn.relu(conv(jax.nn.relu(conv(x))[:, ::-1, :, :2]))): ("takes a part", ""),
     lambda x: head(conv(jax.nn.relu(conv(x, K[..., :2]))[:, ::-1])): ("reads a map of", "chains"),

@@ -27,11 +27,15 @@ def compute(data, images):
             x = pool_of_its_own(x, layer, is_int)
             continue
         weight, bias = layer["weight"].astype(x.dtype), layer["bias"].astype(x.dtype)
-        if layer["kind"] == "conv":
+        if layer["kind"] in ("conv", "depthwise"):
             x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)), constant_values=layer["border"])
             window = np.lib.stride_tricks.sliding_window_view(x, weight.shape[1:3], axis=(1, 2))
             window = window[:, :: layer["stride"], :: layer["stride"]]
-            acc = np.einsum("nyxkij,cijk->nyxc", window, weight) + bias
+            if layer["kind"] == "depthwise":
+                window = np.repeat(window, len(weight) // window.shape[3], axis=3)
+                acc = np.einsum("nyxcij,cij->nyxc", window, weight[..., 0]) + bias
+            else:
+                acc = np.einsum("nyxkij,cijk->nyxc", window, weight) + bias
         else:
             acc = x.reshape(len(x), -1) @ weight.T + bias
         if is_int:
@@ -77,7 +81,9 @@ def function(name, readme):
     """An activation, by its formula in README: Python, with the functions of NumPy."""
     if name == "none":
         return lambda z: z
+    name, _, slope = name.rstrip(")").partition("(")
     formula = re.search(rf"^    {name}\(z\) = (.*)$", readme, re.MULTILINE)[1]
+    formula = formula.replace("0.01", slope or "0.01")
     return lambda z: eval(formula, {"__builtins__": {}}, vars(np) | {"z": z})
 
 

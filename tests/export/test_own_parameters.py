@@ -111,6 +111,9 @@ KEPT = {
     "safetensors, /": lambda *given: safetensors("/", *given),
     "safetensors, .": lambda *given: safetensors(".", *given),
     "flat": lambda variables, _: flatten_dict(variables, sep="."),
+    "flat within params": lambda variables, _: {
+        kind: flatten_dict(of_layers, sep="/") for kind, of_layers in variables.items()
+    },
     "train state": train_state,
     "its dictionary": lambda *given: serialization.to_state_dict(train_state(*given)),
 }

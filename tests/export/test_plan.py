@@ -40,7 +40,9 @@ def worst_inputs(layer, channel):
 def test_the_bounds_are_reached_by_the_worst_input_of_every_channel(any_plan):
     for layer in (layer for layer in any_plan.layers if layer.stage.learns):
         bare = dataclasses.replace(
-            layer, stage=dataclasses.replace(layer.stage, padding="VALID", pool="none")
+            layer,
+            stage=dataclasses.replace(layer.stage, padding="VALID", pool="none"),
+            input_shape=layer.weight.shape[1:],
         )
         for channel in range(layer.stage.features):
             most, least = worst_inputs(layer, channel)
@@ -69,7 +71,7 @@ def test_the_printed_bounds_are_those_of_the_plan(int8_plan):
 
 def without_norm(plan):
     """The hidden layers whose accumulators are scaled to the index."""
-    return [layer for layer in plan.layers[:-1] if not layer.norm]
+    return [layer for layer in plan.layers[:-1] if layer.stage.learns and not layer.norm]
 
 
 def test_a_weight_scale_is_exactly_what_gain_and_shift_stand_for(any_plan):

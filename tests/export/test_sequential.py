@@ -184,8 +184,8 @@ def test_an_unknown_layer_is_named_with_its_place(layers, says):
     ("layers", "says", "remedy"),
     [
         ([CONV(), partial(nn.gelu, approximate=False)], "is the exact GELU", "approximate=True"),
-        ([CONV(), lambda x: nn.leaky_relu(x, 1.5)], "slope 1 above 0 and 1.5 below", "between 0"),
-        ([CONV(), jnp.abs], "slope 1 above 0 and -1 below", "take nn.leaky_relu"),
+        ([CONV(), lambda x: nn.leaky_relu(x, 1.5)], "is a ReLU with the slope 1.5", "between 0"),
+        ([CONV(), jnp.abs], "is a ReLU with the slope -1 below", "nn.leaky_relu"),
         ([CONV(), nn.selu], "is SELU", "take nn.relu"),
         ([CONV(), nn.hard_tanh], "is hard_tanh", "take nn.tanh"),
         ([CONV(), *HEAD, DENSE(), nn.relu], "has the activation relu", "leave the activation"),

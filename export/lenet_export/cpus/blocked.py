@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lenet_export.activations import CODE_MAX
-from lenet_export.c_text import times
+from lenet_export.c_text import plus, times
 from lenet_export.cpus import operands
 from lenet_export.cpus.kernel import (
     GENERIC,
     WINDOW_COLUMNS,
+    BlockOutput,
     Kernel,
     PartialSum,
     Pragma,
+    WindowPlace,
     axes,
     block,
     divisor,
@@ -57,11 +59,16 @@ class Blocked(Kernel):
     word: DType = field(default=U32, kw_only=True)
     packs: bool = field(default=True, kw_only=True)
     sums_fields: ClassVar[bool] = True
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
 
     def computes(self, layer: Layer) -> bool:
-        """Whether there is room for a copy of a channel's weights, where they are packed."""
+        """Whether there is room for a copy of a channel's weights, where they are packed.
+
+        The channels of a depthwise convolution must be those of its input.
+        """
         has_room = not self._is_copied(layer) or layer.weight[0].size <= COPY_MAX
-        return has_room and super().computes(layer)
+        is_own = not layer.is_depthwise or layer.stage.features == layer.input_shape[-1]
+        return has_room and is_own and super().computes(layer)
 
     def _is_copied(self, layer: Layer) -> bool:
         """Whether a channel's weights are unpacked to the stack."""
@@ -111,6 +118,7 @@ class Blocked(Kernel):
             "selects": operands.selects(layer),
             "selected": lambda output: f"word & {1 << output}",
             "weight": partial(operands.weight, layer),
+            "own_value": partial(_own_value, layer),
         }
 
     def _outputs(self, layer: Layer, most: int) -> int:
@@ -133,6 +141,8 @@ class Blocked(Kernel):
         values = np.moveaxis(blocks, 1, -1)
         what = "channel" if layer.is_conv else "unit"
         each = "kernel row][kernel column, input channel" if layer.is_conv else "input"
+        if layer.is_depthwise:
+            each = "kernel row][kernel column"
         about = f"{layer.name}: weights {axes(what, at_once.outputs, each)}"
         packing = packing_of(layer, at_once.outputs, self.word)
         turn = packing.values if packing and not layer.is_conv else 1
@@ -148,6 +158,11 @@ class Blocked(Kernel):
         else:
             unroll = self.unroll and divisor(-(-layer.inputs // turn), self.unroll // 4 // turn)
         return Layout(self, at_once, tables, unroll, self.reload, packing=packing)
+
+
+def _own_value(layer: Layer, column: str, place: WindowPlace, output: BlockOutput) -> str:
+    """Where the value of a depthwise channel lies at a place, at a column of the kernel, in C."""
+    return plus(times(column, layer.input_shape[-1]), place.offset + output.index)
 
 
 def _parts(table: Constant, most: int) -> list[Constant]:

@@ -46,7 +46,7 @@ class PartialSum(NamedTuple):
 
 @dataclass(frozen=True)
 class Kernel:
-    """One way to compute a layer: here, any layer in plain C99.
+    """One way to compute a layer: here, a convolution or dense layer in plain C99.
 
     Attributes:
         template: the name of its template.
@@ -126,7 +126,7 @@ class Kernel:
 class Pooling(Kernel):
     """Pools of their own, in plain C99: a strip of rows to a row."""
 
-    template: str = "pool"
+    template: str = "pooling"
     kinds: ClassVar[frozenset[str]] = frozenset({"pool"})
 
     def window_places(self, layer: Layer) -> int:
@@ -144,14 +144,22 @@ class Pooling(Kernel):
         return Layout(self)
 
 
-GENERIC = Kernel()
+@dataclass(frozen=True)
+class Generic(Kernel):
+    """Any layer that learns, in plain C99."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
+
+
+GENERIC = Generic()
 POOLING = Pooling()
 
 
 def kernel_of(layer: Layer) -> Kernel:
-    """The kernel that computes ``layer``: the generic one where no layout names another."""
+    """The kernel that computes ``layer``: plain C where no layout names another."""
     kernel = layer.layout.kernel
-    return kernel if isinstance(kernel, Kernel) else GENERIC
+    plain = GENERIC if layer.stage.learns else POOLING
+    return kernel if isinstance(kernel, Kernel) else plain
 
 
 def reciprocal(window: int) -> tuple[int, int]:
@@ -181,8 +189,19 @@ def _windows(layer: Layer) -> dict[str, Any]:
         "row_outputs": columns * channels,
         "window_left": times(left, layer.input_shape[2]),
         "window_start": times("x", layer.row_step * layer.input_shape[2]),
+        "tap": f"left + {_tap(layer)}",
         "window_top": partial(_window_top, layer),
     }
+
+
+def _tap(layer: Layer) -> str:
+    """Where value ``j`` of a kernel's row is that channel ``c`` sees, in C."""
+    if not layer.is_depthwise:
+        return "j"
+    inputs = layer.input_shape[2]
+    each = layer.stage.features // inputs
+    channel = "c" if each == 1 else f"c / {each}"
+    return f"{times('j', inputs)} + {channel}" if inputs > 1 else "j"
 
 
 def _window_top(layer: Layer, row: str = "") -> str:

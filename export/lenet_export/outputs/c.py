@@ -371,6 +371,7 @@ def does(layer: Layer) -> str:
         steps = "x".join(map(str, dict.fromkeys(stage.steps)))
         return f"{stage.kernel[0]}x{stage.kernel[1]} {stage.pool} {stage.padding}, stride {steps}"
     words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
+    words += ["depthwise"] if layer.is_depthwise else []
     words += [f"stride {stage.stride}"] if stage.stride > 1 else []
     words += [f"{stage.norm} norm"] if stage.norm != "none" else []
     words += [] if stage.activation == "none" else [stage.activation]

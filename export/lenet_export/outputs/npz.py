@@ -35,17 +35,19 @@ ink_least, ink_most, ink_peak, ink_border, ink_share
                  ink_share. ink is the sum of its bytes, border that of those in its first and last
                  ink_border rows and columns
 
-<layer>/kind     "conv" (cross-correlation), "dense" (the input flattened in C order: row, column,
-                 channel), or "pool": one whose windows overlap, have a border or are no squares. It
-                 has padding, border and pool, as below, window and strides, and nothing else
+<layer>/kind     "conv" (cross-correlation); "depthwise" (likewise, but output channel c sees input
+                 channel c // (outputs // inputs) alone, and its weights have one input channel);
+                 "dense" (the input flattened in C order: row, column, channel); or "pool": one
+                 whose windows overlap, have a border or are no squares. It has padding, border and
+                 pool, as below, window and strides, and nothing else
 <layer>/window, <layer>/strides   pool: rows and columns of a window, and that it moves on by
-<layer>/weight   conv: [output channel][kernel row][kernel column][input channel];
+<layer>/weight   conv, depthwise: [output channel][kernel row][kernel column][input channel];
                  dense: [unit][input]. One number each, whatever bits it was trained for
 <layer>/bits     int8: what its weights were trained for: "8" (then the export rounded them), "4"
                  (-7 to 7), "2" (-3, -1, 1, 3), "1" (-1, 1), "ternary" (-1, 0, 1)
 <layer>/bias     [output channel or unit]
-<layer>/stride   conv: rows and columns of input between two outputs
-<layer>/padding  conv: rows and columns added to the input, [[above, below], [left, right]]
+<layer>/stride   conv, depthwise: rows and columns of input between two outputs
+<layer>/padding  not dense: rows and columns added to the input, [[above, below], [left, right]]
 <layer>/border   what stands in them: the input's code of 0; of a "max" pool the least number
 <layer>/norm     "none", or "layer": LayerNorm in front of the activation
 <layer>/activation  @activations@

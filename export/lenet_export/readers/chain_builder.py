@@ -143,15 +143,24 @@ class ChainBuilder:
         """Raises the error of a layer that cannot be taken up."""
         raise UserError(at, what, remedy or SUPPORTED)
 
-    def conv(self, at: str, kernel: Any, stride: tuple[int, int], pads: Pads, name: str) -> None:
+    def conv(
+        self,
+        at: str,
+        kernel: Any,
+        stride: tuple[int, int],
+        pads: Pads,
+        name: str,
+        kind: str = "conv",
+    ) -> None:
         """A convolution, without its bias.
 
         Args:
             at: its place.
-            kernel: ``(rows, columns, input channels, channels)``.
+            kernel: ``(rows, columns, input channels, channels)``; depthwise 1 input channel.
             stride: down and across.
             pads: zeros ``((above, below), (left, right))``.
             name: as the user called it; ``""`` names it by its number. A taken one is numbered.
+            kind: ``conv`` or ``depthwise``.
 
         Raises:
             UserError: it cannot be computed.
@@ -178,7 +187,7 @@ class ChainBuilder:
             )
         kernel = np.pad(kernel, (*fitted, (0, 0), (0, 0)))  # type: ignore[arg-type]
         size = int(kernel.shape[0]), int(kernel.shape[1])
-        stage = Stage("conv", "conv", features, "none", size, padding, stride=int(stride[0]))
+        stage = Stage("conv", kind, features, "none", size, padding, stride=int(stride[0]))
         self._learned(at, stage, kernel, name)
 
     def dense(self, at: str, kernel: Any, name: str) -> None:
@@ -286,7 +295,8 @@ class ChainBuilder:
         size = window[0]
         is_square = window == steps == (size, size) and pads == NO_PADS and size <= POOL_MAX
         is_one = of_its_own.output_shape(shape)[:2] == (1, 1) and pads == NO_PADS
-        if pool == "avg" and is_one and _is_linear(stage) and not self._pools:
+        is_linear = _is_linear(stage) and stage.kind == "conv" and not self._pools
+        if pool == "avg" and is_one and is_linear:
             self._make_dense(window)
         elif is_square and self._stages[-1] is stage and self._grows(stage, pool, size):
             self._stages[-1] = replace(stage, pool=pool, pool_size=stage.pool_size * size)
@@ -374,8 +384,8 @@ class ChainBuilder:
         off = (np.asarray(zero) - self.zero) / CODE_MAX
         if off.any():
             kernel, bias = f"{first.name}/kernel", f"{first.name}/bias"
-            places = params[kernel].reshape(-1, len(self.zero), first.features)
-            params[bias] = params[bias] + (places * off[:, None]).sum((0, 1))
+            each = _of_input(first, np.broadcast_to(off, self.input_shape[-1:]))
+            params[bias] = params[bias] + (params[kernel] * each).sum((0, 1, 2))
         return Model(
             self.input_shape,
             tuple(self._stages),
@@ -409,7 +419,9 @@ class ChainBuilder:
                 f"is behind {before.name}, which has no activation",
                 f"put one between them, or leave {before.name} out: two linear layers are as one",
             )
-        number = 1 + sum(other.kind == stage.kind for other in self._stages)
+        is_dense = stage.kind == "dense"
+        learners = [other for other in self._stages if other.learns]
+        number = 1 + sum((other.kind == "dense") == is_dense for other in learners)
         word = f"{name}_" if name else stage.name
         if not name or name in self.names:  # a layer that is called twice is two
             numbers = itertools.count(2 if name else number)
@@ -462,7 +474,8 @@ class ChainBuilder:
                 f"reads what differs by its place in the map, in scale or shift, from {self.last}",
                 "subtract and divide by numbers of the channels, and train again",
             )
-        scale, shift = (values[:, None] for values in by_channel.over(self.shape[-1:]))
+        scales, shifts = by_channel.over(self.shape[-1:])
+        scale, shift = (_of_input(stage, values) for values in (scales, shifts))
         self._params[kernel] = weights * scale
         if not any(map(any, stage.pads(self.shape))) or not shift.any():
             self._params[bias] = (weights * shift).sum((0, 1, 2))
@@ -475,7 +488,7 @@ class ChainBuilder:
         elif not scale.all():
             self.refuse(at, "reads a channel that is the same in every image", "leave it out")
         else:
-            self.zero = (-CODE_MAX * shift / scale)[:, 0]
+            self.zero = -CODE_MAX * shifts / scales
 
     def _is_in_layer(self, line: Line | None) -> bool:
         """Whether a line that stands here can go into the layer in front of it."""
@@ -580,7 +593,7 @@ class ChainBuilder:
             )
         if last.norm != "none":
             self.refuse(at, "has a norm", "put an activation and a dense layer behind it")
-        if last.kind == "conv":
+        if last.kind != "dense":
             what = f"gives a map of {shape[0]}x{shape[1]}"
             if self._pools:
                 what = f"ends in a {POOLS[self._pools[-1].pool].noun} over a map"
@@ -612,6 +625,13 @@ def spread(kernel: Floats, stage: Stage, shape: tuple[int, ...], window: tuple[i
             padded[down, across] += share * taps
     inside = padded[above : above + rows, left : left + columns]
     return inside.reshape(-1, stage.features)
+
+
+def _of_input(stage: Stage, values: Floats) -> Floats:
+    """Numbers of the input's channels, as they meet the weights of a convolution."""
+    if stage.kind == "depthwise":
+        return np.repeat(values, stage.features // len(values))
+    return values[:, None]
 
 
 def _passes(line: Line, pool: Stage) -> bool:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export.activations import ACTIVATIONS, function_of, leaky_relu
+from lenet_export.activations import ACTIVATIONS, function_of, is_known, leaky_relu
 from lenet_export.checkpoint import POOL_MAX
 from lenet_export.pools import POOLS
 
@@ -53,7 +53,7 @@ def activation_of(outputs: list[Floats]) -> str:
 def _leaky(outputs: list[Floats]) -> list[str]:
     """The leaky ReLU that the ``outputs`` may be of, by what it makes of the smallest number."""
     slope = float(outputs[-1][NUMBERS.argmin()] / NUMBERS.min())
-    return [leaky_relu(slope)] if 0 < slope < 1 else []
+    return [leaky_relu(slope)] if is_known(leaky_relu(slope)) else []
 
 
 def _in_numpy(function: Callable[[Any, Any], Any], z: Any) -> Any:
@@ -68,11 +68,10 @@ def told(outputs: list[Floats]) -> tuple[str, str] | None:
     rise, fall = (
         float(outputs[-1][at] / NUMBERS[at]) for at in (NUMBERS.argmax(), NUMBERS.argmin())
     )
-    if abs(rise - fall) > 1e-3 * abs(rise) and does(
-        outputs, lambda x: np.where(x > 0, rise, fall) * x
-    ):
-        what = f"has the slope {rise:.4g} above 0 and {fall:.4g} below, which is not supported"
-        return what, "take nn.leaky_relu, whose slopes are 1, and one between 0 and 1; train again"
+    is_leaky = does(outputs, lambda x: np.where(x > 0, x, fall * x))
+    if abs(rise - 1) < 1e-3 and (fall < -1e-3 or fall > 1.001) and is_leaky:
+        what = f"is a ReLU with the slope {fall:.4g} below 0, which is not supported"
+        return what, "take a slope between 0 and 1, as nn.leaky_relu(x, 0.1), and train again"
     return None
 
 

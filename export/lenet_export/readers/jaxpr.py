@@ -50,12 +50,12 @@ FOLDS = (
 #: Single operations that are no layer, and what to do.
 OTHERS = {
     "concatenate": ("puts parts of what it reads side by side, as split and roll do", CHAIN),
-    "dynamic_slice": ("takes a part of what it reads", "cut the images before they are given"),
     "reduce": FOLDS,
     "reduce_window": FOLDS,
-    "gather": ("takes a part of what it reads", "cut the images before they are given"),
     "argmax": ("gives the class, and the C finds it in the logits", "let it give the logits"),
 }
+#: Operations that take a part of what they read.
+PARTS = ("gather", "dynamic_slice")
 #: What brings two paths together, and what that is.
 JOINS = {
     "add": "adds what two paths gave: a residual connection",
@@ -232,7 +232,10 @@ class JaxprReader:
         weights = kernel.array.transpose(
             *numbers.rhs_spec[2:], numbers.rhs_spec[1], numbers.rhs_spec[0]
         )
-        weights = _ungrouped(weights, of["feature_group_count"])
+        groups = of["feature_group_count"]
+        is_depthwise = groups > 1 and weights.shape[-2] == 1
+        if not is_depthwise:
+            weights = _ungrouped(weights, groups)
         stride, pads = tuple(of["window_strides"]), [tuple(pair) for pair in of["padding"]]
         if axes == 1:  # a map of one row
             wiring, weights = wiring[:, None], weights[None]
@@ -246,11 +249,12 @@ class JaxprReader:
         above, left = (
             (pair[0] + more[0], pair[1] + more[1]) for pair, more in zip(pads, border, strict=True)
         )
-        self.chain.conv(at, weights, (stride[0], stride[1]), (above, left), name)
-        if of["feature_group_count"] > 1:
+        kind = "depthwise" if is_depthwise else "conv"
+        self.chain.conv(at, weights, (stride[0], stride[1]), (above, left), name, kind)
+        if groups > 1 and not is_depthwise:
             self.chain.notes.append(
                 f"{self.chain.last} has groups of channels: the C has zeros between them, "
-                f"and {of['feature_group_count']} times as many weights"
+                f"and {groups} times as many weights"
             )
         given = fresh(self.count, *self.chain.shape[2 - axes :])
         batch, channel, *places = numbers.out_spec
@@ -400,7 +404,7 @@ class JaxprReader:
         if given > read:
             self.chain.refuse(self.place(operation), "repeats what it reads", CHAIN)
         if given < read:
-            self.chain.refuse(self.place(operation), *OTHERS["gather"])
+            self.chain.refuse(self.place(operation), *self._told_part())
         self.wiring = MOVES[operation.name](self.wiring, operation.params)
 
     def pad(self, operation: Operation) -> None:
@@ -536,6 +540,13 @@ class JaxprReader:
             )
         return bool(name)
 
+    def _told_part(self) -> tuple[str, str]:
+        """What takes a part of what it reads, and a remedy."""
+        if self.chain.is_empty:
+            return "takes a part of what it reads", "cut the images before they are given"
+        remedy = f"let {self.chain.last} give no more than that, or read all of it; and train again"
+        return "takes a part of what it reads", remedy
+
     # ---- Refusals --------------------------------------------------------------------------------
 
     def _check_numbers(self, step: Step) -> None:
@@ -593,6 +604,8 @@ class JaxprReader:
             remedy = f"{CHAIN}: leave the second path out, and train again"
         elif "gather" in names and not last.inputs[0].is_data:
             what, remedy = "looks numbers up in a table, as nn.Embed does", CHAIN
+        elif step.name in PARTS:
+            what, remedy = self._told_part()
         elif step.name in OTHERS and not (step.name == "concatenate" and is_padding):
             what, remedy = OTHERS[step.name]
         elif not _is_float(step.after):

@@ -107,8 +107,8 @@ def _from_orbax(path: Path) -> Any:
 def _nested(given: dict[str, Any]) -> dict[str, Any]:
     """Dictionaries of dictionaries, of flat names too, less what is no parameter beside them."""
     if "params" in given:  # of a training state
-        given = {
-            kind: of_layers
+        return {
+            kind: _nested(dict(of_layers))
             for kind, of_layers in given.items()
             if isinstance(of_layers, Mapping) and kind != "opt_state"
         }
