@@ -108,6 +108,15 @@ def test_parts_of_their_own_folders(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_what_lies_beside_the_class_folders_makes_them_nothing_else(tmp_path):
+    folder = pictures(tmp_path / "letters")
+    for name in ("class_to_idx.json", "idx2label.txt", "labels.csv", ".train-images-idx3-ubyte"):
+        (folder / name).write_text("A/0.png,A")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "._0.png").write_text("")
+    assert everything(load(folder)) == expected(drawn())
+
+
 def test_folders_of_digits_are_in_the_order_of_numbers(tmp_path):
     names = [str(n) for n in range(11)]
     labels = np.arange(COUNT) % 11
@@ -160,6 +169,7 @@ def test_csv_packed_quoted_and_with_other_marks(tmp_path):
 def test_a_pair_of_csv_files(tmp_path, capsys):
     csv(tmp_path / "mnist_train.csv")
     csv(tmp_path / "mnist_test.csv", drawn(50, columns=ROWS, seed=1), LABELS[:50])
+    (tmp_path / "._mnist_train.csv").write_bytes(b"\0\5\26\7")  # as archives of a Mac have
     assert len(load(tmp_path).test.labels) == 50
     assert capsys.readouterr().err == ""
     assert len(load(tmp_path / "mnist_train.csv").test.labels) == 40

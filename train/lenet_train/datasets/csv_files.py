@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lenet_export.errors import UserError
-from lenet_train.datasets.part import PURPOSES, Part, Parts, listed
+from lenet_train.datasets.part import PURPOSES, Part, Parts, listed, shown
 
 SUFFIXES = (".csv", ".csv.gz")
 LAYOUT = "give a line for each image: its label, then its pixels row by row, 0 to 255, with commas"
@@ -20,7 +20,7 @@ DELIMITERS = ",;\t"
 def recognizes(path: Path) -> bool:
     """Whether it is such a file, or a folder with one, by its name."""
     if path.is_dir():
-        return any(map(recognizes, path.iterdir()))
+        return any(recognizes(file) for file in shown(path) if file.is_file())
     return path.name.lower().endswith(SUFFIXES) and path.is_file()
 
 
@@ -32,7 +32,7 @@ def read(path: Path) -> Parts:
     """
     if path.is_file():
         return Parts({"training": _part(path)}, _beside(path))
-    files = sorted(file for file in path.iterdir() if recognizes(file) and file.is_file())
+    files = [file for file in shown(path) if file.is_file() and recognizes(file)]
     by_purpose: dict[str, list[Path]] = {purpose: [] for purpose in PURPOSES}
     for file in files:
         for purpose, words in PURPOSES.items():

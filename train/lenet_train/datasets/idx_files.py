@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lenet_export import idx
 from lenet_export.errors import UserError
-from lenet_train.datasets.part import PURPOSES, Part, Parts, check_labels_given, listed
+from lenet_train.datasets.part import PURPOSES, Part, Parts, check_labels_given, listed, shown
 
 IMAGES = "{}-images-idx3-ubyte"
 LABELS = "{}-labels-idx1-ubyte"
@@ -26,15 +26,20 @@ NAME = re.compile(
     r"[-_.]idx\d[-_.]ubyte(\.gz)?",
     re.IGNORECASE,
 )
+#: Of an IDX file by any name; ``class_to_idx.json`` is none.
+LIKE = re.compile(
+    r"[-_.]idx(\d([-_.](ubyte|byte|short|int|float|double))?)?(\.gz)?$", re.IGNORECASE
+)
 
 
 def recognizes(path: Path) -> bool:
     """Whether it is a folder with such a file."""
-    return path.is_dir() and any("idx" in file.name and _is_file(file) for file in path.iterdir())
+    return path.is_dir() and bool(_files(path))
 
 
-def _is_file(path: Path) -> bool:
-    return not path.name.startswith(".") and path.is_file()
+def _files(folder: Path) -> list[Path]:
+    """The files in a folder that are IDX files by their names, MNIST's or others."""
+    return [file for file in shown(folder) if LIKE.search(file.name) and file.is_file()]
 
 
 def read(folder: Path) -> Parts:
@@ -46,9 +51,9 @@ def read(folder: Path) -> Parts:
     found: dict[str, dict[str, Path]] = {}
     sets = set()
     # Of a file and its .gz the file comes first.
-    for file in sorted(folder.iterdir(), reverse=True):
+    for file in reversed(_files(folder)):
         named = NAME.fullmatch(file.name)
-        if named and file.is_file():
+        if named:
             sets.add(named["set"])
             word = named["part"].lower()
             (purpose,) = (purpose for purpose, words in PURPOSES.items() if word in words)
@@ -61,7 +66,7 @@ def read(folder: Path) -> Parts:
             "put the files of one of them into a folder of their own",
         )
     if not found:
-        others = sorted(file.name for file in folder.iterdir() if "idx" in file.name)
+        others = [file.name for file in _files(folder)]
         files = f"{', '.join(FILES)}, plain or .gz"
         raise UserError(
             folder,

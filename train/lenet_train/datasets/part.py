@@ -58,6 +58,17 @@ PURPOSES = {
 }
 
 
+#: What file managers and archivers leave beside a user's files, in small letters.
+LEFT_BEHIND = ("thumbs.db", "desktop.ini", "__macosx")
+
+
+def shown(folder: Path) -> list[Path]:
+    """What a user put into a folder, by name: nothing hidden, nothing that a system left there."""
+    files = (file for file in folder.iterdir() if not file.name.startswith("."))
+    files = (file for file in files if file.name.lower() not in LEFT_BEHIND)
+    return sorted(files, key=lambda file: natural(file.name))
+
+
 def grey(colours: UInt8) -> UInt8:
     """Grey bytes ``(...)`` of red, green and blue ones ``(..., 3)``.
 

@@ -17,7 +17,7 @@ from lenet_train.datasets.part import (
     Parts,
     check_size,
     listed,
-    natural,
+    shown,
     told,
 )
 
@@ -26,8 +26,15 @@ LAYOUT = "a folder for each class, of its name, with the class's pictures in it"
 
 
 def recognizes(path: Path) -> bool:
-    """Whether it is a folder with folders or pictures in it."""
-    return path.is_dir() and any(is_picture(file) or file.is_dir() for file in _shown(path))
+    """Whether it is a folder with pictures in it, as deep as in ``train/A``."""
+    return path.is_dir() and _has_pictures(path, 2)
+
+
+def _has_pictures(folder: Path, depth: int) -> bool:
+    """Whether pictures are in it, or in the folders in it, down to ``depth``."""
+    files = shown(folder)
+    deeper = (file for file in files if depth and file.is_dir())
+    return any(map(is_picture, files)) or any(_has_pictures(file, depth - 1) for file in deeper)
 
 
 def is_picture(path: Path) -> bool:
@@ -41,7 +48,7 @@ def read(folder: Path) -> Parts:
     Raises:
         UserError: the folders are laid out otherwise, or a picture cannot be used.
     """
-    inner = {file.name.lower(): file for file in _shown(folder) if file.is_dir()}
+    inner = {file.name.lower(): file for file in shown(folder) if file.is_dir()}
     given = {
         purpose: [inner[word] for word in words if word in inner]
         for purpose, words in PURPOSES.items()
@@ -49,7 +56,7 @@ def read(folder: Path) -> Parts:
     is_parted = (
         given["training"]
         and sum(map(len, given.values())) == len(inner)
-        and any(file.is_dir() for file in _shown(given["training"][0]))
+        and any(file.is_dir() for file in shown(given["training"][0]))
     )
     if not is_parted:
         return Parts({"training": _part(folder)})
@@ -66,11 +73,11 @@ def _part(folder: Path) -> Part:
     Raises:
         UserError: there is no folder of a class, one is empty, or a picture cannot be used.
     """
-    loose = [file.name for file in _shown(folder) if is_picture(file)]
+    loose = [file.name for file in shown(folder) if is_picture(file)]
     if loose:
         what = f"has pictures beside the folders of classes: {listed(loose)}"
         raise UserError(folder, what, f"the layout is {LAYOUT}: move them")
-    files = [(file, kind.name) for kind in _shown(folder) if kind.is_dir() for file in _of(kind)]
+    files = [(file, kind.name) for kind in shown(folder) if kind.is_dir() for file in _of(kind)]
     if not files:
         raise UserError(folder, "has no folders of classes", f"the layout is {LAYOUT}")
     images = []
@@ -96,7 +103,7 @@ def _of(kind: Path) -> Iterator[Path]:
     Raises:
         UserError: there are none, or other things.
     """
-    files = _shown(kind)
+    files = shown(kind)
     others = [file.name for file in files if not is_picture(file)]
     if len(others) == len(files):
         found = f"of {listed(others)}" if others else ""
@@ -109,14 +116,3 @@ def _of(kind: Path) -> Iterator[Path]:
             f"move it away; pictures are named {' '.join(SUFFIXES)}",
         )
     yield from files
-
-
-def _shown(folder: Path) -> list[Path]:
-    """What is in a folder and not hidden, with numbers in their names in their order."""
-    files = (file for file in folder.iterdir() if not file.name.startswith("."))
-    skipped = ("thumbs.db", "desktop.ini")
-    return sorted((file for file in files if file.name.lower() not in skipped), key=_by_name)
-
-
-def _by_name(path: Path) -> list[tuple[bool, int, str]]:
-    return natural(path.name)

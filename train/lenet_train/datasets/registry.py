@@ -24,11 +24,11 @@ class Form(NamedTuple):
     read: Callable[[Path], Parts]
 
 
-#: In the order in which they are asked.
+#: In the order in which they are asked. Beside pictures a CSV file may be a list of them.
 FORMS = (
     Form("a folder of IDX files", idx_files.recognizes, idx_files.read),
-    Form("a folder of CSV files, or one", csv_files.recognizes, csv_files.read),
-    Form("an .npz file", arrays.recognizes, arrays.read),
     Form("a folder of class folders with pictures", pictures.recognizes, pictures.read),
+    Form("a CSV file or a folder of them", csv_files.recognizes, csv_files.read),
+    Form("an .npz file", arrays.recognizes, arrays.read),
 )
 ABOUT = ", ".join(form.about for form in FORMS)
