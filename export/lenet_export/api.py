@@ -171,7 +171,7 @@ def export(
     if labels is not None:
         check_count(images, labels)
     said: dict[str, Any] = {"none_output": bool(none_output), "ink": ink}
-    names = tuple(class_names)
+    names = _checked_names(class_names)
     said |= {"amount_table": amount_table, "class_names": names or None}
     if is_own:
         from lenet_export.readers.registry import read  # takes JAX, which is slow to import
@@ -337,6 +337,18 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
 
 def _as_they_are(images: Images) -> Images:
     return images
+
+
+def _checked_names(class_names: Any) -> tuple[Any, ...]:
+    """The names of classes, as many as they are.
+
+    Raises:
+        UserError: they are none.
+    """
+    if not isinstance(class_names, Iterable):
+        remedy = "give a text for each class, in the order of the outputs"
+        raise UserError("class_names", f"is {class_names!r}", remedy)
+    return tuple(class_names)
 
 
 def _name_of(module: Any) -> str:

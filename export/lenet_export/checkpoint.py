@@ -236,9 +236,10 @@ class Model:
     class_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """One line, e.g. ``Model(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
+        """One line, e.g. ``Trained(28x28x1 -> conv1 -> fc1)``: the numbers would fill pages."""
         names = [stage.name for stage in self.stages]
-        return f"Model({' -> '.join(['x'.join(map(str, self.input_shape)), *names])})"
+        shape = "x".join(map(str, self.input_shape))
+        return f"{type(self).__name__}({' -> '.join([shape, *names])})"
 
     @property
     def classes(self) -> int:

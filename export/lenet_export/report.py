@@ -35,7 +35,7 @@ class Report:
         trained: the share of test images that the float network read rightly when it was trained,
             if that is known.
         verified: what the comparison with JAX found; ``None``: not compared.
-        not_verified: why not: ``--no-verify``, or what was missing and the remedy.
+        not_verified: why not: that nobody asked for it, or what was missing and the remedy.
         notes: what a user should know of how the network was read, in sentences.
         doubts: what makes the network doubtful as it was read, in sentences.
         files: the paths of what was written.

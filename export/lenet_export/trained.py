@@ -70,7 +70,7 @@ def load(model: str | os.PathLike[str]) -> Trained:
         >>> import lenet_export
         >>> model = lenet_export.load("mnist")
         >>> model
-        Model(28x28x1 -> conv1 -> conv2 -> fc1 -> fc2 -> fc3)
+        Trained(28x28x1 -> conv1 -> conv2 -> fc1 -> fc2 -> fc3)
         >>> model.info["test_accuracy"]
         0.9946
     """

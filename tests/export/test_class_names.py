@@ -107,6 +107,11 @@ def test_names_that_are_none_are_told(names, model, tmp_path):
         )
 
 
+def test_what_is_no_list_of_names_is_told(model, tmp_path):
+    with pytest.raises(UserError, match=r"^class_names: is 7\n  give a text for each class"):
+        lenet_export.export(model, class_names=7, out=tmp_path, verify=False)
+
+
 def test_export_takes_names(model, tmp_path):
     names = [f"class {n}" for n in range(7)]
     exported = lenet_export.export(model, class_names=names, out=tmp_path, verify=False)

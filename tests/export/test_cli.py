@@ -111,7 +111,7 @@ def test_the_screen_is_json_if_asked_and_warnings_alone_if_quiet(tmp_path, capsy
     counts = told["rejects"]
     assert f"{1 - counts['accepted'] / counts['images']:.2%} rejected" in screen
     assert told["verified"] is None
-    assert told["not_verified"] == manifest["not_verified"] == "--no-verify"
+    assert told["not_verified"] == manifest["not_verified"] == "not asked for"
     assert all(path in screen and Path(path).exists() for path in told["files"])
     with pytest.raises(SystemExit):
         cli.main(["--json", "--quiet"])

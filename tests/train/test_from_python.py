@@ -59,6 +59,8 @@ def test_each_is_what_the_command_line_reads(given, words, monkeypatch):
         ({"epochs": "few"}, "epochs=few"),
         ({"bits": 3}, "bits 3: '3' is not known"),
         ({"dataset": "mnits"}, "mnits"),
+        ({"set": 3}, "set 3: is not FIELD=VALUE"),
+        ({"teacher": 3}, "teacher 3: is neither a bundled model nor a file"),
         ({"teacher": "mnits"}, "teacher mnits: is neither a bundled model nor a file"),
     ],
 )
@@ -70,6 +72,12 @@ def test_a_mistake_is_told_as_there_and_nothing_is_written(given, says, tmp_path
     assert "--" not in str(caught.value)
     assert caught.value.remedy
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_the_package_names_what_it_gives():
+    for name in lenet_train.__all__:
+        assert getattr(lenet_train, name).__name__ == name
+        assert name in dir(lenet_train)
 
 
 def test_an_unknown_option_is_one_of_python():

@@ -74,7 +74,7 @@ def train(
 
     Raises:
         UserError: something of what was given cannot be used; nothing is written.
-        lenet_train.interrupt.Interrupted: by Ctrl-C, with a checkpoint; the same call goes on.
+        lenet_train.Interrupted: by Ctrl-C, with a checkpoint; the same call goes on.
 
     Example:
         >>> import lenet_export
@@ -86,7 +86,7 @@ def train(
         >>> 0 < run.accuracy < 1
         True
         >>> lenet_export.load(run.model)
-        Model(28x28x1 -> fc1 -> fc2)
+        Trained(28x28x1 -> fc1 -> fc2)
     """
     given = dict(locals())
     given["set"] = _settings(set)
@@ -115,7 +115,13 @@ def _settings(given: Mapping[str, Any] | Iterable[str]) -> list[str]:
     """Names and values as the command line takes them: ``lr=0.002``."""
     if isinstance(given, Mapping):
         return [f"{name}={value}" for name, value in given.items()]
-    return [given] if isinstance(given, str) else list(given)
+    return _each(given)
+
+
+def _each(value: Any) -> list[str]:
+    """The texts of several values, or of the one that is given."""
+    is_one = isinstance(value, str | os.PathLike) or not isinstance(value, Iterable)
+    return [str(one) for one in ([value] if is_one else value)]
 
 
 def _words(reads: Parser, given: Mapping[str, Any]) -> list[str]:
@@ -126,13 +132,12 @@ def _words(reads: Parser, given: Mapping[str, Any]) -> list[str]:
         value = given.get(option.removeprefix("--"), given.get(action.dest))
         if value is None or value is False:
             continue
-        several = not isinstance(value, str | os.PathLike) and isinstance(value, Iterable)
         if value is True:
             words.append(option)
         elif action.nargs == "+":
-            words += [option, *map(os.fspath, value if several else [value])] if value else []
+            words += [option, *_each(value)] if value else []
         elif action.default == []:  # may be repeated
-            words += [f"{option}={one}" for one in value]
+            words += [f"{option}={one}" for one in _each(value)]
         else:
-            words.append(f"{option}={','.join(map(str, value)) if several else value}")
+            words.append(f"{option}={','.join(_each(value))}")
     return words

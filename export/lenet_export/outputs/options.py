@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Files = dict[str, bytes]
 
 #: Why C was not compared with JAX, where nobody asked for it.
-NOT_ASKED = "--no-verify"
+NOT_ASKED = "not asked for"
 TABLES = ("inside", "apart")
 PARTS = ("picture", "amount")
 
