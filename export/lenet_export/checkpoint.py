@@ -106,7 +106,7 @@ OFF_GRID = 1e-3  # steps that a weight may be beside its integer: the rounding o
 
 @dataclass(frozen=True)
 class Stage:
-    """One link of the chain: a convolution or dense layer, its activation, its pool.
+    """One link of the chain: a convolution or dense layer, its activation, its pool; or a pool.
 
     A pool whose windows overlap, have a border or are no squares is a link of its own: it reads the
     map that the link in front of it gives.

@@ -50,7 +50,8 @@ def train(
         transpose: takes columns for rows, as EMNIST's files ask for.
         split: ``random``, or by ``groups``: no group has images to train and to validate with.
         arch: ``lenet``, ``lenet5-1998`` or ``mlp``.
-        activation: of LeNet's hidden layers: ``sigmoid``, ``tanh``, ``relu``, ``gelu``.
+        activation: of LeNet's hidden layers: a name in
+            :data:`lenet_export.activations.ACTIVATIONS`.
         pool: ``avg``, ``max`` or ``stride``.
         norm: ``none``, ``batch`` or ``layer``.
         init: ``xavier`` or ``he``.
