@@ -18,7 +18,7 @@ from needs import wide
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-TEXTS = LETTERS + "abcdefghijklmnopqrstuvwxyz0123456789!?#$%&@+=*<>{}[]()/|~^;:,._-'\"\u00a3\u00a7"
+TEXTS = LETTERS + "".join(chr(n) for n in range(33, 127) if chr(n) not in LETTERS) + "£§ßéñö"
 
 
 class Drawn(NamedTuple):
