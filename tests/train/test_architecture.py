@@ -23,6 +23,8 @@ from lenet_train.recipes import BEST, TEXTBOOK
 MODERN = lenet("relu", "max", "batch", "he")
 PARAMETERS = {lenet(): 61_706, MLP: 203_530, LENET5: 60_850, MODERN: 61_706 + 2 * 226} | {
     lenet("tanh", "stride", channels=(4, 8), kernels=(3, 5)): 40 + 808 + 24_120 + 10_164 + 850,
+    lenet("relu", channels=(8, 24), dense=(84, 64)): 208 + 4_824 + 50_484 + 5_440 + 650,
+    lenet("relu", dense=(9,)): 156 + 2_416 + 3_609 + 100,
     lenet("gelu", head="gap", channels=(6, 16, 32), kernels=(5, 3, 3), init="he"): 6_006,
     lenet("gelu", "stride", "batch", head="gap"): 2_742 + 2 * 22,
     lenet("relu", norm="layer"): 61_706 + 2 * 226,

@@ -17,7 +17,8 @@ from lenet_train import cli, run
         ["--seed", "-1"], ["--seed", str(2**32)], ["--seed", ""], ["--arch", "resnet"],
         ["--recipe", "worst"], ["--unknown"], ["--activation", "swish"], ["--channels", "6,x"],
         ["--kernels", "0"], ["--arch", "mlp", "--pool", "max"],
-        ["--arch", "lenet5-1998", "--channels", "6,16"],
+        ["--arch", "lenet5-1998", "--channels", "6,16"], ["--dense", "84,"],
+        ["--dense", "84", "--head", "gap"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -34,7 +34,7 @@ LENET_STAGES = (
     Stage("fc2", "dense", 84, "sigmoid"),
     Stage("fc3", "dense", CLASSES),
 )
-HIDDEN = LENET_STAGES[2:-1]
+DENSE = tuple(stage.features for stage in LENET_STAGES[2:-1])
 LAST = LENET_STAGES[-1].name
 
 # The dense baseline: 203,530 parameters.
@@ -137,6 +137,7 @@ def lenet(
     head: str = "dense",
     channels: tuple[int, ...] = (6, 16),
     kernels: tuple[int, ...] = (5, 5),
+    dense: tuple[int, ...] = DENSE,
     input_shape: tuple[int, int, int] = INPUT_SHAPE,
     classes: int = CLASSES,
 ) -> Architecture:
@@ -151,6 +152,7 @@ def lenet(
             mean of each map.
         channels: of each convolution; the first is padded, the others are not.
         kernels: sides of their kernels.
+        dense: units of each hidden dense layer; the head ``gap`` has none.
         input_shape: rows, columns and channels of the images.
         classes: outputs.
 
@@ -193,9 +195,10 @@ def lenet(
             "take smaller kernels, fewer or more convolutions, or another --pool or --head",
         )
         shape = conv.output_shape(shape)
-    hidden = () if head == "gap" else HIDDEN
-    stages += [replace(stage, activation=activation, norm=layer_norm) for stage in hidden]
-    stages.append(Stage(LAST, "dense", classes))
+    hidden = () if head == "gap" else dense
+    for number, units in enumerate(hidden, 1):
+        stages.append(Stage(f"fc{number}", "dense", units, activation, norm=layer_norm))
+    stages.append(Stage(LAST if head == "gap" else f"fc{len(hidden) + 1}", "dense", classes))
     changes = [
         activation if activation != "sigmoid" else "",
         pool if pool != "avg" else "",
@@ -204,6 +207,7 @@ def lenet(
         head if head != "dense" else "",
         f"channels={_listed(channels)}" if channels != (6, 16) else "",
         f"kernels={_listed(kernels)}" if kernels != (5, 5) else "",
+        f"dense={_listed(dense)}" if head == "dense" and dense != DENSE else "",
     ]
     title = " ".join(["lenet", *filter(None, changes)])
     return Architecture(title, tuple(stages), input_shape, norm, init)

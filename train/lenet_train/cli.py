@@ -40,6 +40,7 @@ PARTS = {
 SIZES = {
     "channels": "of each convolution (default: 6,16)",
     "kernels": "sides of their kernels (default: 5,5)",
+    "dense": "units of the hidden dense layers (default: 120,84)",
 }
 
 NETWORK = "network.png"
@@ -208,6 +209,8 @@ def parsed(reads: Parser, arguments: Sequence[str] | None) -> argparse.Namespace
     options.swapped = {part: choice for part, choice in parts.items() if choice}
     if options.swapped and options.arch != "lenet":
         reads.error(f"--{next(iter(options.swapped))} goes with --arch lenet only")
+    if options.dense and options.head == "gap":
+        reads.error("--dense goes with --head dense only")
     return options
 
 
