@@ -150,14 +150,12 @@ def read(
         images = np.concatenate([images, given[:CHECKED]])
     x, shown = _scaled(images, reader, scale), len(steps) - reader.dropped
     theirs = _logits(trace.trace(function, params, x).steps()[:shown], x)
-    if not _are_near(theirs[:TRACED], _logits(steps[:shown], x[:TRACED])):
-        what = f"computes something else for {len(x)} images than for {TRACED}"
-        raise UserError("the network", what, "let it compute the same whatever their number")
+    is_the_same = _are_near(theirs[:TRACED], _logits(steps[:shown], x[:TRACED]))
     if theirs.shape[1] == 1:  # the model has a first class more, which is always 0
         theirs = np.pad(theirs, ((0, 0), (1, 0)))
     ours = float_network.run_logits(exact, network.images(images))
-    if not _are_near(theirs, ours):
-        raise _misread(exact, network.images(images), theirs)
+    if not is_the_same or not _are_near(theirs, ours):
+        raise _misread(exact, network.images(images), theirs, is_the_same)
     return _with_border(network, images, ours) if np.any(exact.input_zero) else network
 
 
@@ -189,8 +187,15 @@ def _are_near(logits: Float32, others: Float32) -> bool:
     return logits.shape == others.shape and bool(np.abs(logits - others).max() <= near)
 
 
-def _misread(model: Model, images: Images, theirs: Float32) -> UserError:
-    """The error of a model whose logits are not those of the network."""
+def _misread(model: Model, images: Images, theirs: Float32, is_the_same: bool) -> UserError:
+    """The error of a model whose logits are not those of the network.
+
+    Args:
+        model: what was read.
+        images: as it takes them.
+        theirs: the network's logits.
+        is_the_same: whether the network computes the same however many images it is given.
+    """
     where = "the network"
     if not np.isfinite(theirs).all():
         what, remedy = "gives logits that are not finite", "train again, with a lower learning rate"
@@ -198,6 +203,9 @@ def _misread(model: Model, images: Images, theirs: Float32) -> UserError:
     noise = float_network.noise(make_plan(model, "float32"), images, TOLERANCE, LEAST)
     if noise:
         return UserError(where, *noise)
+    if not is_the_same:
+        what = f"computes something else for {len(images)} images than for {TRACED}"
+        return UserError(where, what, "let it compute the same whatever their number")
     return UserError(
         where,
         "is not the network that was read from it",
