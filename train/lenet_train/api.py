@@ -30,6 +30,7 @@ def train(
     head: str | None = None,
     channels: Sequence[int] | None = None,
     kernels: Sequence[int] | None = None,
+    dense: Sequence[int] | None = None,
     recipe: str = "best",
     set: Mapping[str, Any] | Iterable[str] = (),  # noqa: A002 - as the option is called
     epochs: int | None = None,
@@ -58,6 +59,7 @@ def train(
         head: ``dense`` or ``gap``.
         channels: of each convolution: ``(6, 16)``.
         kernels: sides of their kernels: ``(5, 5)``.
+        dense: units of the hidden dense layers: ``(120, 84)``.
         recipe: how to train: a name in :data:`lenet_train.recipes.RECIPES`.
         set: what to change in it: ``{"lr": 0.002, "augmentation.rotation": 15}``.
         epochs: passes over the training images.
