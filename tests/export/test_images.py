@@ -104,7 +104,7 @@ def test_activation_ranges_of_another_network_are_told_loudly(tmp_path, capsys):
         arguments = ["--model", str(tmp_path / f"{which}.safetensors"), "--out", str(tmp_path)]
         assert cli.main(arguments) == 0
         told = capsys.readouterr()
-        assert "0 of 4,800 logits differ" in told.out
-        found = re.findall(r"warning: the C gives (\d+) of 480 images another class", told.err)
+        assert re.search(r" 0 of [1-9][0-9,]* logits differ", told.out)
+        found = re.findall(r"warning: the C gives (\d+) of (\d+) images another class", told.err)
         assert bool(found) == (which == "wrong")
-        assert all(int(count) > 100 for count in found)
+        assert all(5 * int(count) > int(images) for count, images in found)

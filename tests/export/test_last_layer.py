@@ -158,7 +158,7 @@ def test_an_end_that_is_not_linear_is_told_with_a_remedy(ending, says):
 
 
 def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tmp_path):
-    for shape, pool in (((12, 10, 1), mean), ((20, 20, 1), lambda x: nn.avg_pool(x, (20, 20)))):
+    for shape, pool in (((20, 16, 1), mean), ((20, 20, 1), lambda x: nn.avg_pool(x, (20, 20)))):
         norm = nn.BatchNorm(True, bias_init=nn.initializers.constant(0.3))
         module = nn.Sequential([CONV(), nn.relu, norm, pool, flatten, nn.Dense(3)])
         variables = module.init(jax.random.key(0), jnp.zeros((1, *shape)))
@@ -174,21 +174,21 @@ def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tm
         ([nn.relu, mean, nn.tanh], "is a second activation behind conv1", "leave one of them out"),
         (
             [nn.relu, partial(jnp.mean, axis=(1, 2), keepdims=True), nn.Conv(3, (1, 1))],
-            "is a convolution behind a mean over a map of 12x10",
+            "is a convolution behind a mean over a map of 20x16",
             "take a dense layer in its place",
         ),
-        ([nn.LayerNorm(), mean, nn.Dense(3)], "is a mean over 12x10", "put an activation in front"),
+        ([nn.LayerNorm(), mean, nn.Dense(3)], "is a mean over 20x16", "behind an activation, means over the whole"),
         (
             [nn.relu, lambda x: x.max((1, 2)), nn.Dense(3)],
-            "is a maximum over 12x10",
-            "supported: square windows",
+            "is a maximum over 20x16",
+            "supported: windows of up to 256 numbers",
         ),
     ],
 )
 def test_what_cannot_be_behind_a_mean_over_an_oblong_map_is_told(behind, says, remedy):
     module = nn.Sequential([CONV(), *behind])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 12, 10, 1)))
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 20, 16, 1)))
     with pytest.raises(UserError) as caught:
-        read(module, variables, (12, 10, 1))
+        read(module, variables, (20, 16, 1))
     assert says in caught.value.what
     assert remedy in caught.value.remedy

@@ -335,7 +335,7 @@ def test_the_share_of_errors_is_printed_as_a_number_of_any_type(tmp_path):
     export = partial(lenet_export.export, module, variables, (8, 8, 1), images=images)
     for max_error in (0.5, np.float64(0.5), np.float32(0.5)):
         export(tmp_path, labels=labels, max_error=max_error, verify=False)
-        assert "--max-error 0.5\n" in (tmp_path / "lenet.h").read_text()
+        assert "max_error=0.5)\n" in (tmp_path / "lenet.h").read_text()
 
 
 def test_functions_that_give_no_array_or_fail_are_told():

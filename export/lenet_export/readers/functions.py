@@ -51,9 +51,13 @@ def activation_of(outputs: list[Floats]) -> str:
 
 
 def _leaky(outputs: list[Floats]) -> list[str]:
-    """The leaky ReLU that the ``outputs`` may be of, by what it makes of the smallest number."""
+    """The leaky ReLU that the ``outputs`` may be of, by what it makes of the smallest number.
+
+    What makes the same of all numbers is none: a norm's scale is near 1, too.
+    """
     slope = float(outputs[-1][NUMBERS.argmin()] / NUMBERS.min())
-    return [leaky_relu(slope)] if is_known(leaky_relu(slope)) else []
+    is_bent = not does(outputs, lambda x: slope * x)
+    return [leaky_relu(slope)] if is_bent and is_known(leaky_relu(slope)) else []
 
 
 def _in_numpy(function: Callable[[Any, Any], Any], z: Any) -> Any:

@@ -27,9 +27,7 @@ NAME = re.compile(
     re.IGNORECASE,
 )
 #: Of an IDX file by any name; ``class_to_idx.json`` is none.
-LIKE = re.compile(
-    r"[-_.]idx(\d([-_.](ubyte|byte|short|int|float|double))?)?(\.gz)?$", re.IGNORECASE
-)
+LIKE = re.compile(r"[-_.]idx(\d([-_.][a-z]+)?)?(\.gz)?$", re.IGNORECASE)
 
 
 def recognizes(path: Path) -> bool:
