@@ -177,7 +177,11 @@ def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tm
             "is a convolution behind a mean over a map of 20x16",
             "take a dense layer in its place",
         ),
-        ([nn.LayerNorm(), mean, nn.Dense(3)], "is a mean over 20x16", "behind an activation, means over the whole"),
+        (
+            [nn.LayerNorm(), mean, nn.Dense(3)],
+            "is a mean over 20x16",
+            "behind an activation, means over the whole",
+        ),
         (
             [nn.relu, lambda x: x.max((1, 2)), nn.Dense(3)],
             "is a maximum over 20x16",
