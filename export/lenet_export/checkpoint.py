@@ -146,6 +146,11 @@ class Stage:
     bits: str = "8"
     across: int = 0
 
+    def __repr__(self) -> str:
+        """All fields, less later ones that say nothing: a model's id hashes it."""
+        fields = (f"{name}={value!r}" for name, value in _said(vars(self)).items())
+        return f"Stage({', '.join(fields)})"
+
     @property
     def steps(self) -> tuple[int, int]:
         """Rows and columns of the input that one of the output moves on, but for ``pool_size``."""
@@ -487,7 +492,10 @@ def _size(values: Any, count: int) -> Any:
 
 def _item(stage: Stage) -> dict[str, Any]:
     """The fields of ``stage``, less later ones that say nothing."""
-    fields = dataclasses.asdict(stage)
+    return _said(dataclasses.asdict(stage))
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if LATER.get(name, ()) != value}
 
 

@@ -581,8 +581,7 @@ class Plan:
         for layer in self.layers:
             requantize = layer.integers and layer.integers.requantize
             shift = requantize.shift if requantize else 0
-            told = repr((layer.stage, layer.input_shape, shift))
-            digest.update(told.replace(", across=0)", ")").encode())  # which came later
+            digest.update(repr((layer.stage, layer.input_shape, shift)).encode())
         plain = [constant for layer in self.layers for constant in layer.plain_constants]
         for constant in self._tables + plain:
             values = constant.values
