@@ -39,6 +39,7 @@ from lenet_export.plan import make_plan
 
 compiled.FLAGS = ("-std=c99", "-O0")  # It runs a few images.
 activation, pool, *cpus = sys.argv[1:]
+assert cpus, "no CPU to export for"
 stages = (
     Stage("conv1", "conv", 4, activation, (3, 3), "SAME", pool, 2),
     Stage("conv2", "conv", 3, activation, (3, 2), "SAME", pool, 5),
@@ -171,7 +172,7 @@ def test_a_recipe_does_not_work_less_its_last_place(title, package):
     follow(recipe(title)[:-1], package)
     arguments = {"An activation": ("hard_tanh", "max"), "A pool": ("relu", "min")}[title]
     with pytest.raises(AssertionError, match=r"Undefined|TemplateNotFound"):
-        run(package, *arguments)
+        run(package, *arguments, "generic")
 
 
 def test_the_recipe_of_a_reader_exports_what_it_reads_and_refuses_the_rest(package):

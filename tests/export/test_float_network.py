@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -16,6 +19,15 @@ ACTIVATIONS = {"none": lambda x: x, "scaled_tanh": lambda x: OUTER * nn.tanh(INN
 POOLS = {"avg": nn.avg_pool, "max": nn.max_pool}
 
 
+def activation_of(name):
+    """The function called ``name``; a number behind it is the slope of a leaky ReLU."""
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    word, slope = re.fullmatch(r"(\w+)(?:\((.+)\))?", name).groups()
+    function = getattr(nn, word)
+    return partial(function, negative_slope=float(slope)) if slope else function
+
+
 class FlaxNetwork(nn.Module):
     """What each stage gives in front of its pool and behind it."""
 
@@ -25,12 +37,18 @@ class FlaxNetwork(nn.Module):
     def __call__(self, x):
         outputs = {}
         for stage in self.stages:
+            if stage.kind == "pool":
+                steps = stage.stride, stage.across or stage.stride
+                x = POOLS[stage.pool](x, stage.kernel, steps, stage.padding)
+                outputs[stage.name] = x, x
+                continue
             if stage.kernel is not None:
                 x = nn.Conv(
                     stage.features,
                     stage.kernel,
                     strides=stage.stride,
                     padding=stage.padding,
+                    feature_group_count=x.shape[-1] if stage.kind == "depthwise" else 1,
                     precision=FULL,
                     name=stage.name,
                 )(x)
@@ -39,8 +57,7 @@ class FlaxNetwork(nn.Module):
                 x = nn.Dense(stage.features, precision=FULL, name=stage.name)(x)
             if stage.norm == "layer":
                 x = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=stage.norm_name)(x)
-            activate = ACTIVATIONS.get(stage.activation) or getattr(nn, stage.activation)
-            activated = x = activate(x)
+            activated = x = activation_of(stage.activation)(x)
             if stage.pool != "none":
                 x = POOLS[stage.pool](x, *2 * [(stage.pool_size, stage.pool_size)])
             outputs[stage.name] = activated, x

@@ -69,7 +69,7 @@ MUTATIONS = {
         "place_in(layer), layer.strip_values",
         "place_in(layer), 0",
     ),
-    "border of code 0": ("lenet", '{{ layer.pad_code | trained("BORDER", layer.name) }}', "0"),
+    "border of code 0": ("lenet", '{{ layer | border | trained("BORDER", layer.name) }}', "0"),
     "no border below": ("lenet", "i < {{ layer.rows_padded }}", "i < {{ layer.rows_given }}"),
     "border one row short": ("lenet", "i < {{ layer.rows_p", "i + 1 < {{ layer.rows_p"),
     "border at another row": ("lenet", "y == {{ layer | last_row }}", "y == 0"),
@@ -211,7 +211,7 @@ TUNED = {
         ' | plus(output.index)) ~ "]"',
         ') ~ "]"',
     ),
-    "block's left lost": ("int8", "cortex-m3", "blocked", "+ left;", ";"),
+    "block's left lost": ("int8", "cortex-m3", "blocked", "+ left{{", "{{"),
     "next block read": (
         "int8",
         "cortex-m3",
