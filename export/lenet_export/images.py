@@ -42,7 +42,7 @@ def check_bytes(images: Any, shape: tuple[int, ...], where: object = "images") -
         if is_number and not in_one and np.dtype(dtype).kind == "f":
             to_bytes = "; and what was made of them as input_mean and input_std"
         raise UserError(where, found, f"{wanted}, the bytes that are divided by 255{to_bytes}")
-    if images.shape[1:] != shape or not len(images):
+    if images.shape[1:] != shape or not images.size:
         one = "; of one image: images[None]" if _alike(images.shape, shape) else ""
         raise UserError(where, found, wanted + one)
     checked: Images = images

@@ -290,7 +290,13 @@ def empty_class(folder):
 
 def folders_in_a_class(folder):
     (folder / "A" / "more").mkdir()
-    return folder / "A" / "more", "is no picture by its name, in the folder of the class A", "move"
+    what = "is no file, or a link to none, in the folder of the class A"
+    return folder / "A" / "more", what, "move it away"
+
+
+def link_to_nothing(folder):
+    (folder / "A" / "9.png").symlink_to(folder / "9.png")
+    return folder / "A" / "9.png", "is no file, or a link to none", "move it away"
 
 
 def loose_pictures(folder):
@@ -324,6 +330,7 @@ def unknown_class(folder):
 @pytest.mark.parametrize(
     "damage",
     [damaged_picture, no_picture, two_sizes, too_large, empty_class, folders_in_a_class,
+     link_to_nothing,
      loose_pictures, one_class_folder, few_pictures, unknown_class],
     ids=lambda damage: damage.__name__,
 )  # fmt: skip
@@ -351,6 +358,7 @@ X, Y = {"x_train": drawn()}, {"y_train": LABELS}
 ARRAYS = {
     "floats": (X | Y | {"x_train": drawn() / 255}, ": x_train", "float64", "255 * images"),
     "0 and 1": (X | Y | {"x_train": drawn() // 255}, ": x_train", "no number but 0 and 1", "255"),
+    "no columns": (Y | {"x_train": drawn()[:, :, :0]}, ": x_train", "16, 0)", "give uint8"),
     "black": (X | Y | {"x_train": 0 * drawn()}, ": x_train", "are all black", "0 to 255"),
     "float labels": (X | {"y_train": LABELS / 1}, ": y_train", "float64", "labels.astype(int)"),
     "one-hot": (X | {"y_train": np.eye(4)[LABELS]}, ": y_train", "(200, 4)", "argmax(axis=1)"),
@@ -429,6 +437,11 @@ CSV = {
     "the first label": (changed(1, 1, "x"), ": line 1", "the label is x, expected a whole number"),
     "a pixel": (changed(3, 9, "256"), ": line 3", "the pixel in column 9 is 256, expected 0 to"),
     "a float": (changed(3, 9, "0.5"), ": line 3", "the pixel in column 9 is 0.5, expected 0 to"),
+    "two signs": (changed(3, 9, "+-5"), ": line 3", "the pixel in column 9 is +-5, expected 0 to"),
+    "many digits": (changed(3, 9, "9" * 5000), ": line 3", "the pixel in column 9 is 9999"),
+    "other digits": (changed(3, 9, "\u0663"), ": line 3", "column 9 is \u0663, expected"),
+    "a large label": (changed(5, 1, "40000"), ": line 5", "the label is 40000, expected a whole"),
+    "an open quotation": (changed(5, 1, '"1'), "", "has quotation marks that do not close"),
     "less": (changed(4, 2, ""), ": line 4", "has 256 fields, and the first image's line has 257"),
     "more": (changed(4, 2, "1,1"), ": line 4", "has 258 fields, and the first image's line has"),
     "no labels": (

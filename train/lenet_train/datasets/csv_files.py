@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lenet_train.datasets.part import PURPOSES, Part, Parts, listed, shown
 SUFFIXES = (".csv", ".csv.gz")
 LAYOUT = "give a line for each image: its label, then its pixels row by row, 0 to 255, with commas"
 DELIMITERS = ",;\t"
+LABEL_MAX = 2**15 - 1
 
 
 def recognizes(path: Path) -> bool:
@@ -74,8 +76,8 @@ def _part(path: Path) -> Part:
     delimiter = max(DELIMITERS, key=lines[first].count)
     fields = lines[first].split(delimiter)
     numbers = [field.strip(' "') for field in fields[1:]]
-    are_pixels = all(map(_is_whole, numbers)) and numbers[:2] not in (["0", "1"], ["1", "2"])
-    if not _is_whole(fields[0]) and not are_pixels:
+    are_pixels = None not in map(_whole, numbers) and numbers[:2] not in (["0", "1"], ["1", "2"])
+    if _whole(fields[0]) is None and not are_pixels:
         first += 1  # A header; a label that is no number has pixels behind it.
     rows = [line for line in lines[first:] if line.strip()]
     if not rows:
@@ -119,8 +121,10 @@ def _text(path: Path) -> str:
         raise UserError(path, f"cannot be read: {reason}", LAYOUT) from None
 
 
-def _is_whole(field: str) -> bool:
-    return field.strip(' "').lstrip("+-").isdecimal()
+def _whole(field: str) -> int | None:
+    """The whole number in a field, no larger than matters here; ``None`` if there is none."""
+    found = re.fullmatch("([+-]?)0*([0-9]+)", field.strip(' "'))
+    return int(found[1] + found[2][:9]) if found else None
 
 
 def _fault(path: Path, lines: list[str], first: int, delimiter: str) -> UserError:
@@ -138,14 +142,15 @@ def _fault(path: Path, lines: list[str], first: int, delimiter: str) -> UserErro
             what = f"has {len(fields)} fields, and the first image's line has {width}"
             return UserError(where, what, LAYOUT)
         for column, field in enumerate(fields):
-            shown = field.strip() or "empty"
-            if column == 0 and (not _is_whole(field) or "-" in field):
+            found = _whole(field)
+            text = field.strip()[:20] or "empty"
+            if column == 0 and (found is None or not 0 <= found <= LABEL_MAX):
                 return UserError(
                     where,
-                    f"the label is {shown}, expected a whole number",
+                    f"the label is {text}, expected a whole number of up to {LABEL_MAX:,}",
                     "number the classes; or give a folder of class folders, which have names",
                 )
-            if column and (not _is_whole(field) or not 0 <= int(field.strip(' "')) <= 255):
-                what = f"the pixel in column {column + 1} is {shown}, expected 0 to 255"
+            if column and (found is None or not 0 <= found <= 255):
+                what = f"the pixel in column {column + 1} is {text}, expected 0 to 255"
                 return UserError(where, what, LAYOUT)
-    return UserError(path, "has labels above 32,767", "number the classes from 0")
+    return UserError(path, "has quotation marks that do not close", LAYOUT)

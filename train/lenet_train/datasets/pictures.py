@@ -110,9 +110,11 @@ def _of(kind: Path) -> Iterator[Path]:
         what = f"is the folder of a class and holds no picture {found}".rstrip()
         raise UserError(kind, what, f"put pictures there ({' '.join(SUFFIXES)}), or remove it")
     if others:
+        other = kind / others[0]
+        what = "is no picture by its name" if other.is_file() else "is no file, or a link to none"
         raise UserError(
-            kind / others[0],
-            f"is no picture by its name, in the folder of the class {kind.name}",
+            other,
+            f"{what}, in the folder of the class {kind.name}",
             f"move it away; pictures are named {' '.join(SUFFIXES)}",
         )
     yield from files
