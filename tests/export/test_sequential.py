@@ -235,7 +235,8 @@ def test_an_unknown_layer_is_named_with_its_place(layers, says):
         ([CONV(), nn.relu, nn.LayerNorm()], "is behind the activation of conv1", "between conv1"),
         ([CONV(), nn.LayerNorm(), nn.LayerNorm()], "is behind the norm of conv1", "between conv1"),
         ([CONV(), MAX, nn.LayerNorm()], "is behind the pool of conv1", "between conv1 and its act"),
-        ([CONV(), CONV()], "is behind conv1, which has no activation", "put one between them"),
+        ([CONV(), CONV()], "is behind conv1, which has no activation", "two linear layers are as"),
+        ([CONV(), MAX, CONV()], "is behind conv1, which has no activation", "put one between them"),
     ],
 )
 def test_a_layer_that_is_often_met_is_told_what_it_is_and_what_to_do(layers, says, remedy):

@@ -7,6 +7,7 @@ import sys
 import zlib
 from importlib.util import cache_from_source
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import jinja2
@@ -19,9 +20,11 @@ class _Kept(jinja2.FileSystemBytecodeCache):
     """Templates compiled, kept where and as Python keeps modules: of two runs one compiles them."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Gives a template that is kept, and is of this text."""
-        with contextlib.suppress(OSError):
+        """Gives a template that is kept, and is of this text; a damaged one is none."""
+        with contextlib.suppress(Exception):  # of pickle and marshal, any
             super().load_bytecode(bucket)
+        if not isinstance(bucket.code, CodeType | None):
+            bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keeps a template, where that is wanted and may be written."""

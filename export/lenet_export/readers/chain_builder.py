@@ -414,11 +414,10 @@ class ChainBuilder:
         """A convolution or dense layer: called as the user did, or by kind and number."""
         before = self._learner if self._stages else None
         if before and before.activation == "none":
-            self.refuse(
-                at,
-                f"is behind {before.name}, which has no activation",
-                f"put one between them, or leave {before.name} out: two linear layers are as one",
-            )
+            remedy = "put one between them, and train again"
+            if before.norm == "none" and all(pool.pool == "avg" for pool in self._pools):
+                remedy = f"{remedy}; or leave {before.name} out: two linear layers are as one"
+            self.refuse(at, f"is behind {before.name}, which has no activation", remedy)
         is_dense = stage.kind == "dense"
         learners = [other for other in self._stages if other.learns]
         number = 1 + sum((other.kind == "dense") == is_dense for other in learners)
