@@ -165,7 +165,7 @@ SETS = {
     "labels from 1": (from_one, ""),
     "labels with names": (named, ""),
     "MedMNIST's names": (medical, ""),
-    "the largest": (of(4, 40, 64, 64), ""),
+    "the largest": (of(4, 120, 64, 64), ""),
     "the smallest": (of(10, 40, 12, 12), ""),
     "two classes": (of(2, 100), ""),
     "a hundred classes": (of(100, 12), ""),
