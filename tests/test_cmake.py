@@ -522,12 +522,17 @@ def test_an_example_does_what_its_top_comment_shows(examples, command, output):
     assert re.fullmatch(output, passes("sh", "-c", command, cwd=examples))
 
 
-def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
-    example = EXAMPLES / "picture/read_picture.c"
-    lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
+def out_of(example, folder):
+    """What an example prints when its top comment is followed in ``folder``, with warnings."""
+    text = (EXAMPLES / example).read_text()
+    lines = re.findall(r"^ \*     (\S.*)$", text, re.MULTILINE)
     lines[1] += " -Wall -Wextra -Werror"
     path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
-    out = passes("sh", "-ec", "\n".join(lines), cwd=examples, PATH=path)
+    return passes("sh", "-ec", "\n".join(lines), cwd=folder, PATH=path)
+
+
+def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
+    out = out_of("picture/read_picture.c", examples)
     assert out.endswith("\ndigit 3 in dark ink, accepted\n")
     (examples / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4500)
     done = run("./read_picture", "grey.pgm", cwd=examples)
@@ -538,11 +543,7 @@ def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
 
 
 def test_the_example_of_scans_does_what_its_top_comment_shows(examples):
-    example = EXAMPLES / "picture/scan_picture.c"
-    lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
-    lines[1] += " -Wall -Wextra -Werror"
-    path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
-    out = passes("sh", "-ec", "\n".join(lines), cwd=examples, PATH=path)
+    out = out_of("picture/scan_picture.c", examples)
     assert re.search(r"(^|\n)digit 3 in rows 3\d to 7\d, columns 6\d to 9\d, accepted\n$", out)
     for data, told in [
         (bytes([200]) * 4500, "no ink"),
@@ -555,13 +556,9 @@ def test_the_example_of_scans_does_what_its_top_comment_shows(examples):
 
 
 def test_the_example_of_amounts_does_what_its_top_comment_shows(examples):
-    example = EXAMPLES / "amount/read_line.c"
-    lines = re.findall(r"^ \*     (\S.*)$", example.read_text(), re.MULTILINE)
-    lines[1] += " -Wall -Wextra -Werror"
     pixels = 255 - np.tile(sample().reshape(28, 28), 4)
     (examples / "line.pgm").write_bytes(b"P5\n112 28\n255\n" + pixels.tobytes())
-    path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
-    out = passes("sh", "-ec", "\n".join(lines), cwd=examples, PATH=path)
+    out = out_of("amount/read_line.c", examples)
     assert re.search(r"(^|\n)3333, score \d+, accepted\n$", out)
     for data, told in [
         (bytes([200]) * 4500, "no ink"),

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from lenet_train import glyphs, pieces, strangers
-from lenet_train.data import CLASSES, SIDE, Examples, UInt8
+from lenet_train.architectures import CLASSES
+from lenet_train.data import SIDE, Examples, UInt8
 from lenet_train.recipes import Recipe
 
 #: By digit, as :func:`glyphs.written` takes them: with flags, feet and bars, open or not.

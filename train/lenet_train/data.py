@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lenet_export.errors import UserError
 from lenet_train import optdigits
+from lenet_train.architectures import CLASSES, INPUT_SHAPE
 from lenet_train.datasets import published
 from lenet_train.datasets.part import Array, Part, Parts, check_size, listed, natural, told
 from lenet_train.datasets.part import UInt8 as UInt8
@@ -22,8 +23,7 @@ from lenet_train.datasets.registry import ABOUT, FORMS
 from lenet_train.recipes import Recipe
 
 #: Of MNIST, and of all named data sets.
-CLASSES = 10
-SIDE = 28
+SIDE = INPUT_SHAPE[0]
 NAMES = ("digits", *SOURCES)
 
 SPLITS = ("random", "groups")
@@ -328,15 +328,15 @@ def _turned(dataset: Dataset, invert: bool, transpose: bool) -> Dataset:
         images = 255 - part.images if invert else part.images
         return Examples(images.swapaxes(1, 2).copy() if transpose else images, part.labels)
 
-    told = [dataset.convention] if dataset.convention else []
-    told += ["A pixel is 255 minus that of the data set."] if invert else []
-    told += ["Rows are the columns of the data set."] if transpose else []
+    convention = [dataset.convention] if dataset.convention else []
+    convention += ["A pixel is 255 minus that of the data set."] if invert else []
+    convention += ["Rows are the columns of the data set."] if transpose else []
     return replace(
         dataset,
         training=turned(dataset.training),
         validation=turned(dataset.validation),
         test=turned(dataset.test),
-        convention=" ".join(told),
+        convention=" ".join(convention),
     )
 
 
@@ -367,7 +367,7 @@ def check_beside(recipe: Recipe, name: str, images: Dataset | None = None) -> No
     if name in SOURCES and name not in CONVENTIONS:
         fits = fields == ["strangers"]
     else:
-        shape, names = (SIDE, SIDE, 1), tuple(map(str, range(CLASSES)))
+        shape, names = INPUT_SHAPE, tuple(map(str, range(CLASSES)))
         fits = not images or (images.input_shape, images.class_names) == (shape, names)
     if fields and not fits:
         raise UserError(

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from lenet_export import amount
-from lenet_train.data import CLASSES, Examples, UInt8
+from lenet_train.architectures import CLASSES
+from lenet_train.data import Examples, UInt8
 
 ROWS = 56  # of a line
 TALLEST = 44  # rows and columns of a digit at most; 2 rows moved, too, it fits into the cells
