@@ -45,6 +45,8 @@ class Cpu:
         headers: the headers of its compiler's intrinsics; where another machine verifies the C, it
             takes those in ``imitated/``.
         in_order: whether gcc is told to keep the order of loads until it has chosen registers.
+        anchors: whether gcc may address a table from where several begin, where code is to be fast:
+            on an Arm that takes an addition more for each look-up.
         program_memory: the bytes of tables for which there is room in a memory of their own, which
             ``avr/pgmspace.h`` reads; 0: there is no such memory.
         ram: the bytes that the workspace may have; 0: any number.
@@ -60,6 +62,7 @@ class Cpu:
     kernels: dict[str, tuple[Kernel, ...]]
     headers: tuple[str, ...] = ()
     in_order: bool = False
+    anchors: bool = True
     program_memory: int = 0
     ram: int = 0
     saturates: bool = False
@@ -70,7 +73,8 @@ class Cpu:
     is_counted: bool = True
 
 
-ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, "in_order": True}
+CORTEX_M: Any = {"in_order": True, "anchors": False}
+ARM: Any = {"headers": ("arm_acle.h",), "saturates": True, **CORTEX_M}
 SATURATES = "__ARM_FEATURE_SAT"
 
 
@@ -103,7 +107,7 @@ def _choices(
 #: Uno has 32 KB for tables and code, and 2 KB of RAM for workspace and stack.
 CPUS = {
     "generic": Cpu(dict.fromkeys(OPTIMIZE, ())),
-    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), in_order=True),
+    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), **CORTEX_M),
     "cortex-m3": Cpu(
         _choices(Blocked(reload=True)),
         flags=("-mcpu=cortex-m3", "-mthumb"),
@@ -124,7 +128,7 @@ CPUS = {
         requires=(SATURATES, "__ARM_FEATURE_MVE"),
         simd=Simd("helium"),
         saturates=True,
-        in_order=True,
+        **CORTEX_M,
     ),
     "avr": Cpu(program_memory=2**16 - 512, flags=("-mmcu=atmega2560",), **AVR),
     "atmega328p": Cpu(

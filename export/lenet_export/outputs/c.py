@@ -432,6 +432,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "cpu": cpu,
         "alignment": cpu.simd.alignment if cpu.simd else 0,
         "is_small": cpu.in_order and plan.optimize == "flash",
+        "has_own_addresses": not cpu.anchors and plan.optimize != "flash",
         "templates": list(dict.fromkeys(kernel.template for kernel in kernels)),
         "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
         "pragmas": list(dict.fromkeys(kernel.pragma for kernel in kernels if kernel.pragma)),
