@@ -15,8 +15,8 @@ The metadata holds one key, ``lenet_export``, whose value is a JSON object:
 ``input``
     ``[rows, columns, channels]`` of the image; its bytes are divided by 255 before the first layer.
 ``stages``
-    The chain, first to last; each an object with the fields of :class:`Stage`. ``across`` is there
-    where it is not 0 only.
+    The chain, first to last; each an object with the fields of :class:`Stage`. ``column_stride`` is
+    there where it is not 0 only.
 ``activation_ranges``
     For each hidden layer the largest activation to represent, measured on training images.
 ``none_output``
@@ -67,7 +67,7 @@ from lenet_export.pools import POOLS
 
 FORMAT = 3
 #: Fields of a stage that came later, and what they are where a file has not got them.
-LATER: dict[str, Any] = {"across": 0}
+LATER: dict[str, Any] = {"column_stride": 0}
 _FIRST = frozenset({"format", "input", "stages", "activation_ranges", "gap_table", "info"})
 FIELDS = {1: _FIRST, 2: _FIRST | {"sha256"}, 3: _FIRST | {"sha256", "none_output", "ink"}}
 OPTIONAL = frozenset({"amount_table", "input_zero", "class_names"})  # since format 3
@@ -121,8 +121,7 @@ class Stage:
         kernel: rows and columns of a convolution's kernel, or of a pool's window; ``None`` for
             dense.
         padding: ``SAME`` or ``VALID``, as XLA defines them.
-        stride: rows and columns that a convolution moves on, rows that a pool of its own does; 1
-            for dense.
+        stride: rows and columns that a convolution or a pool of its own moves on; 1 for dense.
         norm: ``none``, or what stands in front of the activation: ``layer``, Flax's LayerNorm over
             the channels of each place or the units.
         pool: ``none``, or what is taken over each window after the activation: ``avg``, ``max``.
@@ -130,7 +129,7 @@ class Stage:
         pool_size: side and stride of the square window; 1 without a pool, or of one of its own.
         bits: of a weight in int8: ``8``, or what it was trained for: ``4``, ``2``, ``1``,
             ``ternary``.
-        across: columns that a pool of its own moves on, where they are not as many as rows; 0 else.
+        column_stride: columns that it moves on, where they are not as many as rows; 0 else.
     """
 
     name: str
@@ -144,7 +143,7 @@ class Stage:
     stride: int = 1
     norm: str = "none"
     bits: str = "8"
-    across: int = 0
+    column_stride: int = 0
 
     def __repr__(self) -> str:
         """All fields, less later ones that say nothing: a model's id hashes it."""
@@ -152,9 +151,9 @@ class Stage:
         return f"Stage({', '.join(fields)})"
 
     @property
-    def steps(self) -> tuple[int, int]:
-        """Rows and columns of the input that one of the output moves on, but for ``pool_size``."""
-        return self.stride, self.across or self.stride
+    def strides(self) -> tuple[int, int]:
+        """Rows and columns of the input that it moves on, as it is without its pool."""
+        return self.stride, self.column_stride or self.stride
 
     @property
     def learns(self) -> bool:
@@ -177,7 +176,7 @@ class Stage:
         lost = (0, 0) if self.padding == "SAME" else (self.kernel[0] - 1, self.kernel[1] - 1)
         rows, columns = (
             -(-(size - less) // step)
-            for size, less, step in zip(shape, lost, self.steps, strict=False)
+            for size, less, step in zip(shape, lost, self.strides, strict=False)
         )
         return rows, columns, self.features
 
@@ -191,7 +190,7 @@ class Stage:
         rows, columns = (
             max(0, (outputs - 1) * step + kernel - size)
             for outputs, step, kernel, size in zip(
-                self.conv_shape(shape), self.steps, self.kernel, shape, strict=False
+                self.conv_shape(shape), self.strides, self.kernel, shape, strict=False
             )
         )
         return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
@@ -504,8 +503,8 @@ def _stage(item: dict[str, Any]) -> Stage:
     _check_fields(
         f"layer {item.get('name')}", item, {field.name for field in dataclasses.fields(Stage)}
     )
-    if type(item["across"]) is not int or not 0 <= item["across"] <= 65535:
-        raise ValueError(f"{item['across']} is no number of columns")
+    if type(item["column_stride"]) is not int or not 0 <= item["column_stride"] <= 65535:
+        raise ValueError(f"{item['column_stride']} is no number of columns")
     if item["kernel"] is not None:
         item["kernel"] = _size(item["kernel"], 2)
     stage = Stage(**item)
@@ -566,12 +565,14 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 f'pool "{stage.pool}" does not go with size {stage.pool_size}',
                 f'supported: sizes 2 to {POOL_MAX}; pool "none" has size 1',
             )
-        if stage.learns and stage.stride > min(stage.kernel or (1, 1)):
+        if stage.learns and any(map(int.__gt__, stage.strides, stage.kernel or (1, 1))):
             raise UserError(
                 at,
-                f"stride {stage.stride} does not go with kernel size {stage.kernel}",
-                "supported: convolutions with a stride up to the kernel's smaller side",
+                f"stride {stage.strides} does not go with kernel size {stage.kernel}",
+                "supported: convolutions that move on by their kernel's sides at most",
             )
+        if stage.column_stride == stage.stride:
+            raise UserError(at, f"says twice that it moves on by {stage.stride}", repair)
         if not stage.name or not stage.name.isprintable() or "/" in stage.name:
             raise UserError(
                 at, "its name is none, or has a / or an invisible character in it", "rename it"
@@ -592,10 +593,8 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
 
 
 def _check_pool(at: str, place: int, stage: Stage, shape: tuple[int, ...]) -> None:
-    """Checks a pool of its own, and that nothing else says what only such a pool can be."""
+    """Checks a pool of its own."""
     if stage.learns:
-        if stage.across:
-            raise UserError(at, f"moves on by {stage.across} columns", "supported: in a pool alone")
         return
     assert stage.kernel is not None
     places = math.prod(stage.kernel)
@@ -605,8 +604,7 @@ def _check_pool(at: str, place: int, stage: Stage, shape: tuple[int, ...]) -> No
         (stage.features != shape[-1], f"has {stage.features} channels and reads {shape[-1]}"),
         ((stage.activation, stage.norm, stage.bits) != ("none", "none", "8"), "learns nothing"),
         (places > POOL_MAX**2, f"has windows of {places} numbers"),
-        (any(map(int.__gt__, stage.steps, stage.kernel)), f"moves on by {stage.steps}"),
-        (stage.across == stage.stride, f"says twice that it moves on by {stage.stride}"),
+        (any(map(int.__gt__, stage.strides, stage.kernel)), f"moves on by {stage.strides}"),
     ]:
         if wrong:
             raise UserError(

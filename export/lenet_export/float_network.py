@@ -78,13 +78,13 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
     params, outputs = model.params, {}
     for stage in model.stages:
         if stage.kernel is not None and not stage.learns:
-            x = POOLS[stage.pool](x, Windows(stage.kernel, stage.steps, stage.padding))
+            x = POOLS[stage.pool](x, Windows(stage.kernel, stage.strides, stage.padding))
             outputs[stage.name] = x, x
             continue
         kernel, bias = (jnp.asarray(params[f"{stage.name}/{of}"]) for of in ("kernel", "bias"))
         if stage.kernel is not None:
             x = lax.conv_general_dilated(
-                *(x, kernel, (stage.stride, stage.stride), stage.padding),
+                *(x, kernel, stage.strides, stage.padding),
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 feature_group_count=x.shape[-1] if stage.kind == "depthwise" else 1,
                 precision=FULL,

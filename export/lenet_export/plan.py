@@ -257,7 +257,12 @@ class Layer:
     @property
     def row_step(self) -> int:
         """Rows of input that one row of output moves on."""
-        return self.stage.stride * self.stage.pool_size
+        return self.stage.strides[0] * self.stage.pool_size
+
+    @property
+    def column_step(self) -> int:
+        """Columns of input that one column of output moves on."""
+        return self.stage.strides[1] * self.stage.pool_size
 
     @property
     def rows_read(self) -> int:

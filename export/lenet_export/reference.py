@@ -56,22 +56,22 @@ def accumulate(layer: Layer, x: Any, xp: Any) -> Any:
     bias = xp.asarray(layer.bias.astype(x.dtype))
     if not layer.is_conv:
         return x.reshape(len(x), -1) @ weight.T + bias
-    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.pad_code)
-    _, kernel_rows, kernel_columns, _ = weight.shape
-    rows, columns = x.shape[1] - kernel_rows + 1, x.shape[2] - kernel_columns + 1
-    step = layer.stage.stride
     if layer.is_depthwise:
         x = xp.repeat(x, layer.stage.features // layer.input_shape[-1], axis=-1)
-        return bias + sum(
-            x[:, i : i + rows : step, j : j + columns : step] * weight[:, i, j, 0]
-            for i in range(kernel_rows)
-            for j in range(kernel_columns)
-        )
-    return bias + sum(
-        x[:, i : i + rows : step, j : j + columns : step] @ weight[:, i, j].T
-        for i in range(kernel_rows)
-        for j in range(kernel_columns)
-    )
+        return bias + sum(met * weight[:, i, j, 0] for i, j, met in windows(layer, x, xp))
+    return bias + sum(met @ weight[:, i, j].T for i, j, met in windows(layer, x, xp))
+
+
+def windows(layer: Layer, x: Any, xp: Any) -> Iterator[tuple[int, int, Any]]:
+    """For each place of a kernel or window: its row and column, and what it meets in the input."""
+    assert layer.stage.kernel is not None
+    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.pad_code)
+    kernel_rows, kernel_columns = layer.stage.kernel
+    rows, columns = x.shape[1] - kernel_rows + 1, x.shape[2] - kernel_columns + 1
+    down, across = layer.stage.strides
+    for i in range(kernel_rows):
+        for j in range(kernel_columns):
+            yield i, j, x[:, i : i + rows : down, j : j + columns : across]
 
 
 def normalize(layer: Layer, acc: Any, xp: Any) -> Any:
@@ -113,15 +113,7 @@ def pool(layer: Layer, x: Any) -> Any:
 
 def pool_of_its_own(layer: Layer, x: Any, xp: Any) -> Any:
     """The pool of each window, which may overlap others, or reach into the border."""
-    assert layer.stage.kernel is not None
-    x = xp.pad(x, ((0, 0), *layer.padding, (0, 0)), constant_values=layer.pad_code)
-    rows, columns, _ = layer.output_shape
-    down, across = layer.stage.steps
-    places = [
-        x[:, i : i + down * (rows - 1) + 1 : down, j : j + across * (columns - 1) + 1 : across]
-        for i in range(layer.stage.kernel[0])
-        for j in range(layer.stage.kernel[1])
-    ]
+    places = [met for _, _, met in windows(layer, x, xp)]
     of = POOLS[layer.stage.pool]
     return (of.codes if layer.integers else of.value)(xp.stack(places), (0,))
 

@@ -59,20 +59,21 @@ STRIDED = (
     Stage("conv3", "conv", 6, "relu", (3, 4), "VALID", "avg", 2, stride=3),
     Stage("fc", "dense", 7),
 )
-#: Pools of their own: overlapping, with a border of either kind, not square, one behind another.
+#: Pools of their own: overlapping, with a border of either kind, not square, one behind another;
+#: and another stride across than down.
 POOLED = (
-    Stage("conv1", "conv", 3, "leaky_relu(0.1)", (3, 3), "SAME"),
+    Stage("conv1", "conv", 3, "leaky_relu(0.1)", (3, 3), "SAME", column_stride=2),
     Stage("pool1", "pool", 3, "none", (3, 3), "VALID", "max", stride=2),
     Stage("conv2", "conv", 4, "tanh", (3, 2), "SAME"),
     Stage("pool2", "pool", 4, "none", (3, 3), "SAME", "avg", stride=2),
     Stage("pool2_2", "pool", 4, "none", (2, 2), "SAME", "max"),
     Stage("conv3", "conv", 4, "gelu", (2, 2), "SAME", "max", 2),
-    Stage("pool3_2", "pool", 4, "none", (1, 2), "VALID", "avg", across=2),
+    Stage("pool3_2", "pool", 4, "none", (1, 2), "VALID", "avg", column_stride=2),
     Stage("last", "dense", 3),
 )
 #: Depthwise convolutions, of as many channels and of twice as many, with a pool and strides.
 SEPARABLE = (
-    Stage("conv1", "depthwise", 4, "tanh", (3, 3), "SAME"),
+    Stage("conv1", "depthwise", 4, "tanh", (3, 3), "SAME", column_stride=2),
     Stage("conv2", "conv", 8, "relu6", (1, 1)),
     Stage("conv3", "depthwise", 8, "hard_swish", (3, 2), "SAME", "max", 2),
     Stage("conv4", "depthwise", 16, "relu", (2, 3), "VALID", stride=2),
@@ -105,8 +106,8 @@ SHAPES = {
     "strided": (60, 57, 1),
     "gap": (19, 20, 1),
     "normed": (14, 15, 1),
-    "pooled": (25, 22, 1),
-    "separable": (13, 14, 2),
+    "pooled": (25, 44, 1),
+    "separable": (13, 28, 2),
 }
 
 

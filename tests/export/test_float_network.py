@@ -38,15 +38,14 @@ class FlaxNetwork(nn.Module):
         outputs = {}
         for stage in self.stages:
             if stage.kind == "pool":
-                steps = stage.stride, stage.across or stage.stride
-                x = POOLS[stage.pool](x, stage.kernel, steps, stage.padding)
+                x = POOLS[stage.pool](x, stage.kernel, stage.strides, stage.padding)
                 outputs[stage.name] = x, x
                 continue
             if stage.kernel is not None:
                 x = nn.Conv(
                     stage.features,
                     stage.kernel,
-                    strides=stage.stride,
+                    strides=stage.strides,
                     padding=stage.padding,
                     feature_group_count=x.shape[-1] if stage.kind == "depthwise" else 1,
                     precision=FULL,

@@ -471,13 +471,40 @@ def overlapping(x):
 
 
 def mean_of_what_is_inside(x):
-    x = nn.avg_pool(jax.nn.relu(conv(x)), (3, 3), (2, 2), "SAME", count_include_pad=False)
-    return head(x)
+    return head(mean_of_inside(jax.nn.relu(conv(x))))
+
+
+def mean_of_inside(x):
+    return nn.avg_pool(x, (3, 3), (2, 2), "SAME", count_include_pad=False)
 
 
 def oblong(x):
     x = nn.max_pool(jax.nn.sigmoid(conv(x)), (2, 1), (2, 1))
     return head(nn.max_pool(jax.nn.relu(conv(x, RNG_K)), (1, 3), (1, 3)))
+
+
+def oblong_strides(x):
+    """More rows than columns with a border, then the other way round in front of a mean."""
+    strided = partial(lax.conv_general_dilated, dimension_numbers=AXES)
+    x = jax.nn.relu(strided(x, K, (2, 1), "SAME"))
+    x = strided(x, RNG_K[:2], (1, 2), "VALID")
+    return head(jnp.tanh(nn.avg_pool(x, (2, 2), (2, 2))))
+
+
+def one_column(x):
+    """A map of one column, and pools with a border beside it."""
+    x = lax.conv_general_dilated(x, K[:, 1:2], (1, 1), "SAME", dimension_numbers=AXES)
+    x = nn.avg_pool(jnp.tanh(x), (3, 3), (1, 1), ((1, 1), (1, 1)))
+    return head(nn.max_pool(x, (3, 2), (2, 2), "SAME"))
+
+
+def maximum_of_a_large_map(x):
+    """Of 448 numbers, behind a pool."""
+    return head(nn.max_pool(jnp.tanh(conv(x)), (2, 2), (2, 2)).max((1, 2)))
+
+
+def slope_of_one(x):
+    return head(nn.leaky_relu(jnp.tanh(conv(x)), 1.0))
 
 
 def oblong_mean(x):
@@ -545,6 +572,16 @@ FORMS = {
         (10, 8, 2),
         "conv1:sigmoid/none1 pool1:none/max1 conv2:relu/none1 pool2:none/max1 fc1:none/none1",
     ),
+    oblong_strides: ((10, 8, 2), "conv1:relu/none1 conv2:tanh/none1 fc1:none/none1"),
+    one_column: (
+        (10, 1, 2),
+        "conv1:tanh/none1 pool1:none/avg1 pool1_2:none/max1 fc1:none/none1",
+    ),
+    maximum_of_a_large_map: (
+        (56, 32, 2),
+        "conv1:tanh/max2 pool1_2:none/max1 pool1_3:none/max1 fc1:none/none1",
+    ),
+    slope_of_one: ((10, 8, 2), "conv1:tanh/none1 fc1:none/none1"),
     oblong_mean: ((10, 8, 2), "conv1:relu/none1 pool1:none/avg1 fc1:none/none1"),
     two_pools: ((10, 8, 2), "conv1:relu/avg2 pool1_2:none/max1 fc1:none/none1"),
     norm_by_hand: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),
@@ -707,8 +744,25 @@ REFUSED = {
     ),
     lambda x: head(nn.avg_pool(jax.nn.relu(conv(x)) + 1, (3, 3), (2, 2), "SAME")): (
         "is a mean pool of what is moved from 0",
-        "in front of the activation",
+        "behind the pool, or in front of the activation",
     ),
+    lambda x: head(nn.max_pool(-jax.nn.relu(conv(x)), (2, 2), (2, 2))): (
+        "is a maximum pool of what is scaled by a negative number",
+        "behind the pool, or in front of the activation",
+    ),
+    lambda x: head(conv(mean_of_inside(jax.nn.relu(conv(x))), RNG_K)): (
+        "divided by other numbers at the border, as with count_include_pad=False",
+        "leave that out, or take padding='VALID' in the pool",
+    ),
+    lambda x: head(nn.max_pool(mean_of_inside(jax.nn.relu(conv(x))), (2, 2))): (
+        "count_include_pad=False",
+        "padding='VALID' in the pool",
+    ),
+    lambda x: head(nn.max_pool(jax.nn.relu(conv(x)) * D[:8, :1], (2, 2))): (
+        "reads what differs by its place in the map",
+        "by numbers of the channels",
+    ),
+    lambda x: head(jnp.abs(conv(x))): ("is the absolute value", "nn.relu"),
     lambda x: head(jnp.tanh(nn.avg_pool(jax.nn.relu(conv(x)), (2, 2)))): (
         "is a second activation behind conv1",
         "leave one of them out",

@@ -30,7 +30,8 @@ def compute(data, images):
         if layer["kind"] in ("conv", "depthwise"):
             x = np.pad(x, ((0, 0), *layer["padding"], (0, 0)), constant_values=layer["border"])
             window = np.lib.stride_tricks.sliding_window_view(x, weight.shape[1:3], axis=(1, 2))
-            window = window[:, :: layer["stride"], :: layer["stride"]]
+            down, across = np.broadcast_to(layer["stride"], 2)
+            window = window[:, ::down, ::across]
             if layer["kind"] == "depthwise":
                 window = np.repeat(window, len(weight) // window.shape[3], axis=3)
                 acc = np.einsum("nyxcij,cij->nyxc", window, weight[..., 0]) + bias

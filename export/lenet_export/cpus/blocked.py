@@ -59,6 +59,7 @@ class Blocked(Kernel):
     word: DType = field(default=U32, kw_only=True)
     packs: bool = field(default=True, kw_only=True)
     sums_fields: ClassVar[bool] = True
+    is_oblong: ClassVar[bool] = True
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
 
     def computes(self, layer: Layer) -> bool:

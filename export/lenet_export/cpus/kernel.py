@@ -54,6 +54,7 @@ class Kernel:
         kinds: the kinds of layers that it can compute; what is not named, it refuses.
         pools: likewise, the pools; ``None``: every known one, for it prints the pool's own macros.
         functions: likewise, the activations of floats; those of integers are all one.
+        is_oblong: whether it can move on by more columns than rows, or fewer.
         in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
         sums_fields: whether it sums ``field * code`` where weights are packed.
         notes: of what a caller must know, for the header.
@@ -65,6 +66,7 @@ class Kernel:
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "dense"})
     pools: ClassVar[frozenset[str] | None] = None
     functions: ClassVar[frozenset[str] | None] = None
+    is_oblong: ClassVar[bool] = False
     in_vectors: ClassVar[bool] = False
     sums_fields: ClassVar[bool] = False
     notes: ClassVar[tuple[str, ...]] = ()
@@ -80,7 +82,8 @@ class Kernel:
         pools = ("none", *POOLS) if self.pools is None else self.pools
         has_all = layer.integers is not None or self.functions is None
         known = has_all or word_of(stage.activation) in (self.functions or ())
-        return known and stage.kind in self.kinds and stage.pool in pools
+        moves = self.is_oblong or stage.strides == (stage.stride, stage.stride)
+        return known and moves and stage.kind in self.kinds and stage.pool in pools
 
     def pays(self, layer: Layer) -> bool:  # noqa: ARG002 - most do
         """Whether it is worthwhile, for a layer that the kernel can compute."""
@@ -128,6 +131,7 @@ class Pooling(Kernel):
 
     template: str = "pooling"
     kinds: ClassVar[frozenset[str]] = frozenset({"pool"})
+    is_oblong: ClassVar[bool] = True
 
     def window_places(self, layer: Layer) -> int:
         """How many places a window has."""
@@ -149,6 +153,7 @@ class Generic(Kernel):
     """Any layer that learns, in plain C99."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
+    is_oblong: ClassVar[bool] = True
 
 
 GENERIC = Generic()
@@ -184,11 +189,11 @@ def _divide(window: int) -> str:
 def _windows(layer: Layer) -> dict[str, Any]:
     """Where the input of a convolution's pool window begins, and of its row ``i``, column ``j``."""
     columns, channels = layer.output_shape[1:]
-    left = f"{times('x', layer.row_step)} + {times('j', layer.stage.stride)}"
+    left = f"{times('x', layer.column_step)} + {times('j', layer.stage.strides[1])}"
     return {
         "row_outputs": columns * channels,
         "window_left": times(left, layer.input_shape[2]),
-        "window_start": times("x", layer.row_step * layer.input_shape[2]),
+        "window_start": times("x", layer.column_step * layer.input_shape[2]),
         "tap": f"left + {_tap(layer)}",
         "window_top": partial(_window_top, layer),
     }
@@ -298,9 +303,9 @@ class BlockOutput:
     places: list[WindowPlace]
 
 
-def column_step(layer: Layer) -> int:
+def place_step(layer: Layer) -> int:
     """Values of the input from one place of a pool window to the next in its row."""
-    return layer.stage.stride * layer.input_shape[-1]
+    return layer.stage.strides[1] * layer.input_shape[-1]
 
 
 def block(layer: Layer) -> list[BlockOutput]:
@@ -313,7 +318,7 @@ def block(layer: Layer) -> list[BlockOutput]:
             f"w{index}",
             plus("first", index),
             [
-                WindowPlace(f"{p}{q}", p, q, q * column_step(layer), f"acc{index}_{p}{q}")
+                WindowPlace(f"{p}{q}", p, q, q * place_step(layer), f"acc{index}_{p}{q}")
                 for p in range(rows)
                 for q in range(columns)
             ],

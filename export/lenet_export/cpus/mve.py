@@ -9,7 +9,7 @@ import numpy as np
 
 from lenet_export.c_text import plus
 from lenet_export.cpus.blocked import Blocked
-from lenet_export.cpus.kernel import column_step, divisor, with_weights
+from lenet_export.cpus.kernel import divisor, place_step, with_weights
 from lenet_export.plan import Array, Block, Constant, Layer, Layout
 
 VECTOR = 16  # bytes
@@ -125,7 +125,7 @@ def _gathers(layer: Layer) -> list[dict[str, Any]]:
         {
             "value": f"value{column}{n}",
             "column": column,
-            "base": plus("in", column * column_step(layer)),
+            "base": plus("in", column * place_step(layer)),
             "taps": plus(f"{layer.name}_taps", 16 * n),
             "weight": plus("weight", 16 * n),
         }

@@ -13,8 +13,8 @@ from lenet_export.c_text import plus, times
 from lenet_export.cpus.kernel import (
     Kernel,
     Pragma,
-    column_step,
     divisor,
+    place_step,
     reciprocal,
     with_weights,
 )
@@ -346,7 +346,7 @@ def _stored(layer: Layer, number: int, x: str = "", window: int = 0) -> tuple[st
 def _vectors(layer: Layer) -> list[Vector]:
     """The vectors of outputs that a block of lanes makes: all vectors of each pool window."""
     block = _vector_block(layer)
-    step = column_step(layer)
+    step = place_step(layer)
     found = []
     for window in range(block.windows):
         for number in range(block.vectors):

@@ -367,12 +367,12 @@ def _ignores_row(layer: Layer, following: Layer) -> bool:
 def does(layer: Layer) -> str:
     """What a layer does, in a few words: ``5x5 SAME, sigmoid, 2x2 avg``."""
     stage, size = layer.stage, layer.stage.pool_size
+    strides = "x".join(map(str, dict.fromkeys(stage.strides)))
     if stage.kernel and not stage.learns:
-        steps = "x".join(map(str, dict.fromkeys(stage.steps)))
-        return f"{stage.kernel[0]}x{stage.kernel[1]} {stage.pool} {stage.padding}, stride {steps}"
+        return f"{stage.kernel[0]}x{stage.kernel[1]} {stage.pool} {stage.padding}, stride {strides}"
     words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
     words += ["depthwise"] if layer.is_depthwise else []
-    words += [f"stride {stage.stride}"] if stage.stride > 1 else []
+    words += [f"stride {strides}"] if max(stage.strides) > 1 else []
     words += [f"{stage.norm} norm"] if stage.norm != "none" else []
     words += [] if stage.activation == "none" else [stage.activation]
     words += [] if stage.pool == "none" else [f"{size}x{size} {stage.pool}"]

@@ -46,7 +46,8 @@ ink_least, ink_most, ink_peak, ink_border, ink_share
 <layer>/bits     int8: what its weights were trained for: "8" (then the export rounded them), "4"
                  (-7 to 7), "2" (-3, -1, 1, 3), "1" (-1, 1), "ternary" (-1, 0, 1)
 <layer>/bias     [output channel or unit]
-<layer>/stride   conv, depthwise: rows and columns of input between two outputs
+<layer>/stride   conv, depthwise: rows and columns of input between two outputs: one number, or two
+                 where they differ
 <layer>/padding  not dense: rows and columns added to the input, [[above, below], [left, right]]
 <layer>/border   what stands in them: the input's code of 0; of a "max" pool the least number
 <layer>/norm     "none", or "layer": LayerNorm in front of the activation
@@ -157,7 +158,7 @@ def _arrays(layer: Layer) -> dict[str, Any]:
         return {
             "kind": layer.stage.kind,
             "window": layer.stage.kernel,
-            "strides": layer.stage.steps,
+            "strides": layer.stage.strides,
             "padding": layer.padding,
             "border": layer.pad_code,
             "pool": layer.stage.pool,
@@ -166,7 +167,7 @@ def _arrays(layer: Layer) -> dict[str, Any]:
         "kind": layer.stage.kind,
         "weight": layer.weight,
         "bias": layer.bias,
-        "stride": layer.stage.stride,
+        "stride": layer.stage.strides if layer.stage.column_stride else layer.stage.stride,
         "padding": layer.padding,
         "border": layer.pad_code,
         "norm": layer.stage.norm,

@@ -169,12 +169,10 @@ class ChainBuilder:
             self.refuse(
                 at, "is a convolution behind a dense layer", "put convolutions first, then dense"
             )
-        if stride[0] != stride[1]:
-            self.refuse(at, f"has the strides {stride}", "take the same stride down and across")
         features = int(kernel.shape[-1])
         for padding in PADDINGS:
             fitted = [
-                _grown(padding, kernel.shape[axis], stride[0], pads[axis], self.shape[axis])
+                _grown(padding, kernel.shape[axis], stride[axis], pads[axis], self.shape[axis])
                 for axis in (0, 1)
             ]
             if None not in fitted:
@@ -187,7 +185,7 @@ class ChainBuilder:
             )
         kernel = np.pad(kernel, (*fitted, (0, 0), (0, 0)))  # type: ignore[arg-type]
         size = int(kernel.shape[0]), int(kernel.shape[1])
-        stage = Stage("conv", kind, features, "none", size, padding, stride=int(stride[0]))
+        stage = _moving(Stage("conv", kind, features, "none", size, padding), stride)
         self._learned(at, stage, kernel, name)
 
     def dense(self, at: str, kernel: Any, name: str) -> None:
@@ -276,7 +274,7 @@ class ChainBuilder:
 
         One of squares side by side is part of the convolution in front of it. A mean over a map
         with more places than a pool may have goes into the dense layer behind it, which then has
-        weights for each place.
+        weights for each place; a maximum of so many is that of each row's maximum.
 
         Args:
             at: its place.
@@ -304,12 +302,15 @@ class ChainBuilder:
             self._stages.append(of_its_own)
         elif pool == "avg" and window == shape[:2] and stage.activation != "none":
             self._mean = window
+        elif POOLS[pool].commutes and max(window) <= POOL_MAX**2:
+            self.pool(at, pool, (1, window[1]), (1, steps[1]), (NO_PADS[0], pads[1]))
+            self.pool(at, pool, (window[0], 1), (steps[0], 1), (pads[0], NO_PADS[1]))
         else:
             self.refuse(
                 at,
                 f"is a {POOLS[pool].noun} over {window[0]}x{window[1]}",
-                f"supported: windows of up to {POOL_MAX**2} numbers; behind an activation, means "
-                "over the whole map of any size",
+                f"supported: windows of up to {POOL_MAX**2} numbers; maxima of as many rows and "
+                "columns; behind an activation, means over the whole map of any size",
             )
 
     def _grows(self, stage: Stage, pool: str, size: int) -> bool:
@@ -324,7 +325,6 @@ class ChainBuilder:
         word = buffer_name(replace(self._learner, pool=pool))
         names = itertools.chain([word], (f"{word}_{n}" for n in itertools.count(2)))
         name = next(name for name in names if name not in taken)
-        across = 0 if steps[0] == steps[1] else steps[1]
         shape = self.shape
         if steps[0] > window[0] or steps[1] > window[1]:
             self.refuse(
@@ -338,9 +338,7 @@ class ChainBuilder:
             for size, pad, side, step in zip(shape, pads, window, steps, strict=False)
         )
         both = [
-            Stage(
-                name, "pool", shape[-1], "none", window, padding, pool, 1, steps[0], across=across
-            )
+            _moving(Stage(name, "pool", shape[-1], "none", window, padding, pool), steps)
             for padding in PADDINGS[::-1]
         ]
         fitting = [
@@ -466,13 +464,7 @@ class ChainBuilder:
             scale, shift = (values.reshape(-1, 1) for values in line.over(self.shape))
             self._params[kernel], self._params[bias] = weights * scale, (weights * shift).sum(0)
             return
-        by_channel = line.by_channel()
-        if by_channel is None:
-            self.refuse(
-                at,
-                f"reads what differs by its place in the map, in scale or shift, from {self.last}",
-                "subtract and divide by numbers of the channels, and train again",
-            )
+        by_channel = self._by_channel(at, line)
         scales, shifts = by_channel.over(self.shape[-1:])
         scale, shift = (_of_input(stage, values) for values in (scales, shifts))
         self._params[kernel] = weights * scale
@@ -500,15 +492,28 @@ class ChainBuilder:
 
     def _put_off(self, at: str, pool: Stage) -> None:
         """Puts off what waits for the next layer until behind a pool, if that is the same."""
-        by_channel = self._line.by_channel()
-        if by_channel is None or not _passes(by_channel, pool):
+        by_channel = self._by_channel(at, self._line)
+        if not _passes(by_channel, pool):
             what = "scaled by a negative number" if pool.pool == "max" else "moved from 0"
             self.refuse(
                 at,
                 f"is a {POOLS[pool.pool].noun} pool of what is {what}",
-                f"put the norm in front of the activation of {self.last}, and train again",
+                f"put that behind the pool, or in front of the activation of {self.last}, and "
+                "train again",
             )
         self._line = NOTHING if self._line is NOTHING else by_channel
+
+    def _by_channel(self, at: str, line: Line) -> Line:
+        """A line in front of what reads a map, if it is the same at each place."""
+        by_channel = line.by_channel()
+        before = self._stages[-1] if self._stages else None
+        what = f"reads what differs by its place in the map, in scale or shift, from {self.last}"
+        remedy = "subtract and divide by numbers of the channels, and train again"
+        if before and (before.pool, before.padding) == ("avg", "SAME") and not before.learns:
+            what = "reads means that are divided by other numbers at the border, as with "
+            what += "count_include_pad=False"
+            remedy = "leave that out, or take padding='VALID' in the pool; and train again"
+        return by_channel if by_channel is not None else self.refuse(at, what, remedy)
 
     def _behind(self, at: str) -> Stage:
         """The stage that a function which stands here goes with."""
@@ -533,16 +538,18 @@ class ChainBuilder:
         if stage.pool != "avg" or not stage.learns:
             return False
         shape = Model(self.input_shape, tuple(self._stages[:-1]), {}).shapes[-1]
-        added = stage.stride * (side - 1)
-        size = stage.kernel[0] + added, stage.kernel[1] + added
-        merged = replace(stage, kernel=size, stride=stage.stride * side, pool="none", pool_size=1)
+        down, across = stage.strides
+        added = down * (side - 1), across * (side - 1)
+        size = stage.kernel[0] + added[0], stage.kernel[1] + added[1]
+        merged = replace(stage, kernel=size, pool="none", pool_size=1)
+        merged = _moving(merged, (down * side, across * side))
         starts = [[before for before, _ in of.pads(shape)] for of in (stage, merged)]
         if starts[0] != starts[1] or merged.output_shape(shape) != stage.output_shape(shape):
             return False
         kernel = self._params[f"{stage.name}/kernel"]
         summed = np.zeros((*size, *kernel.shape[2:]))
-        for i in range(0, added + 1, stage.stride):
-            for j in range(0, added + 1, stage.stride):
+        for i in range(0, added[0] + 1, down):
+            for j in range(0, added[1] + 1, across):
                 summed[i : i + kernel.shape[0], j : j + kernel.shape[1]] += kernel / side**2
         self._params[f"{stage.name}/kernel"] = summed
         self._stages[-1] = merged
@@ -562,7 +569,7 @@ class ChainBuilder:
         side = window[0]
         if (
             before
-            and (stage.kernel, stage.stride, before.pool) == ((1, 1), 1, "none")
+            and (stage.kernel, stage.strides, before.pool) == ((1, 1), (1, 1), "none")
             and shape[:2] == window == (side, side)
             and 2 <= side <= POOL_MAX
         ):
@@ -616,11 +623,11 @@ def spread(kernel: Floats, stage: Stage, shape: tuple[int, ...], window: tuple[i
     (above, below), (left, right) = stage.pads(shape)
     rows, columns, channels = shape
     padded = np.zeros((above + rows + below, left + columns + right, channels, stage.features))
-    step, share = stage.stride, 1 / math.prod(window)
+    (row_step, column_step), share = stage.strides, 1 / math.prod(window)
     for i, row in enumerate(kernel):
         for j, taps in enumerate(row):
-            down = slice(i, i + step * (window[0] - 1) + 1, step)
-            across = slice(j, j + step * (window[1] - 1) + 1, step)
+            down = slice(i, i + row_step * (window[0] - 1) + 1, row_step)
+            across = slice(j, j + column_step * (window[1] - 1) + 1, column_step)
             padded[down, across] += share * taps
     inside = padded[above : above + rows, left : left + columns]
     return inside.reshape(-1, stage.features)
@@ -631,6 +638,12 @@ def _of_input(stage: Stage, values: Floats) -> Floats:
     if stage.kind == "depthwise":
         return np.repeat(values, stage.features // len(values))
     return values[:, None]
+
+
+def _moving(stage: Stage, strides: tuple[int, int]) -> Stage:
+    """The stage, moving on by so many rows and columns."""
+    down, across = map(int, strides)
+    return replace(stage, stride=down, column_stride=across if across != down else 0)
 
 
 def _passes(line: Line, pool: Stage) -> bool:

@@ -98,6 +98,7 @@ NEAR: list[tuple[Function, str, str]] = [
         "the exact GELU",
         "take the form with tanh, nn.gelu(x, approximate=True): it differs by less than 0.0005",
     ),
+    (jax.numpy.abs, "the absolute value", OTHER),
     (jax.nn.hard_tanh, "hard_tanh", "take nn.tanh, and train again"),
     (jax.nn.selu, "SELU", OTHER),
     (jax.nn.softplus, "softplus", OTHER),

@@ -16,7 +16,14 @@ import numpy as np
 from lenet_export.activations import CODE_MAX, function_of
 from lenet_export.pools import POOLS
 from lenet_export.readers.chain_builder import NO_PADS, NOTHING, ChainBuilder, Line, Pads
-from lenet_export.readers.functions import NUMBERS, activation_of, dropped, outputs_of, told
+from lenet_export.readers.functions import (
+    NUMBERS,
+    activation_of,
+    does,
+    dropped,
+    outputs_of,
+    told,
+)
 from lenet_export.readers.trace import LOOPS, PRODUCTS, Array, Operation, Step, Value, run
 from lenet_export.readers.wiring import (
     MOVES,
@@ -239,7 +246,7 @@ class JaxprReader:
         stride, pads = tuple(of["window_strides"]), [tuple(pair) for pair in of["padding"]]
         if axes == 1:  # a map of one row
             wiring, weights = wiring[:, None], weights[None]
-            stride, pads = stride * 2, [(0, 0), *pads]
+            stride, pads = (1, *stride), [(0, 0), *pads]
         whole = wiring
         wiring, border = without_border(whole)
         if (len(wiring), wiring.shape[3]) != (len(whole), whole.shape[3]):
@@ -324,8 +331,8 @@ class JaxprReader:
         at, of = self.place(operation), operation.params
         self._check_no_border(at)
         shape = self.chain.shape
-        axes = self._axes_of_map(at)
         sizes, strides = of["window_dimensions"], of["window_strides"]
+        axes = self._axes_of_map(at, sizes)
         (down, side), (across, width) = (
             (1, 1) if axis is None else (strides[axis], sizes[axis]) for axis in axes
         )
@@ -346,15 +353,22 @@ class JaxprReader:
         places = np.arange(math.prod(given)).reshape([given[axis] for axis in order])
         self.wiring = places.transpose(np.argsort(order))  # the axes are those of what was read
 
-    def _axes_of_map(self, at: str) -> tuple[int | None, int | None]:
-        """The axes of a value that are rows and columns of its map; ``None`` where it has one."""
+    def _axes_of_map(self, at: str, sizes: tuple[int, ...]) -> tuple[int | None, int | None]:
+        """The axes of a value that are rows and columns of its map; ``None`` where it has none.
+
+        Args:
+            at: the pool.
+            sizes: of its window, for each axis of the value: what is one row or one column is an
+                axis that a window goes over.
+        """
         rows, columns, channels = (*self.chain.shape, 0, 0)[:3]
         steps = steps_of(self.wiring)
+        ones = (axis for axis, size in enumerate(self.wiring.shape) if size == 1 < sizes[axis])
         wanted = [columns * channels if rows > 1 else 0, channels if columns > 1 else 0]
-        if rows * columns < 2 or any(step and step not in steps for step in wanted):
+        if not channels or any(step and step not in steps for step in wanted):
             remedy = "supported: maps of rows and columns, behind a convolution"
             self.chain.refuse(at, "is a pool over what is no map", remedy)
-        down, across = (steps.index(step) if step else None for step in wanted)
+        down, across = (steps.index(step) if step else next(ones, None) for step in wanted)
         return down, across
 
     def reduction(self, operation: Operation) -> None:
@@ -473,6 +487,8 @@ class JaxprReader:
             if function_of(name).value(0.0, np) != 0:
                 self._check_no_border(place)
             self.chain.activation(place, name)
+            return True
+        if does(outputs, lambda x: x):  # nn.leaky_relu(x, 1)
             return True
         known = told(outputs)
         if known:
@@ -613,7 +629,8 @@ class JaxprReader:
         elif names & {"split", "concatenate"} and not is_padding:
             what, remedy = OTHERS["concatenate"]
         elif "concatenate" in names:
-            what, remedy = "puts parts of what it reads around it", "take the padding SAME or VALID"
+            what = "puts parts of what it reads around it, as the padding CIRCULAR does"
+            remedy = "take the padding SAME or VALID, and train again"
         else:
             what, remedy = "does what no known function does", ""
         self.chain.refuse(at, what, remedy)
