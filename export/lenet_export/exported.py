@@ -99,7 +99,9 @@ class Exported:
         given = self._checked(images)
         if network:
             return network.logits(given)
-        found = reference.in_batches(lambda x: reference.network(self.plan, x), given)[last]
+        found = reference.in_batches(
+            lambda x: {last: reference.network(self.plan, x)[last]}, given
+        )[last]
         return found.astype(self.plan.logit_dtype)
 
     def predict(self, images: Any) -> npt.NDArray[np.intp]:

@@ -20,7 +20,7 @@ from lenet_export.activations import BOUNDS, INNER, OUTER, function_of, slope_of
 from lenet_export.checkpoint import NORM_EPSILON, Float32, Model
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
-from lenet_export.reference import Images, Outputs, in_batches, network
+from lenet_export.reference import Images, Outputs, batches, in_batches, network
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
@@ -59,6 +59,7 @@ POOLS: dict[str, Callable[[jax.Array, Windows], jax.Array]] = {
 
 #: Of products: all of float32. By default GPUs and TPUs round what they multiply to 8 or 11 bits.
 FULL = lax.Precision.HIGHEST
+SHARE = 0.9999  # of a layer's activations that its range holds
 
 
 def activation_of(name: str) -> Callable[[jax.Array], jax.Array]:
@@ -188,9 +189,15 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
     hidden = {stage.name: stage.activation for stage in model.stages[:-1] if stage.learns}
     ranges = {name: BOUNDS[of] for name, of in hidden.items() if of in BOUNDS}
     open_ended = [name for name in hidden if name not in ranges]
-    for name, values in run_activations(model, images, open_ended).items():
-        reach = function_of(hidden[name]).reach(values)
-        ranges[name] = float(np.percentile(reach, 99.99))
+    tops = {name: np.zeros(0, np.float32) for name in open_ended}
+    counts = dict.fromkeys(open_ended, 0)
+    for part in batches(_function(model, open_ended, 0), images) if open_ended else ():
+        for name, values in part.items():
+            reach = function_of(hidden[name]).reach(values).ravel()
+            counts[name] = len(images) * reach.size // len(values)
+            tops[name] = _largest(np.concatenate([tops[name], reach]), counts[name])
+    for name, largest in tops.items():
+        ranges[name] = _percentile(largest, counts[name])
         if not ranges[name] > 0:
             raise UserError(
                 name,
@@ -199,6 +206,19 @@ def activation_ranges(model: Model, images: Images) -> dict[str, float]:
                 "with a lower learning rate",
             )
     return ranges
+
+
+def _largest(values: Float32, count: int) -> Float32:
+    """Of some of ``count`` values the largest, which their 99.99th percentile is among."""
+    kept = count - int(SHARE * (count - 1))
+    return values if len(values) <= kept else np.partition(values, -kept)[-kept:]
+
+
+def _percentile(largest: Float32, count: int) -> float:
+    """The 99.99th percentile of ``count`` values, between two of the ``largest`` of them."""
+    place = SHARE * (count - 1)
+    low, high = np.sort(largest)[[0, min(1, len(largest) - 1)]].astype(np.float64)
+    return float(low + (place - int(place)) * (high - low))
 
 
 def noise(plan: Plan, images: Images, tolerance: float, least: float = 1) -> tuple[str, str] | None:
@@ -229,6 +249,11 @@ def noise(plan: Plan, images: Images, tolerance: float, least: float = 1) -> tup
 
 def _run(model: Model, images: Images, names: Sequence[str], place: int = 1) -> Outputs:
     """What the stages called ``names`` give for uint8 ``images``: see :func:`float_network`."""
+    return in_batches(_function(model, names, place), images)
+
+
+def _function(model: Model, names: Sequence[str], place: int) -> Callable[[Any], Any]:
+    """What the stages called ``names`` give for a batch: in front of a pool, 0, or behind it, 1."""
 
     def function(x: jax.Array) -> dict[str, jax.Array]:
         x = x.astype(jnp.float32) / 255
@@ -237,4 +262,4 @@ def _run(model: Model, images: Images, names: Sequence[str], place: int = 1) -> 
         outputs = float_network(model, x)
         return {name: outputs[name][place] for name in names}
 
-    return in_batches(jax.jit(function), images)
+    return jax.jit(function)

@@ -8,7 +8,7 @@ float32 plan goes through the same chain in float64, in NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,33 +118,38 @@ def pool_of_its_own(layer: Layer, x: Any, xp: Any) -> Any:
     return (of.codes if layer.integers else of.value)(xp.stack(places), (0,))
 
 
-def run_integers(plan: Plan, images: Images) -> Outputs:
+def run_integers(plan: Plan, images: Images, names: Sequence[str] = ()) -> Outputs:
     """:func:`network` in JAX, compiled, over any number of images.
 
     Args:
         plan: an int8 plan.
         images: uint8 ``(images, rows, columns, channels)``.
+        names: of the layers whose outputs are given; none: all.
     """
     import jax
 
-    function = jax.jit(lambda x: network(plan, x, jax.numpy), compiler_options=QUICKLY)
-    return in_batches(function, images)
+    def function(x: Any) -> dict[str, Any]:
+        outputs = network(plan, x, jax.numpy)
+        return {name: outputs[name] for name in names or outputs}
+
+    return in_batches(jax.jit(function, compiler_options=QUICKLY), images)
 
 
 def in_batches(function: Callable[[Any], Any], images: Images) -> Outputs:
-    """``function`` over ``images``, up to 500 of 28x28 at a time, fewer of larger ones.
+    """What ``function`` gives for all ``images``: see :func:`batches`."""
+    parts = list(batches(function, images))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def batches(function: Callable[[Any], Any], images: Images) -> Iterator[Outputs]:
+    """``function`` of up to 500 ``images`` of 28x28 at a time, fewer of larger ones.
 
     The last batch is filled up with zeros, so that one compilation serves all. ``function`` gives a
     dictionary of arrays, images first.
     """
     batch = max(1, min(500, 500 * 28 * 28 // images[0].size))
-
-    def parts() -> Iterator[Outputs]:
-        for start in range(0, len(images), batch):
-            part = images[start : start + batch]
-            filled = np.zeros((min(batch, len(images)), *images.shape[1:]), np.uint8)
-            filled[: len(part)] = part
-            yield {name: np.asarray(v)[: len(part)] for name, v in function(filled).items()}
-
-    collected = list(parts())
-    return {name: np.concatenate([part[name] for part in collected]) for name in collected[0]}
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        filled = np.zeros((min(batch, len(images)), *images.shape[1:]), np.uint8)
+        filled[: len(part)] = part
+        yield {name: np.asarray(v)[: len(part)] for name, v in function(filled).items()}

@@ -133,7 +133,8 @@ def verify(
     ours, read = network.read(everything)
     floats = float_network.run_logits(plan.model, everything)
     if plan.dtype == "int8":
-        expected = reference.run_integers(plan, everything)[plan.layers[-1].name]
+        last = plan.layers[-1].name
+        expected = reference.run_integers(plan, everything, [last])[last]
         wrong = ours != expected
     else:
         expected = floats

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from functools import partial
 
 import jax
@@ -13,7 +14,7 @@ from flax import linen as nn
 from export.networks import CHAINS, named_model
 from lenet_export.activations import INNER, OUTER
 from lenet_export.checkpoint import NORM_EPSILON
-from lenet_export.float_network import FULL, run_activations, run_floats
+from lenet_export.float_network import FULL, activation_ranges, run_activations, run_floats
 
 ACTIVATIONS = {"none": lambda x: x, "scaled_tanh": lambda x: OUTER * nn.tanh(INNER * x)}
 POOLS = {"avg": nn.avg_pool, "max": nn.max_pool}
@@ -80,3 +81,18 @@ def test_every_stage_gives_what_flax_s_own_layers_give(name):
     for stage, values in expected.items():
         for ours, theirs in zip(found, values, strict=True):
             np.testing.assert_allclose(ours[stage], theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_ranges_of_many_images_are_their_percentiles_and_no_batch_is_kept():
+    model = named_model("deep")
+    images = (
+        np.random.default_rng(0).integers(0, 256, (12_000, *model.input_shape)).astype(np.uint8)
+    )
+    tracemalloc.start()
+    ranges = activation_ranges(model, images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for name, values in run_activations(model, images, ["stem", "conv3"]).items():
+        above = np.maximum(values.astype(np.float64), 0)
+        assert ranges[name] == pytest.approx(np.percentile(above, 99.99), rel=1e-6)
+        assert values.nbytes > 3 * peak or name != "stem"
