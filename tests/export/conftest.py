@@ -122,11 +122,14 @@ def ahead(command):
 
 
 def remembering(function, read):
-    """``function`` of a network and images, whose answers depend on what ``read`` takes of it."""
+    """``function`` of a network and images, whose answers depend on what ``read`` takes of it.
+
+    It gives every layer, whichever are asked for.
+    """
     answers = {}
 
     @functools.wraps(function)
-    def remembered(network, images):
+    def remembered(network, images, *_):
         asked = pickle.dumps((function.__name__, read(network), images))
         name = hashlib.sha256(asked).hexdigest()
         if name not in answers:

@@ -462,6 +462,38 @@ FEW = {
     "sums without bias": ("avr", "copied", "= bias;", "= 0;"),
     "row's sum lost": ("avr", "copied", "+= {{ place.sum }}", "= {{ place.sum }}"),
 }
+#: The same of pools of their own and depthwise convolutions, as :data:`TUNED`.
+KINDS = {
+    "window of one row": ("int8", "generic", "pooling", "i < {{ rows }}", "i < 1"),
+    "window of one column": ("float32", "generic", "pooling", "j < {{ columns }}", "j < 1"),
+    "window of channel 0": ("int8", "generic", "pooling", "(channels)) }} + c;", "(channels)) }};"),
+    "window's stride lost": (
+        "int8",
+        "avr",
+        "pooling",
+        "layer.column_step | product",
+        "1 | product",
+    ),
+    "window's columns not apart": ("int8", "generic", "pooling", '"j" | times(channels)', '"j"'),
+    "window of another row": ("int8", "cortex-m0", "pooling", "[{{ v.window_row }}]", "[i / 2]"),
+    "depthwise of block 0": ("int8", "cortex-m3", "blocked", '" + first" if', '"" if'),
+    "depthwise of one column": ("int8", "cortex-m3", "blocked", 'own_value("j"', 'own_value("0"'),
+    "depthwise of one place": (
+        "float32",
+        "cortex-m3",
+        "blocked",
+        "+= in{{ place.row }}[{{ v.own",
+        "+= in0[{{ v.own",
+    ),
+    "hard sigmoid not cut": (
+        "float32",
+        "generic",
+        "float32_activations",
+        "cut < 6.0f ? cut : 6.0f",
+        "cut",
+    ),
+    "leaky relu does not leak": ("float32", "generic", "float32_activations", "slope * z", "0.0f"),
+}
 #: What prints how a weight is read: a CPU, and a function that is not in a template.
 READING = {
     "field of another output": (
@@ -511,7 +543,7 @@ def unoptimized():
 
 
 def test_the_design_tells_how_many_mutations_there_are():
-    count = sum(map(len, (MUTATIONS, TUNED, FEW, READING)))
+    count = sum(map(len, (MUTATIONS, TUNED, KINDS, FEW, READING)))
     assert f"mutated in {count} ways" in (ROOT / "DESIGN.md").read_text()
 
 
@@ -548,14 +580,20 @@ def once(what, printed, look):
 
 
 def is_found_by_use(plan, printed) -> bool:
+    network = verified(plan, printed)
+    return network is None or is_found_in(network, printed)
+
+
+def verified(plan, printed):
+    """The network, compiled, if it is what JAX computes."""
     try:
         network = CompiledNetwork(plan, printed)
         with pytest.MonkeyPatch.context() as patch:  # It would be compiled a second time.
             patch.setattr(compiled, "CompiledNetwork", lambda *_: network)
             verify.verify(plan, printed)
     except UserError:
-        return True
-    return is_found_in(network, printed)
+        return None
+    return network
 
 
 def is_found_by_faults(plan, printed) -> bool:
@@ -635,6 +673,27 @@ def test_a_mutated_template_of_a_tuned_kernel_is_found(name, monkeypatch):
     dtype, target, *mutation = TUNED[name]
     mutate(*mutation, monkeypatch)
     assert is_found(dtype, target)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_mutated_template_of_a_kind_of_layers_is_found(name, monkeypatch):
+    dtype, target, *mutation = KINDS[name]
+    mutate(*mutation, monkeypatch)
+    assert not all(are_as_jax(dtype, target))
+
+
+def are_as_jax(dtype, target):
+    """Whether each chain with layers of these kinds is what JAX computes."""
+    for model in map(named_model, ("separable", "pooled")):
+        plan = lay_out(make_plan(model, dtype), target, "speed")
+        yield verified(plan, render.render_c(plan, render.Options())) is not None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "target"), wide(sorted({(dtype, target) for dtype, target, *_ in KINDS.values()}))
+)
+def test_the_templates_of_each_kind_as_they_are_pass(dtype, target):
+    assert all(are_as_jax(dtype, target))
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,10 @@ def assert_equals_jax(plan, count):
     return taps
 
 
+#: The activations, and slopes of their own.
+FUNCTIONS = [*ACTIVATIONS, "leaky_relu(0.3)"]
+
+
 @st.composite
 def chains(draw):
     """Any chain that the plan knows, small enough to compile quickly."""
@@ -212,10 +216,20 @@ def chains(draw):
         padding = draw(st.sampled_from(["SAME", "VALID"]))
         limit = (5, 5) if padding == "SAME" else (min(5, size[0]), min(5, size[1]))
         kernel = (draw(st.integers(1, limit[0])), draw(st.integers(1, limit[1])))
+        kind = draw(st.sampled_from(["conv", "conv", "depthwise", *["pool"] * (place > 0)]))
         features = draw(st.sampled_from([1, 2, 3, 4, 8, 16]))
-        stage = Stage(f"conv{place}", "conv", features, kernel=kernel)
-        stage = replace(stage, padding=padding, activation=draw(st.sampled_from(list(ACTIVATIONS))))
-        stage = replace(stage, stride=draw(st.integers(1, min(kernel))))
+        if kind != "conv":
+            features = size[2] * (draw(st.integers(1, 2)) if kind == "depthwise" else 1)
+        stage = Stage(f"conv{place}", kind, features, kernel=kernel, padding=padding)
+        down, across = (draw(st.integers(1, side)) for side in kernel)
+        down = min(down, across) if draw(st.booleans()) else down
+        across = down if down <= across and draw(st.booleans()) else across
+        stage = replace(stage, stride=down, column_stride=across if across != down else 0)
+        if kind == "pool":
+            stages.append(replace(stage, pool=draw(st.sampled_from(list(POOLS)))))
+            size = stages[-1].output_shape(size)
+            continue
+        stage = replace(stage, activation=draw(st.sampled_from(FUNCTIONS)))
         rows, columns, _ = stage.conv_shape(size)
         pool_size = draw(st.integers(1, min(6, rows, columns)) | st.just(min(16, rows, columns)))
         pool = "none" if pool_size == 1 else draw(st.sampled_from(list(POOLS)))
@@ -223,16 +237,19 @@ def chains(draw):
         stages.append(replace(stage, pool=pool, pool_size=pool_size, norm=norm))
         size = stages[-1].output_shape(size)
     for place in range(draw(st.integers(0, 2))):
-        activation = draw(st.sampled_from(list(ACTIVATIONS)))
+        activation = draw(st.sampled_from(FUNCTIONS))
         norm = draw(st.sampled_from(["none", "layer"]))
         stages.append(Stage(f"fc{place}", "dense", draw(st.integers(1, 9)), activation, norm=norm))
     stages.append(Stage("last", "dense", draw(st.integers(2, 5))))
     bits = draw(st.just(["8"] * len(stages)) | st.tuples(*[st.sampled_from(BITS)] * len(stages)))
-    bits = ["8" if stage.norm == "layer" else b for stage, b in zip(stages, bits, strict=True)]
+    bits = [
+        "8" if stage.norm == "layer" or not stage.learns else b
+        for stage, b in zip(stages, bits, strict=True)
+    ]
     spread = draw(st.sampled_from([0.3, 2, 9]))
     model = random_model(stages, shape, draw(st.integers(0, 99)), spread)
     if draw(st.booleans()):
-        for stage in stages:  # A channel that was pruned.
+        for stage in filter(lambda stage: stage.learns, stages):  # A channel that was pruned.
             model.params[f"{stage.name}/kernel"][..., 1:2] = 0
     return on_grids(model, bits)
 
