@@ -47,7 +47,7 @@ def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
     """
     if path.exists() and not path.is_file():
         raise UserError(path, "is not a file", "give a file")
-    is_packed = path.suffix == ".gz"
+    is_packed = path.suffix.lower() == ".gz"
     try:
         with path.open("rb") as file, gzip.open(file) if is_packed else file as stream:
             shape = _shape(path, stream.read(_header(dims)), dims)

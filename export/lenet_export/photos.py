@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +42,12 @@ def read(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(parts.mean((1, 3)).round().astype(np.uint8))
 
 
-def grey(path: Path) -> npt.NDArray[np.uint8]:
+def grey(path: Path, extra: str = "read") -> npt.NDArray[np.uint8]:
     """A picture of any size, in grey.
+
+    Args:
+        path: of its file.
+        extra: of lenet-export, which brings Pillow to who asks.
 
     Raises:
         UserError: it cannot be read, is no picture, or needs Pillow.
@@ -50,7 +57,7 @@ def grey(path: Path) -> npt.NDArray[np.uint8]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(path, f"cannot be read: {reason}", "check the path") from None
-    return _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path, data)
+    return _pgm(path, data) if data.startswith(b"P5") else _by_pillow(path, data, extra)
 
 
 def _pgm(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
@@ -74,7 +81,7 @@ def _pgm(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-def _by_pillow(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
+def _by_pillow(path: Path, data: bytes, extra: str) -> npt.NDArray[np.uint8]:
     """Any other picture, upright, its transparent parts white.
 
     Raises:
@@ -83,12 +90,12 @@ def _by_pillow(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        remedy = f"{packages.install('read')}, or save it as PGM (P5)"
+        remedy = f"{packages.install(extra)}, or save it as PGM (P5)"
         raise UserError(path, "needs Pillow to be read", remedy) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as file:
+            with Image.open(io.BytesIO(data)) as file, _quiet(file.format == "TIFF"):
                 image = ImageOps.exif_transpose(file)
                 if image.mode.startswith(("I", "F")):
                     values = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
@@ -105,3 +112,19 @@ def _by_pillow(path: Path, data: bytes) -> npt.NDArray[np.uint8]:
         raise UserError(path, "has too many pixels", "shrink it, or cut the digit out") from None
     except (OSError, ValueError, SyntaxError):
         raise UserError(path, "is no picture that can be read", AGAIN) from None
+
+
+@contextlib.contextmanager
+def _quiet(is_asked: bool) -> Iterator[None]:
+    """Keeps from stderr what libtiff, below Pillow, writes there of a damaged file."""
+    if not is_asked:
+        yield
+        return
+    with Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -65,7 +65,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="write a drawing, .png, .svg or .pdf, of each picture on its way to the digit",
     )
     options = parser.parse_args(arguments)
-    if options.show and options.show.suffix not in (".png", ".svg", ".pdf"):
+    if options.show and options.show.suffix.lower() not in (".png", ".svg", ".pdf"):
         parser.error(f"--show {options.show}: the file ends in none of .png, .svg, .pdf")
     if options.show and options.show.resolve() in [path.resolve() for path in options.pictures]:
         parser.error(f"--show {options.show}: is one of the pictures, which it would replace")
@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.show:
         from lenet_export.steps import drawing  # takes matplotlib, which is slow to import
 
-        files.write({options.show: drawing(results, options.show.suffix[1:])})
+        files.write({options.show: drawing(results, options.show.suffix[1:].lower())})
     if options.json:
         print(json.dumps([_as_json(result) for result in results], indent=2))
     else:

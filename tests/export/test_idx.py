@@ -62,7 +62,7 @@ def test_a_header_that_does_not_fit_the_file_is_told(data, says, written):
 
 
 def test_a_file_that_unpacks_to_much_more_than_it_claims_is_told_at_once(tmp_path):
-    path = tmp_path / "images.gz"
+    path = tmp_path / "images.GZ"
     path.write_bytes(gzip.compress(claiming(5, 4, 3) + bytes(300_000_000), compresslevel=9))
     assert path.stat().st_size < 300_000
     tracemalloc.start()

@@ -183,8 +183,18 @@ def test_a_pgm_of_any_maxval_needs_no_pillow(tmp_path, monkeypatch, white):
     head = f"P5\n# a page\n128 96\n{white}\n".encode()
     (tmp_path / "page.pgm").write_bytes(head + values.tobytes())
     assert np.abs(photos.read(tmp_path / "page.pgm").astype(int) - GREY).max() <= 2
-    with pytest.raises(UserError, match=r"needs Pillow to be read\n  pip install"):
-        photos.read(ROOT / "docs/steps.png")
+    for extra in ("read", "train"):
+        with pytest.raises(UserError, match=rf"needs Pillow .*\n  pip install .*\[{extra}\]"):
+            photos.grey(ROOT / "docs/steps.png", extra)
+
+
+def test_a_damaged_tiff_is_told_by_us_alone(tmp_path, capfd):
+    Image.fromarray(GREY).save(tmp_path / "page.tif", compression="tiff_deflate")
+    whole = (tmp_path / "page.tif").read_bytes()
+    (tmp_path / "page.tif").write_bytes(whole[:60] + whole[61:100] + b"\0" + whole[100:])
+    with pytest.raises(UserError, match="is no picture that can be read"):
+        photos.grey(tmp_path / "page.tif")
+    assert capfd.readouterr().err == ""
 
 
 def png_of(columns, rows):

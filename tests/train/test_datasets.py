@@ -157,23 +157,23 @@ def test_csv(header, tmp_path):
 
 def test_csv_packed_quoted_and_with_other_marks(tmp_path):
     text = csv(tmp_path / "a.csv").read_text()
-    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "b.CSV.GZ").write_bytes(gzip.compress(text.encode()))
     (tmp_path / "c.csv").write_text(text.replace(",", ";").replace("\n", "\r\n\r\n"))
     (tmp_path / "d.csv").write_text("\ufeff" + text.replace(",", '","').replace("\n", '"\n"')
                                     .removesuffix('"').join(['"', ""]))  # fmt: skip
     plain = load(tmp_path / "a.csv")
-    for name in ("b.csv.gz", "c.csv", "d.csv"):
+    for name in ("b.CSV.GZ", "c.csv", "d.csv"):
         assert load(tmp_path / name).sha256 == plain.sha256, name
 
 
 def test_a_pair_of_csv_files(tmp_path, capsys):
-    csv(tmp_path / "mnist_train.csv")
-    csv(tmp_path / "mnist_test.csv", drawn(50, columns=ROWS, seed=1), LABELS[:50])
+    csv(tmp_path / "mnist_train.CSV")
+    csv(tmp_path / "Mnist_test.csv", drawn(50, columns=ROWS, seed=1), LABELS[:50])
     (tmp_path / "._mnist_train.csv").write_bytes(b"\0\5\26\7")  # as archives of a Mac have
     assert len(load(tmp_path).test.labels) == 50
     assert capsys.readouterr().err == ""
-    assert len(load(tmp_path / "mnist_train.csv").test.labels) == 40
-    assert "mnist_test.csv beside it is not read: give the folder" in capsys.readouterr().err
+    assert len(load(tmp_path / "mnist_train.CSV").test.labels) == 40
+    assert "Mnist_test.csv beside it is not read: give the folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("prefix", ["emnist-letters-", "own_"])
@@ -361,6 +361,11 @@ ARRAYS = {
     "no columns": (Y | {"x_train": drawn()[:, :, :0]}, ": x_train", "16, 0)", "give uint8"),
     "black": (X | Y | {"x_train": 0 * drawn()}, ": x_train", "are all black", "0 to 255"),
     "float labels": (X | {"y_train": LABELS / 1}, ": y_train", "float64", "labels.astype(int)"),
+    "names' bytes": (X | {"y_train": np.array(list("abcd"), "S")[LABELS]}, ": y_train", "|S1",
+                     "labels.astype(str)"),
+    "true and false": (X | {"y_train": LABELS > 1}, ": y_train", "bool", "labels.astype(int)"),
+    "names in one part": (X | Y | {"x_test": drawn(), "y_test": LABELS.astype(str)}, "",
+                          "for test by names, and those for training by numbers", "alike"),
     "one-hot": (X | {"y_train": np.eye(4)[LABELS]}, ": y_train", "(200, 4)", "argmax(axis=1)"),
     "negative": (X | {"y_train": LABELS - 1}, "", "has the label -1", "from 0"),
     "one class": (X | {"y_train": 0 * LABELS}, "", "every label is 0", "two classes"),

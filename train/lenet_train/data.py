@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lenet_export.errors import UserError
 from lenet_train import optdigits
 from lenet_train.architectures import CLASSES, INPUT_SHAPE
-from lenet_train.datasets import published
+from lenet_train.datasets import arrays, published
 from lenet_train.datasets.part import Array, Part, Parts, check_size, listed, natural, told
 from lenet_train.datasets.part import UInt8 as UInt8
 from lenet_train.datasets.published import SOURCES
@@ -164,7 +164,7 @@ def _own(path: Path) -> Parts:
         raise UserError(path, what, f"names: {', '.join(NAMES)}; or {ABOUT}")
     if not path.is_dir():
         raise UserError(path, "is a file of no form that is known", f"give {ABOUT}")
-    inside = next(path.glob("*.npz"), None)
+    inside = next((file for file in path.iterdir() if arrays.recognizes(file)), None)
     remedy = f"give the file: --dataset {inside}" if inside else f"give {ABOUT}"
     raise UserError(path, "is a folder with no data set in it", remedy)
 
@@ -266,7 +266,14 @@ def _classes(name: str, parts: Mapping[str, Part]) -> tuple[Array, tuple[str, ..
         values = np.array(sorted(values.tolist(), key=natural))
     elif values[0] < 0:
         raise UserError(training.where, f"has the label {values[0]}", "number classes from 0")
-    for part in parts.values():
+    for purpose, part in parts.items():
+        if (part.labels.dtype.kind == "U") != (values.dtype.kind == "U"):
+            raise UserError(
+                part.where,
+                f"labels the images for {purpose} by {_kind(part.labels)}, and those for training "
+                f"by {_kind(values)}",
+                "label training and test images alike",
+            )
         unknown = np.setdiff1d(part.labels, values)
         if len(unknown):
             raise UserError(
@@ -281,6 +288,11 @@ def _classes(name: str, parts: Mapping[str, Part]) -> tuple[Array, tuple[str, ..
     if values.dtype.kind != "U" and names != tuple(map(str, range(len(names)))):
         _say(name, f"the labels {listed(names)} are the network's classes 0 to {len(names) - 1}")
     return values, names
+
+
+def _kind(labels: Array) -> str:
+    """What labels are, in a word."""
+    return "names" if labels.dtype.kind == "U" else "numbers"
 
 
 def _numbered(labels: Array, values: Array) -> npt.NDArray[np.intp]:

@@ -63,7 +63,7 @@ def _read(path: Path) -> Any:
     if path.is_dir():
         return _from_orbax(path)
     data = path.read_bytes()
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() != ".safetensors":
         return _restored(data, path)
     from safetensors import SafetensorError
     from safetensors.numpy import load

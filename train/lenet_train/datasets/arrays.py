@@ -152,8 +152,11 @@ def _labels(where: str, labels: Array) -> Array:
     remedy = "give a whole number or a name for each image"
     if labels.ndim == 2:
         raise UserError(where, f"has the shape {labels.shape}", f"{remedy}: labels.argmax(axis=1)")
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels % 1 == 0).all():
+    is_whole = labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels % 1 == 0).all()
+    if is_whole or labels.dtype.kind == "b":
         remedy += ": labels.astype(int)"
+    if labels.dtype.kind == "S":
+        remedy += ": labels.astype(str)"
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         raise UserError(where, f"is {labels.dtype} {labels.shape}", remedy)
     return labels

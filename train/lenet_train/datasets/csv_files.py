@@ -59,8 +59,9 @@ def _beside(path: Path) -> tuple[str, ...]:
     """What is told of a file of tests that lies beside one to train, and is not read."""
     if "train" not in path.name.lower():
         return ()
-    other = path.with_name(path.name.lower().replace("train", "test"))
-    return (f"{other.name} beside it is not read: give the folder",) if other.is_file() else ()
+    name = path.name.lower().replace("train", "test")
+    other = next((file.name for file in shown(path.parent) if file.name.lower() == name), "")
+    return (f"{other} beside it is not read: give the folder",) if other else ()
 
 
 def _part(path: Path) -> Part:
@@ -114,7 +115,7 @@ def _text(path: Path) -> str:
     """
     try:
         data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
         return data.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = (getattr(error, "strerror", None) or "it is no text").lower()

@@ -82,7 +82,7 @@ def _part(folder: Path) -> Part:
         raise UserError(folder, "has no folders of classes", f"the layout is {LAYOUT}")
     images = []
     for file, _ in files:
-        images.append(photos.grey(file))
+        images.append(photos.grey(file, "train"))
         check_size(file, images[-1].shape)
     sizes = Counter(image.shape for image in images)
     common, count = sizes.most_common(1)[0]
