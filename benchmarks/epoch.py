@@ -63,7 +63,7 @@ def flax_turn(conv: object, steps_a_call: int) -> Turn:
     images, labels = map(jnp.asarray, made_up())
     optimizer = loop.make_optimizer(TEXTBOOK, STEPS)
     variables = loop.initial_variables(
-        network, architectures.LENET_STAGES, TEXTBOOK, jax.random.key(0)
+        network, architectures.LENET_STAGES, TEXTBOOK, jax.random.key(0), (28, 28, 1)
     )
     state = loop.State(
         variables,

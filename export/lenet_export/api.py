@@ -16,7 +16,7 @@ from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import Model, check_class_names
 from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, in_python, python_words
-from lenet_export.exported import Exported
+from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
@@ -158,7 +158,7 @@ def export(
         raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
     scale = checked_scale(input_mean, input_std)
     model: Model = module
-    laid_out: Callable[[Images], Images] = _as_they_are
+    laid_out: Callable[[Images], Images] = as_they_are
     if isinstance(module, str | os.PathLike):
         remedy = f"lenet_export.load({os.fspath(module)!r}) gives one"
         raise UserError("module", f"is {module!r}, and no network", remedy)
@@ -210,7 +210,7 @@ def export(
     exported = write(name, plan, Path(out), options, verify, images, labels)
     for text in exported.report.warnings:
         warnings.warn(text, stacklevel=3)
-    return replace(exported, input_shape=shape, laid_out=laid_out)
+    return replace(exported, input_shape=shape, _laid_out=laid_out)
 
 
 def measured(
@@ -310,8 +310,7 @@ def write(
     paths = {out / file: data for file, data in rendered.items()}
     files.write(paths)
     report = Report.of(name, plan, output, found, options, tuple(paths))
-    shape = plan.input_shape
-    return Exported(plan, report, rendered, options.prefix, shape, _as_they_are)
+    return Exported(plan, report, plan.input_shape, rendered, options.prefix)
 
 
 def _ranges(model: Model, images: Images | None) -> dict[str, float]:
@@ -333,10 +332,6 @@ def _ranges(model: Model, images: Images | None) -> dict[str, float]:
         )
     given = np.zeros((1, *model.input_shape), np.uint8) if images is None else images
     return float_network.activation_ranges(model, given)
-
-
-def _as_they_are(images: Images) -> Images:
-    return images
 
 
 def _checked_names(class_names: Any) -> tuple[Any, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet_export import bundled
 from lenet_export.api import checked_scale, doubts_of, measured, write
-from lenet_export.cpus.registry import CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
+from lenet_export.cpus.registry import ALIASES, CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
@@ -31,12 +32,16 @@ MODEL = (
     "{name:<13} {accuracy:.2%} of {test_images:,} test images, {constant_bytes:,} bytes\n"
     "              {about}"
 )
-EPILOG = """\
+CHIPS = textwrap.fill(", ".join(ALIASES), 94)
+EPILOG = f"""\
 examples:
   lenet-export --out digits                        the bundled model as C, compared with JAX
   lenet-export --model mnist-modern --cpu cortex-m4 --max-error 0.002
   lenet-export --model runs/digits/model.safetensors --images runs/digits
   lenet-export --network models.py:LeNet --model lenet.msgpack --images mnist
+
+cores and chips that --cpu takes:
+{textwrap.indent(CHIPS, "  ")}
 
 exit status:
   0  the files are written (and equal JAX, if they were compared; --verify makes sure of that)

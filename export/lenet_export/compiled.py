@@ -413,7 +413,7 @@ class CompiledNetwork:
     def _read_rows(self, seen: Outputs, done: dict[str, int]) -> None:
         """Copies the rows of each convolution's output that are new since the last call."""
         ready = _ready_rows(self.plan, int(self.workspace.row))
-        for layer, following in zip(self.plan.convs, self.plan.layers[1:], strict=False):
+        for layer, following in zip(self.plan.row_layers, self.plan.layers[1:], strict=False):
             rows, columns, channels = layer.output_shape
             new = range(done[layer.name], ready[layer.name])
             done[layer.name] = ready[layer.name]
@@ -437,7 +437,7 @@ def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:
     """How many rows of each convolution's output there are after so many of the image."""
     ready: dict[str, int] = {}
     rows = image_rows
-    for layer in plan.convs:
+    for layer in plan.row_layers:
         padded = layer.rows_padded if rows == layer.input_shape[0] else layer.above + rows
         rows = max(0, (padded - layer.rows_read) // layer.row_step + 1)
         ready[layer.name] = rows

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from lenet_export.compiled import CompiledNetwork
 
 
+def as_they_are(images: Images) -> Images:
+    """Images that the network reads as they lie."""
+    return images
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Exported:
     """What an export wrote, and its network, to be asked in Python.
@@ -36,10 +41,7 @@ class Exported:
         plan: the network as the C computes it; ``plan.model`` is the float one.
         report: what the screen says, in numbers: sizes, bounds, what the comparison with JAX
             found, notes.
-        rendered: the bytes of its files, by name.
-        prefix: of its public names.
         input_shape: of an image, as the network that was exported reads it.
-        laid_out: makes of such images those that the C reads.
 
     Example:
         >>> import numpy as np
@@ -58,10 +60,11 @@ class Exported:
 
     plan: Plan
     report: Report
-    rendered: Files
-    prefix: str
     input_shape: tuple[int, ...]
-    laid_out: Callable[[Images], Images]
+    _rendered: Files
+    _prefix: str
+    #: Makes of images of ``input_shape`` those that the C reads.
+    _laid_out: Callable[[Images], Images] = as_they_are
 
     def __repr__(self) -> str:
         """One screen: what was exported, how well it reads, what it costs, where it is."""
@@ -128,17 +131,17 @@ class Exported:
 
     def _checked(self, images: Any) -> Images:
         """The images laid out as the C reads them."""
-        return self.laid_out(check_bytes(without_ones(images, self.input_shape), self.input_shape))
+        return self._laid_out(check_bytes(without_ones(images, self.input_shape), self.input_shape))
 
     @cached_property
     def _computer(self) -> tuple[CompiledNetwork | None, str]:
         """The C, compiled when it is first asked; or why there is none."""
-        if not any(name.endswith(".h") for name in self.rendered):
+        if not any(name.endswith(".h") for name in self._rendered):
             return None, "the reference in NumPy: no C was exported"
         try:
             from lenet_export.compiled import CompiledNetwork, compiler
 
-            network = CompiledNetwork(self.plan, self.rendered, self.prefix)
+            network = CompiledNetwork(self.plan, self._rendered, self._prefix)
             return network, f"the C, compiled by {' '.join(compiler())}"
         except (ImportError, UserError) as error:
             why = f"{error.where} {error.what}" if isinstance(error, UserError) else str(error)

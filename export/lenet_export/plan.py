@@ -453,8 +453,8 @@ class Plan:
         return self.layers[-1].output_dtype
 
     @property
-    def convs(self) -> list[Layer]:
-        """The convolutions and pools of their own: the layers that read a strip of rows."""
+    def row_layers(self) -> list[Layer]:
+        """The layers that read a strip of rows: convolutions, and pools of their own."""
         return [layer for layer in self.layers if layer.reads_rows]
 
     @property
@@ -502,7 +502,7 @@ class Plan:
                 )
                 + (", zeros around" if layer.is_padded else ""),
             )
-            for layer in self.convs
+            for layer in self.row_layers
         ]
 
     @property

@@ -40,7 +40,9 @@ def architecture(request):
 @functools.cache
 def initial(architecture):
     network = Network(architecture)
-    start = functools.partial(loop.initial_variables, network, architecture.stages, TEXTBOOK)
+    start = functools.partial(
+        loop.initial_variables, network, architecture.stages, TEXTBOOK, shape=(28, 28, 1)
+    )
     return network, jax.jit(start)(jax.random.key(1))
 
 
@@ -123,9 +125,9 @@ def test_kernels_start_as_their_init_says_and_biases_at_zero(architecture):
 
 def test_best_starts_kernels_in_front_of_a_sigmoid_at_four_times_xavier():
     network, variables = initial(lenet())
-    best = loop.initial_variables(network, architectures.LENET_STAGES, BEST, jax.random.key(1))[
-        "params"
-    ]
+    best = loop.initial_variables(
+        network, architectures.LENET_STAGES, BEST, jax.random.key(1), (28, 28, 1)
+    )["params"]
     for stage in architectures.LENET_STAGES:
         gain = 1 if stage.name == "fc3" else 4
         expected = gain * variables["params"][stage.name]["kernel"]

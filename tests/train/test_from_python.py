@@ -15,7 +15,7 @@ from lenet_train import api, cli
 
 def test_it_takes_the_options_of_the_command_line_with_their_defaults():
     parameters = inspect.signature(lenet_train.train).parameters
-    options = {a.dest: a for a in cli.parser()._actions if a.option_strings != ["--epochs"]}
+    options = {a.dest: a for a in cli.command_line()._actions if a.option_strings != ["--epochs"]}
     shown_only = {"help", "version", "completion", "summary"}
     assert parameters.keys() - {"epochs"} == options.keys() - shown_only
     for name, parameter in parameters.items():

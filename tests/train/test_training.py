@@ -26,7 +26,9 @@ def test_the_textbook_recipe_is_the_textbook_s():
 
 def test_the_cured_start_takes_the_plateau_s_two_causes_away():
     ordinary, cured = (
-        loop.initial_variables(Network(lenet()), LENET_STAGES, recipe, jax.random.key(0))["params"]
+        loop.initial_variables(
+            Network(lenet()), LENET_STAGES, recipe, jax.random.key(0), (28, 28, 1)
+        )["params"]
         for recipe in (TEXTBOOK, CURED)
     )
     for name in ("conv1", "conv2", "fc1", "fc2"):

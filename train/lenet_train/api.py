@@ -97,7 +97,7 @@ def train(
     packages.require("train", "lenet_train.train")
     from lenet_train import run  # noqa: F401 - what takes long to import, so that Ctrl-C is heard
 
-    reads = cli.parser(_Parser)
+    reads = cli.command_line(_Parser)
     result = cli.run_of(cli.parsed(reads, _words(reads, given)))
     assert result
     return result

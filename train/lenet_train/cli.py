@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + interrupted.signal
 
 
-def parser(kind: type[Parser] = Parser) -> Parser:
+def command_line(kind: type[Parser] = Parser) -> Parser:
     """What reads the command line; ``kind`` says what is done with a mistake in it."""
     parser = kind(
         "lenet-train", "Train LeNet in Flax and write model.safetensors for lenet-export.", EPILOG
@@ -199,7 +199,7 @@ def parser(kind: type[Parser] = Parser) -> Parser:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    return parsed(parser(), arguments)
+    return parsed(command_line(), arguments)
 
 
 def parsed(reads: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -216,7 +216,7 @@ def initial_variables(
     stages: tuple[Stage, ...],
     recipe: Recipe,
     key: jax.Array,
-    shape: tuple[int, ...] = (28, 28, 1),
+    shape: tuple[int, ...],
 ) -> Variables:
     """The variables before the first step, for images of ``shape``."""
     variables = dict(network.init(key, jnp.zeros((1, *shape))))

@@ -235,10 +235,10 @@ def cpu_named(name: str) -> str | None:
 
 
 def cpus_like(name: str) -> str:
-    """What may stand in place of ``name``, which is not known: those near, then all."""
+    """What may stand in place of ``name``, which is not known: those near, then the CPUs."""
     near = difflib.get_close_matches(name.lower(), [*CPUS, *ALIASES], 3, 0.7)
     question = f"{' or '.join(near)}? " if near else ""
-    return f"{question}one of {', '.join(CPUS)}; or a core or chip: {', '.join(ALIASES)}"
+    return f"{question}one of {', '.join(CPUS)}, or a core or chip that lenet-export --help lists"
 
 
 def choices(cpu: str) -> list[str]:

@@ -441,11 +441,11 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "counter_width": max(len(_declared(counter)) for counter in counters),
         "strip_width": max((len(_declared(strip)) for strip in plan.strips), default=0),
         "first": plan.layers[0],
-        "convs": list(zip(plan.convs, plan.layers[1:], strict=False)),
+        "row_layers": list(zip(plan.row_layers, plan.layers[1:], strict=False)),
         "filled_types": list(dict.fromkeys(layer.source_dtype for layer in _filled(plan))),
         "slack_of_rows": [
             (layer, layer.strip_values - layer.layout.slack)
-            for layer in plan.convs
+            for layer in plan.row_layers
             if layer.layout.slack and not layer.is_padded
         ],
         "slack_of_inputs": [layer for layer in plan.dense_layers if layer.layout.slack],
@@ -455,7 +455,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "index_is": _index_is(plan),
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
         "moved_types": list(
-            dict.fromkeys(layer.source_dtype for layer in plan.convs if layer.rows_moved)
+            dict.fromkeys(layer.source_dtype for layer in plan.row_layers if layer.rows_moved)
         ),
         "is_packed": any(layer.layout.packing for layer in plan.layers),
         "sums_fields": any(
