@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
-from lenet_export.plan import Array, Layer, Plan
+from lenet_export.plan import PAIR_BITS, Array, Layer, Plan
 from lenet_export.preparation import Prepared, check_picture
 from lenet_export.reference import Images, Outputs
 from lenet_export.verdict import Readings
@@ -414,7 +414,7 @@ class CompiledNetwork:
         """Copies the rows of each convolution's output that are new since the last call."""
         ready = _ready_rows(self.plan, int(self.workspace.row))
         for layer, following in zip(self.plan.row_layers, self.plan.layers[1:], strict=False):
-            rows, columns, channels = layer.output_shape
+            rows, columns, _ = layer.output_shape
             new = range(done[layer.name], ready[layer.name])
             done[layer.name] = ready[layer.name]
             if not following.reads_rows:
@@ -429,8 +429,18 @@ class CompiledNetwork:
             for y in new:
                 place = y + following.above - first
                 if place >= 0:
-                    row = strip[place, following.left :]
-                    seen[layer.name][y] = row[: columns * channels].reshape(columns, channels)
+                    row = _codes(strip[place, following.left :], following)
+                    seen[layer.name][y] = row[:columns]
+
+
+def _codes(row: Array, layer: Layer) -> Array:
+    """The values ``(columns, channels)`` of a row of the strip that ``layer`` reads."""
+    channels = layer.input_shape[-1]
+    row = row[: len(row) // channels * channels].reshape(-1, channels)
+    if not layer.layout.pairs:
+        return row
+    pairs = np.stack([row % 2**PAIR_BITS, row >> PAIR_BITS], axis=1)
+    return pairs.reshape(-1, channels)
 
 
 def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:

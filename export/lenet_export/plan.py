@@ -21,6 +21,7 @@ scale, which gain and shift then come as near as 32 bits allow.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ from lenet_export.layer_norm import LayerNorm
 from lenet_export.pools import POOLS
 from lenet_export.quantize import INT32_MAX, Integers, quantize, quantize_normed
 
+PAIR_BITS = 21  # from one code of a pair to the next, in a word
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
 Array = npt.NDArray[Any]
@@ -152,6 +154,9 @@ class Layout:
         packing: of the weights; ``None`` where each has a number of its own.
         vector_block: what it computes at once instead, where lanes are channels or units.
         in_program_memory: whether the tables lie in a memory of their own, as on an AVR.
+        pairs: whether a word of its input's strip holds the codes of two columns, of an even one
+            and, ``PAIR_BITS`` further up, of the next.
+        front: columns that the border has more in front, so that the input's first one is even.
     """
 
     kernel: Kernel | None = None
@@ -164,6 +169,8 @@ class Layout:
     packing: Packing | None = None
     vector_block: VectorBlock | None = None
     in_program_memory: bool = False
+    pairs: bool = False
+    front: int = 0
 
 
 @dataclass(frozen=True)
@@ -288,8 +295,12 @@ class Layer:
     @property
     def strip_values(self) -> int:
         """Values in one padded row of the input of a convolution, slack included."""
-        padded = (sum(self.padding[1]) + self.input_shape[1]) * self.input_shape[2]
-        return padded + self.layout.slack
+        columns = self.layout.front + sum(self.padding[1]) + self.input_shape[1]
+        return self._side_by_side(columns) * self.input_shape[2] + self.layout.slack
+
+    def _side_by_side(self, columns: int) -> int:
+        """How many values ``columns`` of one channel are in a strip."""
+        return -(-columns // 2) if self.layout.pairs else columns
 
     @property
     def above(self) -> int:
@@ -299,7 +310,8 @@ class Layer:
     @property
     def left(self) -> int:
         """Values of zero left of each row of its input."""
-        return self.padding[1][0] * self.input_shape[-1]
+        columns = self.layout.front + self.padding[1][0]
+        return self._side_by_side(columns) * self.input_shape[-1]
 
     @property
     def rows_given(self) -> int:
@@ -500,7 +512,8 @@ class Plan:
                     if layer.input_shape[2] > 1
                     else "values"
                 )
-                + (", zeros around" if layer.is_padded else ""),
+                + (", zeros around" if layer.is_padded else "")
+                + (", two columns in a word" if layer.layout.pairs else ""),
             )
             for layer in self.row_layers
         ]
@@ -540,11 +553,28 @@ class Plan:
     @property
     def workspace_bytes(self) -> int:
         """Size of the workspace, where types have their natural alignment."""
+        return self._workspace[0]
+
+    @property
+    def dense_inputs_begin_words(self) -> bool:
+        """Whether the input of each dense layer lies where words of 32 bits do."""
+        size, alignment = _size(self.kept)[0], self._shared[1]
+        begins = [-(-size // alignment) * alignment]  # of the shared part
+        begins += itertools.accumulate(_size(unit)[0] for unit in self.units)
+        word = U32.itemsize
+        return self._workspace[1] >= word and all(begin % word == 0 for begin in begins)
+
+    @property
+    def _workspace(self) -> tuple[int, int]:
+        """Its size and alignment, in bytes."""
+        counters = map(_size, self.counters + self.ink_counters)
+        return _struct([_size(self.kept), self._shared, *counters])
+
+    @property
+    def _shared(self) -> tuple[int, int]:
+        """Those of the part that strips and units share."""
         strips, units = (_struct([_size(b) for b in part]) for part in (self.strips, self.units))
-        shared = max(strips[0], units[0]), max(strips[1], units[1])
-        return _struct(
-            [_size(self.kept), _struct([shared]), *map(_size, self.counters + self.ink_counters)]
-        )[0]
+        return _struct([(max(strips[0], units[0]), max(strips[1], units[1]))])
 
     @property
     def multiply_adds(self) -> int:

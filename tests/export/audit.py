@@ -130,6 +130,8 @@ def _parts(layer, weight, sums, reach):
     kernel = str(getattr(layer.layout.kernel, "template", layer.layout.kernel))
     if kernel == "smlad_bytes":
         yield "acc - bias", sums
+    if kernel == "kronecker":
+        yield "acc - bias + 2^20", (sums[0] + 2**20, sums[1] + 2**20)
     if kernel == "copied":
         rows = 255 * weight.reshape(len(weight), layer.stage.kernel[0], -1)
         parts = np.minimum(rows, 0).sum(-1), np.maximum(rows, 0).sum(-1)
@@ -163,6 +165,9 @@ def atoms(layer, tables):
         shifts = packing.grid.bits * np.arange(8 * packing.word.itemsize // packing.grid.bits)
         fields = values[:, None] >> shifts & 2**packing.grid.bits - 1
         return (fields * packing.grid.spacing - packing.grid.peak).ravel()
+    if any("w1 + 2^21 * w0" in c.about for c in layer.constants):
+        low = (values + 2**20 & 2**21 - 1) - 2**20
+        return np.stack([low, (values - low) >> 21], axis=1).ravel()
     if any("256 * (weight of" in c.about for c in layer.constants):
         low = (values + 128 & 255) - 128
         return np.stack([(values - low) >> 8, low], axis=1).ravel()

@@ -64,7 +64,7 @@ def test_no_kernel_is_asked_for_by_name_outside_its_module():
     names = {kernel.template for kernel in KERNELS} - {GENERIC.template, POOLING.template}
     # An instruction set may have the name of the kernel that uses it.
     asked = re.compile(rf"""(?<!Simd\()["']({"|".join(sorted(names))})["'](?!:)""")
-    own = {f"cpus/{name}.py" for name in ("blocked", "smlad", "mve", "x86")}
+    own = {f"cpus/{name}.py" for name in ("blocked", "kronecker", "smlad", "mve", "x86")}
     found = {
         str(path.relative_to(PACKAGE)): asked.findall(path.read_text())
         for path in PACKAGE.rglob("*")
@@ -172,6 +172,6 @@ def test_no_loop_over_blocks_has_one_turn_and_sums_say_their_axes(cpu):
         text = printed(name, cpu)
         loops = re.findall(r"for \(int first = 0; first < (\d+); first(?:\+\+| \+= (\d+))\)", text)
         assert all(int(end) > int(step or 1) for end, step in loops)
-        declared = re.findall(r"^ +int32_t (?:sums|part)(?:\[\d+\]){3};(.*)$", text, re.M)
+        declared = re.findall(r"^ +u?int32_t (?:sums|part)(?:\[\d+\]){3};(.*)$", text, re.M)
         assert declared
         assert all(re.fullmatch(r" /\* (\[\w+\]){3} \*/", axes) for axes in declared)

@@ -262,6 +262,17 @@ TUNED = {
         "{{ layer.kernel_values }}; j += 2",
         "{{ layer.kernel_values }} - 1; j += 2",
     ),
+    "a sum that begins with 0": ("int8", "cortex-m4", "kronecker", "= (uint32_t)1 << 20", "= 0"),
+    "both rows of the first": ("int8", "cortex-m4", "kronecker", '"(i + 1)"', '"i"'),
+    "words of the last step lost": (
+        "int8",
+        "cortex-m4",
+        "kronecker",
+        "while (in < end)",
+        "while (in + 1 + {{ channels }} < end)",
+    ),
+    "code of an odd column lost": ("int8", "cortex-m4", "lenet", "*word | code << 21", "*word"),
+    "even column twice": ("int8", "cortex-m4", "lenet", "row[x + 1] << 21", "row[x] << 21"),
     "even unit off": (
         "int8",
         "cortex-m4",

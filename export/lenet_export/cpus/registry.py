@@ -11,6 +11,7 @@ from typing import Any
 
 from lenet_export.cpus.blocked import Blocked, Copied
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
+from lenet_export.cpus.kronecker import Kronecker
 from lenet_export.cpus.mve import Mve, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
 from lenet_export.cpus.x86 import Columns, Lanes
@@ -115,10 +116,12 @@ CPUS = {
         **ARM,
     ),
     "cortex-m4": Cpu(
-        _choices(Blocked(reload=True), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)),
+        _choices(
+            Blocked(reload=True), Kronecker(), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)
+        ),
         flags=("-mcpu=cortex-m4", "-mthumb"),
         requires=(SATURATES, "__ARM_FEATURE_SIMD32"),
-        simd=Simd("dsp"),
+        simd=Simd("dsp", alignment=4),
         **ARM,
     ),
     "cortex-m55": Cpu(

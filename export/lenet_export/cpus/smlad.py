@@ -24,6 +24,7 @@ class Smlad(Blocked):
     codes: DType = field(default=U16, kw_only=True)
     packs: bool = field(default=False, kw_only=True)
     kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
+    reads_any_byte: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = UNALIGNED
 
     def computes(self, layer: Layer) -> bool:
@@ -56,6 +57,7 @@ class SmladBytes(Kernel):
 
     template: str = "smlad_bytes"
     units: int = 8
+    reads_any_byte: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = UNALIGNED
 
     def computes(self, layer: Layer) -> bool:

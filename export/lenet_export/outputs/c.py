@@ -46,6 +46,8 @@ from lenet_export.outputs.options import Options, Output, command
 from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
     F32,
+    PAIR_BITS,
+    U32,
     Array,
     Buffer,
     DType,
@@ -278,6 +280,7 @@ def _environment() -> jinja2.Environment:
         c_type=c_type,
         declared=_declared,
         dedent=lambda text: re.sub(r"(?m)^ {4}", "", text),
+        indented=lambda text: re.sub(r"(?m)^ ", "     ", text),
         dims=lambda shape: "".join(f"[{size}]" for size in shape),
         flash=_flash,
         function=_function,
@@ -294,11 +297,7 @@ def _environment() -> jinja2.Environment:
         trained=_trained,
         times=times,
         # A layer
-        border=lambda layer: (
-            float_literal(np.float32(layer.pad_code))
-            if isinstance(layer.pad_code, float)
-            else layer.pad_code
-        ),
+        border=_border,
         and_border=lambda layer: " and its border" if layer.is_padded else "",
         does=does,
         ignores_row=_ignores_row,
@@ -356,6 +355,13 @@ def _place_in(row: str, layer: Layer) -> str:
     if not layer.strip_is_whole:
         place = f"({row}) % {layer.strip_rows}" if layer.strip_rows > 1 else "0"
     return f"ws->shared.rows.{layer.source}[{place}]"
+
+
+def _border(layer: Layer) -> int | str:
+    """What a value of the border of a layer's input is, in C."""
+    if isinstance(layer.pad_code, float):
+        return float_literal(np.float32(layer.pad_code))
+    return layer.pad_code * (1 + 2**PAIR_BITS) if layer.layout.pairs else layer.pad_code
 
 
 def _ignores_row(layer: Layer, following: Layer) -> bool:
@@ -464,6 +470,10 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         ),
         "name_width": max(len(layer.name) for layer in plan.layers),
         "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
+        "reads_any_byte": not plan.dense_inputs_begin_words
+        or any(kernel_of(layer).reads_any_byte for layer in plan.row_layers),
+        "pair_dtype": U32,
+        "puts_codes": _puts_codes(plan),
         "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
         "trained": {},
         "constants_crc": f"0x{_crc(constant.values for constant in plan.constants)}u",
@@ -493,6 +503,14 @@ def _filled(plan: Plan) -> list[Layer]:
         for layer in plan.layers
         if layer.layout.slack or (layer.reads_rows and layer.is_padded)
     ]
+
+
+def _puts_codes(plan: Plan) -> bool:
+    """Whether codes are put into words one by one: other than of an image of even rows, grey."""
+    _, columns, channels = plan.input_shape
+    is_simple = columns % 2 == 0 and channels == 1
+    written = any(layer.output_dtype == U32 for layer in plan.layers)
+    return written or (plan.layers[0].layout.pairs and not is_simple)
 
 
 @dataclass(frozen=True)
