@@ -213,6 +213,8 @@ def test_a_package_index_shows_the_readme_and_no_link_to_a_file(released):
     (metadata,) = (of for name, of in contents(released[1]).items() if name.endswith("/METADATA"))
     text = metadata.decode()
     assert "Description-Content-Type: text/markdown" in text
+    assert "\nLicense-Expression: MIT AND CC-BY-4.0\n" in text
+    assert "\nLicense-File: train/lenet_train/optdigits/README.md\n" in text
     shown, whole = text.partition("\n\n")[2], (ROOT / "README.md").read_text()
     assert re.findall(r"\]\((?!https?:)", shown) == []
     assert "<a name" not in shown and "![" not in shown

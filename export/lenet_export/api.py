@@ -182,10 +182,10 @@ def export(
         said |= {"images": images, "labels": labels}
         call = [_identifier(module), *(["params"] if params is not None else []), repr(shape)]
         options = replace(options, notes=network.notes, call=_call(call, said))
-    elif any(value is not None and value is not False for value in said.values()):
-        options = replace(options, call=_call([_loading(module)], said))
+    elif isinstance(module, Trained) and all(value in (None, False) for value in said.values()):
+        options = replace(options, model=bundled.told(module.name))
     else:
-        options = replace(options, model=_bundled_name(module))
+        options = replace(options, call=_call([_loading(module)], said))
     model = replace(
         model,
         none_output=bool(none_output) or model.none_output,
@@ -359,18 +359,11 @@ def _identifier(module: Any) -> str:
     return name if name.isidentifier() else "network"
 
 
-def _bundled_name(module: Model) -> str | None:
-    """What ``--model`` names, as far as it is no path; ``None`` for the default."""
-    name = getattr(module, "name", None)
-    return name if name in bundled.names() and name != bundled.DEFAULT else None
-
-
 def _loading(module: Model) -> str:
     """How a model is loaded, less its path."""
     if not isinstance(module, Trained):
         return "model"
-    name = module.name if module.name in bundled.names() else Path(module.name).name
-    return f"lenet_export.load({name!r})"
+    return f"lenet_export.load({bundled.told(module.name) or bundled.DEFAULT!r})"
 
 
 def _call(given: list[str], said: dict[str, Any]) -> str:

@@ -27,6 +27,18 @@ def names() -> list[str]:
     return sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
 
 
+def told(name: str) -> str | None:
+    """A model that is named, as a printed command names it: less its path; the default not at all.
+
+    Args:
+        name: of a bundled model, or a path.
+    """
+    if name in names():
+        return None if name == DEFAULT else name
+    file = Path(name).resolve().name
+    return f"./{file}" if file in names() else file
+
+
 def about(name: str) -> str:
     """What the bundled model of that name is: the first sentence of its card, without marks."""
     card = (FOLDER / f"{name}.md").read_text()

@@ -288,7 +288,7 @@ def _export(options: argparse.Namespace) -> None:
         doubts = doubts_of(network, model, *scale, images, labels)
     plan = make_plan(model, options.dtype, options.max_error, name)
     plan = lay_out(plan, options.cpu, options.optimize)
-    named = options.model if is_bundled and options.model != bundled.DEFAULT else None
+    named = None if options.network else bundled.told(options.model)
     chosen = Options(
         *(options.prefix, options.single_file, named, options.target, options.tables),
         *(options.parts, options.max_amount_error),
@@ -310,7 +310,7 @@ def _told(options: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
     file, _, name = options.network.rpartition(":")
     told = {
         "network": f"{Path(file).name}:{name}",
-        "model": None if options.model == bundled.DEFAULT else Path(options.model).resolve().name,
+        "model": bundled.told(options.model),
         "input_shape": options.input_shape and "x".join(map(str, options.input_shape)),
         "input_mean": options.input_mean,
         "input_std": options.input_std,

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import struct
 import subprocess
@@ -241,9 +242,15 @@ def test_the_stamp_names_a_bundled_model(model, cpu, tmp_path, capsys):
     assert one == two
 
 
-def test_a_file_beside_is_told_with_no_path(model_file, tmp_path):
-    assert cli.main(["--model", str(model_file), "--no-verify", "--out", str(tmp_path)]) == 0
-    assert json.loads((tmp_path / "lenet.json").read_text())["command"] == "lenet-export --target c"
+def test_a_file_is_told_with_no_path(model_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("own model.safetensors", "mnist"):
+        Path(name).write_bytes(model_file.read_bytes())
+        assert cli.main(["--model", f"{tmp_path}/{name}", "--no-verify", "--out", "one"]) == 0
+        stamp = json.loads(Path("one/lenet.json").read_text())["command"]
+        assert cli.main([*shlex.split(stamp)[1:], "--no-verify", "--out", "two"]) == 0
+        assert Path("one/lenet.c").read_bytes() == Path("two/lenet.c").read_bytes()
+        assert str(tmp_path) not in stamp
 
 
 SHORT = ("deep", "normed", "strided")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 
-from lenet_export import __version__, amount, layer_norm, reference
+from lenet_export import __version__, amount, bundled, layer_norm, reference
 from lenet_export.activations import ACTIVATIONS, Activation, slope_of, word_of
 from lenet_export.c_text import (
     WIDTH,
@@ -233,9 +233,9 @@ def _amounts(plan: Plan, options: Options) -> dict[str, Any]:
 
 
 def _stamp(plan: Plan, options: Options) -> str:
-    """The command, safe in a C comment; that of a user's network has lines of its own."""
+    """The command, safe in a C comment; that of a user's network or model has lines of its own."""
     safe = re.sub(r"[^ -~]|(?<=\*)/|(?<=/)\*|(?<=\?)\?", "_", command(plan, options))
-    if not (options.call or options.network):
+    if not (options.call or options.network) and options.model in (None, *bundled.names()):
         return f" {safe}"
     indent = "\n *     "
     return indent + indent.join(textwrap.wrap(safe, WIDTH - len(indent), break_on_hyphens=False))
