@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+import python_page
 from lenet_export import bundled, checkpoint, reference, verify
 from lenet_export.cpus.registry import lay_out
 from lenet_export.plan import make_plan
@@ -76,8 +77,9 @@ def test_the_programs_of_the_readme_compile_run_and_print_what_it_says(tmp_path)
     assert (tmp_path / "summary/network.png").stat().st_size > 10_000
 
 
-def test_the_python_of_the_readme_exports(tmp_path):
-    programs = blocks(README, "python")
+def test_the_python_of_the_readme_and_of_own_networks_exports(tmp_path):
+    own = (ROOT / "docs/own-network.md").read_text()
+    programs = [*blocks(README, "python"), *blocks(own, "python")]
     shutil.copytree(ROOT / "c_runtime/examples", tmp_path / "c_runtime/examples")
     done = subprocess.run(
         [sys.executable, "-"],
@@ -280,6 +282,10 @@ def test_the_design_tells_every_module():
     for package in ("export/lenet_export", "train/lenet_train", "benchmarks"):
         for file in (ROOT / package).rglob("[a-z]*.py"):
             assert file.name in DESIGN, file.name
+
+
+def test_the_page_of_python_is_that_of_the_docstrings():
+    assert python_page.PAGE.read_text() == python_page.page(), "python tests/python_page.py"
 
 
 def percent(share):
