@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 #: The Debian package of each command whose name differs from it.
 PACKAGES = {
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "aarch64-linux-gnu-nm": "binutils-aarch64-linux-gnu",
     "arm-linux-gnueabi-gcc": "gcc-arm-linux-gnueabi",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
@@ -24,6 +26,7 @@ PACKAGES = {
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu",
     "qemu-arm": "qemu-user",
     "qemu-ppc": "qemu-user",
+    "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-riscv32": "qemu-system-misc",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
     "riscv64-unknown-elf-nm": "binutils-riscv64-unknown-elf",

@@ -36,6 +36,8 @@ CPUS = {
 ARM = ("arm-none-eabi-gcc", "qemu-system-arm")
 TOOLS = dict.fromkeys(CPUS, ARM) | {
     "riscv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
+    "aarch64": ("aarch64-linux-gnu-gcc", "qemu-system-aarch64"),
+    "aarch64-dotprod": ("aarch64-linux-gnu-gcc", "qemu-system-aarch64"),
     "avr": ("avr-gcc",),
     "atmega328p": ("avr-gcc",),
 }
@@ -136,7 +138,7 @@ def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     record = board.run(images[:count], emulators=2 if core == "avr" else 1)
     assert (record.logits != expected[:count]).sum() == 0
     assert record.self_test == 0
-    assert 100_000 < record.counts[0] < 30_000_000
+    assert 50_000 < record.counts[0] < 30_000_000
     assert record.counts.min() == record.counts.max()
     assert 0 < record.stack < 2048
     assert 0 < record.self_test_stack < 2048

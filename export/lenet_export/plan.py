@@ -116,7 +116,8 @@ class VectorBlock(NamedTuple):
         taps: values that an instruction multiplies in each lane.
         vectors: of channels or units.
         fold: columns of a pool window that share a vector.
-        windows: pool windows.
+        beside: pool windows beside each other whose channels are as those of one.
+        windows: of so many pool windows each.
         rows: of the places of a pool window.
         columns: likewise; where the columns share a vector, 1.
     """
@@ -125,6 +126,7 @@ class VectorBlock(NamedTuple):
     taps: int
     vectors: int
     fold: int
+    beside: int
     windows: int
     rows: int
     columns: int

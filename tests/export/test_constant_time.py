@@ -51,6 +51,8 @@ CLANG = {
     "cortex-m55": f"--target=thumbv8.1m.main-none-eabihf -mcpu=cortex-m55 {THUMB}",
     "riscv32": "--target=riscv32-unknown-elf -march=rv32imac -mabi=ilp32 -mcmodel=medany"
     " -ffreestanding",
+    "aarch64": "--target=aarch64-linux-gnu -march=armv8-a -ffreestanding",
+    "aarch64-dotprod": "--target=aarch64-linux-gnu -march=armv8.2-a+dotprod -ffreestanding",
 }
 
 
@@ -133,7 +135,11 @@ NETWORKS = [("normed", False), ("deep", True), ("signed", True)]
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
-    "core", ["cortex-m0", "riscv32", *wide(["cortex-m3", "cortex-m4", "cortex-m55"])]
+    "core",
+    [
+        *("cortex-m0", "riscv32", "aarch64-dotprod"),
+        *wide(["cortex-m3", "cortex-m4", "cortex-m55", "aarch64"]),
+    ],
 )
 def test_with_clang_every_image_takes_the_same_count(board, core, level, tmp_path):
     for model, is_own in NETWORKS:

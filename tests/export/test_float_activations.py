@@ -58,7 +58,7 @@ def functions(cpu, compiler, folder):
     hidden = [Stage(f"fc{n}", "dense", 16, name) for n, name in enumerate(ACTIVATIONS)]
     model = random_model((*hidden, Stage("last", "dense", 3)), (3, 3, 1))
     write_files(lay_out(make_plan(model, "float32"), cpu, "speed"), folder)
-    body = VECTORS if cpu in X86 else SCALARS
+    body = SCALARS if cpu == "generic" else VECTORS
     texts = [
         (DECLARATION + DECLARATION[:-1] + body)
         .replace("MORE", MORE.get(name, ""))
@@ -85,7 +85,7 @@ def functions(cpu, compiler, folder):
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("cpu", ["generic", *X86])
+@pytest.mark.parametrize("cpu", ["generic", "aarch64", *X86])
 def test_an_activation_is_flax_s_over_the_whole_range_of_a_float(cpu, compiler, tmp_path):
     require(COMPILERS[compiler][0])
     for name, function in functions(cpu, COMPILERS[compiler], tmp_path).items():

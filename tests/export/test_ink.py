@@ -148,7 +148,9 @@ def test_the_c_keeps_each_limit_to_the_last_unit(name, cpu):
 SHAPES = [(9, columns, 1) for columns in (1, 15, 33, 70)] + [(24, 16, 5), (8, 8, 3)]
 
 
-@pytest.mark.parametrize("cpu", ["generic", "cortex-m4", "cortex-m55", "x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize(
+    "cpu", ["generic", "cortex-m4", "cortex-m55", "aarch64", "x86-64-v3", "x86-64-v4"]
+)
 def test_rows_of_any_length_are_counted(cpu):
     if not can_run(cpu):
         return

@@ -86,10 +86,13 @@ def is_first(case):
     name, dtype, cpu, optimize = case
     if dtype == "float32":  # An M4's C is an M3's, and one for little flash an M0's.
         blocked = cpu in ("cortex-m3", "cortex-m55", "riscv32") and name not in ("lenet", "normed")
-        is_own = optimize == "speed" and cpu != "cortex-m4" and not blocked
+        own = cpu not in ("cortex-m4", "aarch64-dotprod")  # Its floats are those of any AArch64.
+        is_own = optimize == "speed" and own and not blocked
         return is_own or case[2:] == ("cortex-m0", "flash")
     if name in ("one", "tall", "mlp", "gap") and cpu in ("cortex-m0", "cortex-m3", "riscv32"):
         return False  # They are blocked as an AVR's are.
+    if cpu == "aarch64" and name not in ("lenet", "deep", "signed"):
+        return False  # Its vectors are those of dot products, but for a product.
     return optimize == "speed" or name in ("lenet", "deep", "normed")
 
 

@@ -55,6 +55,7 @@ def test_a_network_trained_again_changes_the_tables_alone(chain, cpu, dtype):
         ("deep", "generic", "float32"),
         ("normed", "generic", "float32"),
         ("lenet", "x86-64-v3", "int8"),
+        ("lenet", "aarch64-dotprod", "int8"),
     ],
 )
 def test_it_is_the_same_network(chain, cpu, dtype):

@@ -224,6 +224,25 @@ def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...
     return replace(weight, values=np.ascontiguousarray(values), about=about), *others
 
 
+def with_signed_codes(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]:
+    """``tables`` with the biases of codes that are less 128, as signed bytes hold them."""
+    weight, bias, *others = tables
+    about = f"{bias.about}; 128 * the sum of the weights is in it"
+    values = _bias_of_signed(layer).astype(np.int32)
+    return weight, replace(bias, values=values, about=about), *others
+
+
+def signed_codes_fit(layer: Layer) -> bool:
+    """Whether biases with 128 times the weights in them fit 32 bits."""
+    return bool(np.abs(_bias_of_signed(layer)).max() < 2**31)
+
+
+def _bias_of_signed(layer: Layer) -> Array:
+    """The biases where each code is less 128, int64."""
+    bias: Array = layer.bias + 128 * layer.weight.reshape(len(layer.weight), -1).sum(1, np.int64)
+    return bias
+
+
 def packing_of(layer: Layer, outputs: int, most: DType) -> Packing | None:
     """How weights that meet the same value lie in words.
 

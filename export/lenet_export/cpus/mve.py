@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lenet_export.c_text import plus
 from lenet_export.cpus.blocked import Blocked
-from lenet_export.cpus.kernel import divisor, place_step, with_weights
+from lenet_export.cpus.kernel import (
+    divisor,
+    place_step,
+    signed_codes_fit,
+    with_signed_codes,
+    with_weights,
+)
 from lenet_export.plan import Array, Block, Constant, Layer, Layout
 
 VECTOR = 16  # bytes
@@ -27,7 +33,7 @@ class Mve(Blocked):
         """Whether it is a layer of integers, and its bias still fits with the 128s in it."""
         if layer.integers is None or not super().computes(layer):
             return False
-        return bool(np.abs(_bias_of_shifted(layer)).max() < 2**31)
+        return signed_codes_fit(layer)
 
     def pays(self, layer: Layer) -> bool:
         """Whether a dense layer's weights have 8 bits.
@@ -48,7 +54,7 @@ class Mve(Blocked):
         about = f"{layer.name}: weights [{what} / {at_once.outputs}][{each}, {within}]"
         tables = with_weights(layer, values.reshape(len(values), -1), about)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % VECTOR
-        return Layout(self, at_once, _shifted(layer, tables), slack=slack)
+        return Layout(self, at_once, with_signed_codes(layer, tables), slack=slack)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class MveTaps(Mve):
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
         tables = with_weights(layer, weight, about)
         block = Block(channels, columns=layer.stage.pool_size)
-        return Layout(self, block, (*_shifted(layer, tables), _taps(layer)))
+        return Layout(self, block, (*with_signed_codes(layer, tables), _taps(layer)))
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The vectors of inputs that are gathered, too."""
@@ -96,26 +102,12 @@ def _filled(values: Array) -> Array:
     return np.pad(values, fill)
 
 
-def _shifted(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]:
-    """``tables`` with the biases of codes that are less 128."""
-    weight, bias, *others = tables
-    about = f"{bias.about}; 128 * the sum of the weights is in it"
-    values = _bias_of_shifted(layer).astype(np.int32)
-    return weight, replace(bias, values=values, about=about), *others
-
-
 def _taps(layer: Layer) -> Constant:
     """Where a kernel's inputs lie in the strip, uint8 ``(taps,)``, from the first of them."""
     rows = np.arange(layer.weight.shape[1])[:, None] * layer.strip_values
     taps = _filled((rows + np.arange(layer.kernel_values)).ravel()).astype(np.uint8)
     about = f"{layer.name}: where a kernel's inputs lie in the strip"
     return Constant(f"{layer.name}_taps", taps, about)
-
-
-def _bias_of_shifted(layer: Layer) -> Array:
-    """The biases where each code is less 128, int64."""
-    bias: Array = layer.bias + 128 * layer.weight.reshape(len(layer.weight), -1).sum(1, np.int64)
-    return bias
 
 
 def _gathers(layer: Layer) -> list[dict[str, Any]]:

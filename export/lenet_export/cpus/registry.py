@@ -12,9 +12,9 @@ from typing import Any
 from lenet_export.cpus.blocked import Blocked, Copied
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.kronecker import Kronecker
+from lenet_export.cpus.lanes import Columns, Lanes
 from lenet_export.cpus.mve import Mve, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
-from lenet_export.cpus.x86 import Columns, Lanes
 from lenet_export.errors import UserError
 from lenet_export.plan import F32, S16, U8, U16, DType, Plan, check_plan
 
@@ -30,10 +30,12 @@ class Simd:
         name: of its words: ``templates/c/simd/<name>_int8.c``, ``<name>_float32.c``, and
             ``<name>.c`` for both.
         alignment: the bytes at whose multiples its tables begin; 0: anywhere.
+        extends: the name of the set that it extends, whose words it takes where it has none.
     """
 
     name: str
     alignment: int = 0
+    extends: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ AVR: Any = {
     "headers": ("avr/pgmspace.h",),
     "requires": ("__AVR__",),
 }
+
+
+#: 32 registers of four lanes; an instruction takes one of the values that a register holds.
+NEON: Any = {"lanes": 4, "groups": 4, "sums": 16, "window": 16, "vectors": 4, "units": 10}
+NEON_FLOATS = Lanes(taps=1, weights=F32, codes=F32, **NEON)
 
 
 def _choices(
@@ -172,6 +179,28 @@ CPUS = {
         ),
         is_counted=False,  # valgrind knows no AVX-512
     ),
+    "aarch64": Cpu(
+        dict.fromkeys(
+            OPTIMIZE,
+            (Lanes(taps=1, weights=S16, codes=U16, **NEON), NEON_FLOATS),
+        ),
+        headers=("arm_neon.h",),
+        in_order=True,
+        flags=("-march=armv8-a",),
+        simd=Simd("neon", alignment=16),
+        requires=("__AARCH64EL__", "__ARM_NEON"),
+    ),
+    "aarch64-dotprod": Cpu(
+        dict.fromkeys(
+            OPTIMIZE,
+            (Lanes(taps=4, beside=4, signed_codes=True, **NEON), NEON_FLOATS),
+        ),
+        headers=("arm_neon.h",),
+        in_order=True,
+        flags=("-march=armv8.2-a+dotprod",),
+        simd=Simd("dotprod", alignment=16, extends="neon"),
+        requires=("__AARCH64EL__", "__ARM_FEATURE_DOTPROD"),
+    ),
     "riscv32": Cpu(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
 }
 
@@ -220,6 +249,30 @@ ALIASES = {
     "esp32-c6": "riscv32",
     "esp32-h2": "riscv32",
     "gd32vf103": "riscv32",
+    # AArch64: cores, boards and chips
+    "cortex-a35": "aarch64",
+    "cortex-a53": "aarch64",
+    "cortex-a57": "aarch64",
+    "cortex-a72": "aarch64",
+    "cortex-a73": "aarch64",
+    "cortex-a55": "aarch64-dotprod",
+    "cortex-a75": "aarch64-dotprod",
+    "cortex-a76": "aarch64-dotprod",
+    "cortex-a78": "aarch64-dotprod",
+    "cortex-a510": "aarch64-dotprod",
+    "cortex-a710": "aarch64-dotprod",
+    "neoverse-n1": "aarch64-dotprod",
+    "neoverse-v1": "aarch64-dotprod",
+    "raspberrypi3": "aarch64",
+    "raspberrypi4": "aarch64",
+    "raspberrypi5": "aarch64-dotprod",
+    "imx8m": "aarch64",
+    "imx93": "aarch64-dotprod",
+    "rk3399": "aarch64",
+    "rk3588": "aarch64-dotprod",
+    "stm32mp2": "aarch64",
+    "apple-m1": "aarch64-dotprod",
+    "graviton2": "aarch64-dotprod",
     # AVR
     "atmega1280": "avr",
     "atmega2560": "avr",

@@ -315,7 +315,8 @@ def _vocabulary(plan: Plan, environment: jinja2.Environment) -> Vocabulary:
     if simd is None or loader is None:
         return Vocabulary()
     known = loader.list_templates()
-    names = [f"simd/{name}.c" for name in (simd.name, f"{simd.name}_{plan.dtype}", plan.dtype)]
+    sets = [name for of in (simd.name, simd.extends) for name in (of, f"{of}_{plan.dtype}")]
+    names = [f"simd/{name}.c" for name in (*sets, plan.dtype)]
     texts = [loader.get_source(environment, name)[0] for name in names if name in known]
     return Vocabulary("\n".join(texts))
 

@@ -1,8 +1,9 @@
-"""Layers by vectors of 32-bit lanes, as x86-64's AVX2 and AVX-512 have them."""
+"""Layers by vectors of 32-bit lanes, as AVX2, AVX-512 and AArch64 have them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,6 +17,8 @@ from lenet_export.cpus.kernel import (
     divisor,
     place_step,
     reciprocal,
+    signed_codes_fit,
+    with_signed_codes,
     with_weights,
 )
 from lenet_export.plan import (
@@ -37,8 +40,10 @@ FUNCTIONS_IN_VECTORS = frozenset(
     {"none", "sigmoid", "tanh", "scaled_tanh", "relu", "gelu"}
     | {"relu6", "leaky_relu", "hard_sigmoid", "hard_swish", "silu", "elu"}
 )
-MOST_VECTORS = 8  # of sums in a dense layer's loop: enough to hide an instruction's latency
 
+#: Of a kernel that are written out, at most, where values are loaded in groups: what one place of a
+#: pool window has loaded, the next one takes from a register.
+MOST_ROWS = 8
 
 PRAGMA = Pragma(
     "gcc would keep values of a row for later turns of a loop, and run out of registers.",
@@ -61,6 +66,14 @@ class Lanes(Kernel):
             copies of one that VPDPBUSD adds to, so that there half the registers must do.
         window: how many of them a pool window may have; a larger window is taken part by part.
         vectors: how many vectors of channels share a value that is loaded, at most.
+        units: how many vectors of sums a dense layer computes at once, at most: enough to hide an
+            instruction's latency.
+        groups: how many groups of ``taps`` values are loaded at once, of which an instruction names
+            one; 1: it takes them from memory.
+        beside: how many pool windows beside each other are computed as one of so many times the
+            channels, at most, where these fill the lanes of their vectors better.
+        signed_codes: whether it multiplies signed numbers, so that codes are taken less 128, and
+            the biases hold 128 times the weights.
         weights: the type of a weight in flash.
     """
 
@@ -70,11 +83,19 @@ class Lanes(Kernel):
     sums: int = 14
     window: int = 14
     vectors: int = 1
+    units: int = 8
+    groups: int = 1
+    beside: int = 1
+    signed_codes: bool = False
     weights: DType = field(default=S8, kw_only=True)
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
     functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
-    pragma: ClassVar[Pragma | None] = PRAGMA
+
+    @property
+    def pragma(self) -> Pragma | None:  # type: ignore[override]
+        """How it must be compiled, where a CPU has few registers."""
+        return PRAGMA if self.groups == 1 else None
 
     def computes(self, layer: Layer) -> bool:
         """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
@@ -85,47 +106,73 @@ class Lanes(Kernel):
             return False
         falls = layer.stage.pool == "max" and not function_of(layer.stage.activation).rises
         is_float = layer.integers is None
-        return is_float == (self.weights == F32) and not layer.norm and not falls
+        fits = not self.signed_codes or is_float or signed_codes_fit(layer)
+        return is_float == (self.weights == F32) and not layer.norm and not falls and fits
 
     def layout(self, layer: Layer) -> Layout:
         """The weights that meet one group of values side by side, lane by lane.
 
         If all columns of a pool window fit a vector, lane ``q * channels + c`` is channel c of
-        column q: its kernel lies q strides further to the right. As many pool windows beside each
-        other as there are registers for share a vector of weights.
+        column q: its kernel lies q strides further to the right. So it is with pool windows beside
+        each other, whose kernels lie the strides of a window apart. As many pool windows beside
+        each other as there are registers for share a vector of weights.
         """
         weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
         weight = weight if layer.is_conv else layer.weight[:, None]
         size, step = layer.stage.pool_size, layer.stage.stride * layer.input_shape[-1]
         fold = size if size * layer.stage.features <= self.lanes else 1
+        beside = 1 if fold > 1 else self._beside(layer, size * step)
+        copies, apart = (fold, step) if fold > 1 else (beside, size * step)
         features, rows, kernel = weight.shape
-        taps = kernel + (fold - 1) * step
+        taps = kernel + (copies - 1) * apart
         groups = -(-taps // self.taps)
-        blocks = -(-fold * features // self.lanes)
+        blocks = -(-copies * features // self.lanes)
         vectors, places = self._at_once(layer, blocks, 1 if fold > 1 else size)
         blocks = -(-blocks // vectors) * vectors
         windows = 1
         if layer.is_conv and places.is_whole:
             sums = places.rows * places.columns * vectors
-            windows = divisor(layer.output_shape[1], self.sums // sums)
+            windows = divisor(layer.output_shape[1] // beside, self.sums // sums)
         full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
-        for q in range(fold):
-            lane, column = q * features, q * step
+        for copy in range(copies):
+            lane, column = copy * features, copy * apart
             full[lane : lane + features, :, column : column + kernel] = weight
         split = full.reshape(-1, vectors, self.lanes, rows, groups, self.taps)
         values = split.transpose(0, 3, 4, 1, 2, 5).reshape(len(split), rows, -1)
         if not layer.is_conv:
             values = values[:, 0]
-        tables = self._tables(layer, values, blocks, fold)
+        block = VectorBlock(
+            self.lanes, self.taps, vectors, fold, beside, windows, places.rows, places.columns
+        )
         return Layout(
             self,
-            tables=tables,
+            tables=self._tables(layer, values, blocks, block),
             whole=True,
-            slack=groups * self.taps - taps,
-            vector_block=VectorBlock(
-                self.lanes, self.taps, vectors, fold, windows, places.rows, places.columns
-            ),
+            slack=-(-groups // self.groups) * self.groups * self.taps - taps,
+            vector_block=block,
         )
+
+    def _beside(self, layer: Layer, apart: int) -> int:
+        """How many pool windows beside each other are computed as one of more channels.
+
+        As many as need the fewest products of vectors; ``apart`` values lie between two of them.
+        """
+        if not layer.is_conv:
+            return 1
+
+        def products(windows: int) -> Fraction:
+            vectors = -(-windows * layer.stage.features // self.lanes)
+            taps = layer.kernel_values + (windows - 1) * apart
+            return Fraction(vectors * -(-taps // self.taps), windows)
+
+        vectors = min(self.vectors, self.window // layer.stage.pool_size**2)
+        possible = [
+            windows
+            for windows in range(1, self.beside + 1)
+            if layer.output_shape[1] % windows == 0
+            and windows * layer.stage.features <= vectors * self.lanes
+        ]
+        return min(possible or [1], key=products)
 
     def _at_once(self, layer: Layer, blocks: int, columns: int) -> tuple[int, Places]:
         """How many vectors of channels or units are computed at once, and at which places.
@@ -136,7 +183,7 @@ class Lanes(Kernel):
             columns: the vectors that a row of its pool window is.
         """
         if not layer.is_conv:
-            return -(-blocks // -(-blocks // MOST_VECTORS)), Places(1, 1, is_whole=True)
+            return -(-blocks // -(-blocks // self.units)), Places(1, 1, is_whole=True)
         rows = layer.stage.pool_size
         vectors = -(-blocks // -(-blocks // self.vectors))
         if rows * columns * vectors <= self.window:
@@ -149,7 +196,6 @@ class Lanes(Kernel):
         """The vectors of outputs that are computed at once, and what they are made of."""
         block = _vector_block(layer)
         outputs = _vectors(layer)
-        features = layer.stage.features
         is_mean = layer.stage.pool == "avg"
         divides = is_mean and layer.integers is not None
         has_parts = layer.is_conv and not _is_whole(layer)
@@ -158,6 +204,7 @@ class Lanes(Kernel):
         )
         return super().view(layer) | {
             "lanes": self.lanes,
+            "windows": block.beside * block.windows,
             "outputs": outputs,
             "quads": _quads(layer, outputs),
             "pooled": [pooled],
@@ -168,24 +215,37 @@ class Lanes(Kernel):
             "block": _block(layer),
             "blocks": layer.constants[1].values.shape[0],
             "reciprocal": "{}, {}".format(*reciprocal(layer.stage.pool_size**2)) if divides else "",
-            "taps_read": _taps_read(layer),
+            "stretches": _stretches(layer, self.groups),
+            "values": _values(outputs) if self.groups > 1 else [],
+            "unroll": min(MOST_ROWS, layer.weight.shape[1]) if self.groups > 1 else 1,
+            "weight": lambda group, number: f"w{group * block.vectors + number}",
+            "weights_type": "weight_vector" if self.groups > 1 else "vector",
+            "load_weights": "load_weights" if self.groups > 1 else "load",
             "vector_at": partial(_vector_at, layer),
-            "fold_lanes": [q * features for q in range(1, block.fold)],
+            "fold_lanes": [q * layer.stage.features for q in range(1, block.fold)],
         }
 
-    def _tables(self, layer: Layer, values: Array, blocks: int, fold: int) -> tuple[Constant, ...]:
+    def _tables(
+        self, layer: Layer, values: Array, blocks: int, block: VectorBlock
+    ) -> tuple[Constant, ...]:
         """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
         what = "channel" if layer.is_conv else "unit"
-        lane = f"column of the pool window, {what}" if fold > 1 else what
+        lane = what
+        if block.fold > 1:
+            lane = f"column of the pool window, {what}"
+        elif block.beside > 1:
+            lane = f"pool window, {what}"
         where = "[vector][kernel row][group of values" if layer.is_conv else "[vectors][input group"
         about = f"{layer.name}: weights {where}, lane, value]; a lane is a {lane}"
-        weight, *others = with_weights(layer, values, about)
-        tables = [weight]
+        tables = with_weights(layer, values, about)
+        weight, *others = with_signed_codes(layer, tables) if self.signed_codes else tables
+        padded = [weight]
         for table in others:
             full = np.zeros(blocks * self.lanes, F32 if table.values.dtype == F32 else S32)
-            full[: fold * len(table.values)] = np.tile(table.values, fold)
-            tables.append(replace(table, values=full.reshape(blocks, self.lanes)))
-        return tuple(tables)
+            copies = block.fold * block.beside
+            full[: copies * len(table.values)] = np.tile(table.values, copies)
+            padded.append(replace(table, values=full.reshape(blocks, self.lanes)))
+        return tuple(padded)
 
 
 @dataclass(frozen=True)
@@ -274,15 +334,17 @@ class Sum:
         name: what the C calls it.
         number: of its vector of weights, in a block.
         vector: the same in the whole layer, in C.
-        row: of a pool window.
+        source: the pointer to its input, in C.
         offset: values of the input from the block's first to this place's first.
+        value: what the C calls the values there, where they are loaded in groups.
     """
 
     name: str
     number: int
     vector: str
-    row: int = 0
+    source: str = "in"
     offset: int = 0
+    value: str = "values"
 
 
 @dataclass(frozen=True)
@@ -333,7 +395,8 @@ def _stored(layer: Layer, number: int, x: str = "", window: int = 0) -> tuple[st
         x: the place in a row of outputs, in C; empty: ``out`` is there already.
         window: how many pool windows further it is.
     """
-    lanes, features = _vector_block(layer).lanes, layer.stage.features
+    block = _vector_block(layer)
+    lanes, features = block.lanes, block.beside * layer.stage.features
     to = plus("out", window * features + lanes * number)
     left = str(features - lanes * number)
     to += f" + {times(x, features)}" if x else ""
@@ -357,8 +420,9 @@ def _vectors(layer: Layer) -> list[Vector]:
                     f"acc{mark}_{p}_{q}" if layer.is_conv else f"acc{mark}",
                     number,
                     _after(_block(layer), number),
-                    p,
-                    (window * layer.stage.pool_size + q) * step,
+                    f"in{p}" if layer.is_conv else "in",
+                    (window * block.beside * layer.stage.pool_size + q) * step,
+                    f"values{window}_{p}_{q}" if layer.is_conv else "values",
                 )
                 for p in range(block.rows)
                 for q in range(block.columns)
@@ -396,13 +460,50 @@ def _quads(layer: Layer, outputs: list[Vector]) -> list[dict[str, Any]]:
     return found
 
 
-def _taps_read(layer: Layer) -> int:
-    """Values of one row that vectors read for one place: whole groups."""
-    block = _vector_block(layer)
-    return int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
+@dataclass(frozen=True)
+class Stretch:
+    """Values of a row that are multiplied alike, in turns.
+
+    Attributes:
+        start: the first value.
+        end: behind the last.
+        step: values of a turn.
+        groups: the numbers of a turn's groups.
+    """
+
+    start: int
+    end: int
+    step: int
+    groups: range
 
 
-def _vector_at(layer: Layer, name: str, vector: int) -> str:
-    """Where the weights of input ``name`` for the ``vector``-th vector of a block begin, in C."""
+def _stretches(layer: Layer, at_once: int) -> list[Stretch]:
+    """The values of one row that vectors read for one place: whole turns, and what is left over.
+
+    Args:
+        layer: any.
+        at_once: groups of values of a turn.
+    """
     block = _vector_block(layer)
-    return plus(times(name, block.lanes * block.vectors), block.lanes * block.taps * vector)
+    read = int(layer.constants[0].values.shape[-1]) // (block.lanes * block.vectors)
+    step = at_once * block.taps
+    whole = read // step * step
+    left = range((read - whole) // block.taps)
+    found = [Stretch(0, whole, step, range(at_once))] if whole else []
+    return [*found, Stretch(whole, read, step, left)] if left else found
+
+
+def _values(outputs: list[Vector]) -> list[Sum]:
+    """A sum for each place of the input whose values are loaded."""
+    return list({acc.value: acc for output in outputs for acc in output.sums}.values())
+
+
+def _vector_at(layer: Layer, name: str, vector: int, group: int = 0) -> str:
+    """Where the weights of the ``group``-th group of inputs behind ``name`` begin, in C.
+
+    Those of the ``vector``-th vector of a block.
+    """
+    block = _vector_block(layer)
+    each = block.lanes * block.vectors
+    more = block.taps * (block.lanes * vector + group * each)
+    return plus(times(name, each), more)
