@@ -19,6 +19,13 @@
 #include "lenet.h"
 #include "record.h"
 
+/* A pin that is high while the network runs, for an oscilloscope or a power monitor; none unless it
+ * is defined elsewhere: see docs/measure-on-your-board.md. */
+#ifndef BOARD_PIN_HIGH
+#define BOARD_PIN_HIGH() ((void)0)
+#define BOARD_PIN_LOW() ((void)0)
+#endif
+
 typedef lenet_verdict network(lenet_workspace *ws, const uint8_t *image, int32_t *logits);
 
 static lenet_workspace ws;
@@ -77,7 +84,9 @@ int main(int argc, char **argv)
     uint32_t overhead = count_of(empty_network);
     size_t size;
     while ((size = board_read(image, sizeof image)) == sizeof image) {
+        BOARD_PIN_HIGH();
         uint32_t count = count_of(lenet_network) - overhead;
+        BOARD_PIN_LOW();
         for (int c = 0; c < LENET_LOGITS; c++) {
             write_number((uint32_t)logits[c]);
         }
