@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 import textwrap
 
@@ -44,9 +46,10 @@ def plus(name: str, *numbers: int) -> str:
 
 def format_table(values: Array) -> str:
     """A C initializer: braces for each axis, the innermost rows wrapped to the page."""
-    literal = float_literal if values.dtype == F32 else str
-    numbers = np.array([literal(value) for value in values.ravel()], object)
-    return _braces(numbers.reshape(values.shape), 0)
+    # Numbers of Python's are written faster than those of NumPy.
+    flat = values.ravel()
+    literals = map(float_literal, flat) if values.dtype == F32 else map(str, flat.tolist())
+    return _braces(np.array([*literals], object).reshape(values.shape), 0)
 
 
 def float_literal(value: np.float32) -> str:
@@ -63,13 +66,15 @@ def _braces(values: Array, depth: int) -> str:
     line = ", ".join(values)
     if len(indent) + len(line) + 3 <= (WIDTH if depth else WIDTH // 2):
         return f"{{{line}}}"
-    lines, room = [""], WIDTH - len(indent) - 4
-    for text in values:
-        if len(lines[-1]) + len(text) + 1 > room:
-            lines.append("")
-        lines[-1] += f"{text}, "
-    inner = "\n".join(f"{indent}    {text.rstrip()}" for text in lines)
-    return f"{{\n{inner}\n{indent}}}"
+    # Where each number ends with its comma and blank, if all were on one line.
+    ends = [0, *itertools.accumulate(len(text) + 2 for text in values)]
+    lines, first, room = [], 0, WIDTH - len(indent) - 4
+    while first < len(values):
+        # The blank at a line's end may be beyond the room, and a number alone whatever is.
+        last = max(bisect.bisect_right(ends, ends[first] + room + 1) - 1, first + 1)
+        lines.append(f"{indent}    {', '.join(values[first:last])},\n")
+        first = last
+    return f"{{\n{''.join(lines)}{indent}}}"
 
 
 def passage(text: str) -> str:
