@@ -20,6 +20,7 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from material import amounts
 from needs import ROOT, require, wide
+from variables import drawn_for
 
 from .builds import BUILDS, EMULATED, compiled
 from .lines import PROGRAM, line, lines, read_by
@@ -304,11 +305,10 @@ def test_an_amount_below_the_least_score_is_unsure(model_file, written):
 
 
 def test_python_exports_the_least_score_of_a_table_that_it_is_given(tmp_path):
-    import jax
     from flax import linen as nn
 
     module = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(10)])
-    params = module.init(jax.random.key(0), np.zeros((1, 28, 28, 1)))
+    params = drawn_for(module, (28, 28, 1))
 
     def export(**options):
         lenet_export.export(module, params, (28, 28, 1), tmp_path, verify=False, **options)

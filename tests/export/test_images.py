@@ -7,8 +7,6 @@ import re
 import warnings
 from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
@@ -17,6 +15,7 @@ import lenet_export
 from export.networks import named_model
 from lenet_export import UserError, checkpoint, cli
 from lenet_export.images import check_images, check_labels
+from variables import drawn_for
 
 SHAPE = (8, 8, 1)
 BYTES = np.random.default_rng(0).integers(0, 256, (200, *SHAPE)).astype(np.uint8)
@@ -70,7 +69,7 @@ def test_labels_that_are_no_classes_are_refused(labels, says):
 
 def dense_network():
     module = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(10)])
-    return module, module.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    return module, drawn_for(module, SHAPE)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 import flax.linen as nn
-import jax
 import jinja2
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from lenet_export.outputs.c import _context, _environment, render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
 from needs import ROOT
+from variables import drawn_for
 
 from .networks import CHAINS, named_model
 
@@ -139,7 +139,7 @@ def test_an_unknown_cpu_is_told_what_is_near_and_what_there_is(name, near, capsy
 
 def test_export_takes_and_refuses_the_same_names(tmp_path):
     module = nn.Sequential([nn.Dense(3)])
-    params = module.init(jax.random.key(0), np.zeros((1, 4)))
+    params = drawn_for(module, (4,))
     with pytest.raises(UserError, match=r"cpu: is 'rp2041'\n.*give rp2040.*\? one of"):
         export(module, params, (2, 2, 1), tmp_path, cpu="rp2041")
 

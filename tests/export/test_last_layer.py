@@ -19,6 +19,7 @@ from lenet_export.plan import make_plan
 from lenet_export.readers.chain_builder import spread
 from lenet_export.readers.registry import read
 from needs import wide
+from variables import drawn_for
 
 CONV = partial(nn.Conv, 4, (3, 3))
 HALF = partial(nn.avg_pool, window_shape=(2, 2), strides=(2, 2))
@@ -88,7 +89,7 @@ ENDS = {
 def network(request):
     shape, layers, kinds = ENDS[request.param]
     module = nn.Sequential(layers)
-    return module, jax.jit(module.init)(jax.random.key(1), jnp.zeros((1, *shape))), shape, kinds
+    return module, drawn_for(module, shape), shape, kinds
 
 
 def images_of(shape, count=40):
@@ -117,7 +118,7 @@ def test_it_is_exported_and_no_logit_differs(network, dtype, tmp_path):
 def test_every_cpu_takes_it(tmp_path):
     shape, layers, _ = ENDS["a mean"]
     module = nn.Sequential(layers)
-    variables = jax.jit(module.init)(jax.random.key(1), jnp.zeros((1, *shape)))
+    variables = drawn_for(module, shape)
     exported = lenet_export.export(module, variables, shape, tmp_path, verify=False)
     plan = make_plan(exported.plan.model, "int8")
     for cpu in CPUS:
@@ -150,7 +151,7 @@ def test_the_spread_kernel_is_what_each_place_adds_to_the_mean():
 )
 def test_an_end_that_is_not_linear_is_told_with_a_remedy(ending, says):
     module = nn.Sequential([CONV(), nn.relu, *ending])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 12, 12, 1)))
+    variables = drawn_for(module, (12, 12, 1))
     with pytest.raises(UserError) as caught:
         read(module, variables, (12, 12, 1))
     assert says in str(caught.value)
@@ -161,7 +162,7 @@ def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tm
     for shape, pool in (((20, 16, 1), mean), ((20, 20, 1), lambda x: nn.avg_pool(x, (20, 20)))):
         norm = nn.BatchNorm(True, bias_init=nn.initializers.constant(0.3))
         module = nn.Sequential([CONV(), nn.relu, norm, pool, flatten, nn.Dense(3)])
-        variables = module.init(jax.random.key(0), jnp.zeros((1, *shape)))
+        variables = drawn_for(module, shape)
         exported = lenet_export.export(module, variables, shape, tmp_path, images=images_of(shape))
         assert exported.report.verified.largest_difference == 0
         assert exported.plan.layers[1].inputs == 4 * shape[0] * shape[1]
@@ -191,7 +192,7 @@ def test_a_mean_over_an_oblong_map_behind_an_activation_is_in_the_dense_layer(tm
 )
 def test_what_cannot_be_behind_a_mean_over_an_oblong_map_is_told(behind, says, remedy):
     module = nn.Sequential([CONV(), *behind])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 20, 16, 1)))
+    variables = drawn_for(module, (20, 16, 1))
     with pytest.raises(UserError) as caught:
         read(module, variables, (20, 16, 1))
     assert says in caught.value.what

@@ -16,6 +16,7 @@ from jax import lax
 import lenet_export
 from lenet_export import UserError, float_network
 from lenet_export.readers.registry import read
+from variables import drawn_for, drawn_like
 
 KEY = jax.random.key(0)
 
@@ -199,15 +200,15 @@ class FullyConvolutional(nn.Module):
         return nn.Conv(10, (1, 1))(x).mean((1, 2))
 
 
-def drawn(rng, *shape):
-    return jnp.asarray(rng.normal(0, 1 / np.sqrt(np.prod(shape[:-1])), shape), jnp.float32)
+def normal(rng, *shape):
+    return rng.normal(0, 1 / np.sqrt(np.prod(shape[:-1])), shape).astype("f4")
 
 
 def plain_function():
     """As a tutorial of JAX writes a network: a list of pairs, inverted images, a loop."""
     rng = np.random.default_rng(0)
     sizes = (784, 32, 16, 10)
-    params = [(drawn(rng, m, n), 0.1 * drawn(rng, n)) for m, n in pairwise(sizes)]
+    params = [(normal(rng, m, n), 0.1 * normal(rng, n)) for m, n in pairwise(sizes)]
 
     def predict(images):
         x = 1 - images.reshape(-1, 784)
@@ -222,8 +223,11 @@ def plain_function():
 def per_image():
     """As Equinox's example: one image, channels first, ``vmap``, its weights outputs first."""
     rng = np.random.default_rng(1)
-    conv, bias = drawn(rng, 3, 3, 1, 4).transpose(3, 2, 0, 1), 0.1 * drawn(rng, 4, 1, 1)
-    layers = [(drawn(rng, 256, 20).T, drawn(rng, 20)), (drawn(rng, 20, 10).T, drawn(rng, 10))]
+    conv, bias = normal(rng, 3, 3, 1, 4).transpose(3, 2, 0, 1), 0.1 * normal(rng, 4, 1, 1)
+    layers = [
+        (normal(rng, 256, 20).T, normal(rng, 20)),
+        (normal(rng, 20, 10).T, normal(rng, 10)),
+    ]
 
     def model(x):
         x = lax.conv_general_dilated(x[None], conv, (1, 1), "VALID")[0] + bias
@@ -239,9 +243,9 @@ def haiku_style():
     """As Haiku's LeNet after ``transform``: ``apply(params, images)``, layers by module."""
     rng = np.random.default_rng(2)
     params = {
-        "lenet/~/conv2_d": {"w": drawn(rng, 5, 5, 1, 6), "b": 0.1 * drawn(rng, 6)},
-        "lenet/~/conv2_d_1": {"w": drawn(rng, 5, 5, 6, 8), "b": 0.1 * drawn(rng, 8)},
-        "lenet/~/linear": {"w": drawn(rng, 392, 10), "b": 0.1 * drawn(rng, 10)},
+        "lenet/~/conv2_d": {"w": normal(rng, 5, 5, 1, 6), "b": 0.1 * normal(rng, 6)},
+        "lenet/~/conv2_d_1": {"w": normal(rng, 5, 5, 6, 8), "b": 0.1 * normal(rng, 8)},
+        "lenet/~/linear": {"w": normal(rng, 392, 10), "b": 0.1 * normal(rng, 10)},
     }
 
     def apply(params, images):
@@ -309,23 +313,16 @@ def made(network, shape):
         own = function if params is None else partial(function, params)
         return function, params, own
     if issubclass(network, nnx.Module):
-        module = network(rngs=nnx.Rngs(0))
-        nnx.update(module, moved(nnx.state(module, (nnx.Param, nnx.BatchStat))))
+        graph, start = nnx.split(nnx.eval_shape(lambda: network(rngs=nnx.Rngs(0))))
+        nnx.replace_by_pure_dict(start, drawn_like(nnx.to_pure_dict(start)))
+        module = nnx.merge(graph, start)
         trained = nnx.clone(module)
         trained.eval()
         return module, None, trained
     module = network()
     rest = {"train": False} if network is Cifar else {}
-    variables = moved(jax.jit(partial(module.init, **rest))(KEY, jnp.zeros((2, *shape))))
+    variables = drawn_for(module, shape, *rest.values())
     return module, variables, partial(module.apply, variables, **rest)
-
-
-def moved(variables):
-    """Variables whose biases and statistics are not those of the start."""
-    rng = np.random.default_rng(3)
-    return jax.tree.map(
-        lambda v: v + jnp.asarray(rng.uniform(0, 0.2, v.shape), v.dtype) * (v.ndim == 1), variables
-    )
 
 
 def images_of(shape, count=40):
@@ -351,7 +348,7 @@ def test_it_is_read_with_its_own_names_and_logits(network):
     images = images_of(shape)
     found = read(module, params, shape)
     assert " ".join(stage.name for stage in found.model.stages) == names
-    theirs = np.asarray(own(images.astype(np.float32) / (1 if network is haiku_style else 255)))
+    theirs = jax.jit(own)(images.astype(np.float32) / (1 if network is haiku_style else 255))
     ours = float_network.run_logits(found.model, found.images(images))
     if network is Binary:
         ours = jax.nn.sigmoid(ours[:, 1])
@@ -601,7 +598,7 @@ def test_a_function_is_read_however_its_numbers_lie(function):
     assert " ".join(f"{s.name}:{s.activation}/{s.pool}{s.pool_size}" for s in stages) == expected
     images = images_of(shape, 5)
     ours = float_network.run_logits(network.model, network.images(images))
-    theirs = function(images / np.float32(1 if function is whole_bytes else 255))
+    theirs = jax.jit(function)(images / np.float32(1 if function is whole_bytes else 255))
     assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()  # a border of a whole byte
 
 
@@ -814,7 +811,7 @@ def test_norms_between_an_activation_and_a_pool_go_into_the_dense_layer(pool, no
 
     images = images_of((10, 8, 2), 5)
     model = read(function, None, (10, 8, 2)).model
-    theirs = function(images / np.float32(255))
+    theirs = jax.jit(function)(images / np.float32(255))
     ours = float_network.run_logits(model, images)
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
 
@@ -839,13 +836,13 @@ class Flagged(nn.Module):
 
 
 def test_a_layer_that_is_used_twice_is_two():
-    variables = Twice().init(KEY, jnp.zeros((1, 10, 8, 2)))
+    variables = drawn_for(Twice(), (10, 8, 2))
     stages = read(Twice(), variables, (10, 8, 2)).model.stages
     assert " ".join(stage.name for stage in stages) == "fc2 fc2_2 last"
 
 
 def test_an_argument_that_a_module_needs_beside_images_is_told():
-    variables = Flagged().init(KEY, jnp.zeros((1, 10, 8, 2)), False)
+    variables = drawn_for(Flagged(), (10, 8, 2), False)
     with pytest.raises(UserError, match="Flagged: takes is_train beside the images") as caught:
         read(Flagged(), variables, (10, 8, 2))
     assert "lambda x: module.apply(variables, x, is_train=False)" in caught.value.remedy
@@ -925,7 +922,7 @@ def test_a_class_and_a_bound_module():
     with pytest.raises(UserError, match="the module, Twice: is a class") as caught:
         read(Twice, None, (10, 8, 2))
     assert caught.value.remedy == "give a network of it: Twice(...)"
-    variables = Twice().init(KEY, jnp.zeros((1, 10, 8, 2)))
+    variables = drawn_for(Twice(), (10, 8, 2))
     found, same = (read(*of, (10, 8, 2)).model.params for of in (
         (Twice().bind(variables), None), (Twice(), variables)
     ))  # fmt: skip

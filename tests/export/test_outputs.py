@@ -14,6 +14,7 @@ from lenet_export.errors import UserError
 from lenet_export.outputs import templates
 from lenet_export.outputs.options import Output, command
 from lenet_export.outputs.registry import OUTPUTS, misplaced
+from variables import drawn_for
 
 
 def sizes(plan, options):
@@ -68,9 +69,7 @@ def network():
     module = nn.Sequential(
         [nn.Conv(2, (3, 3)), nn.sigmoid, lambda x: x.reshape((x.shape[0], -1)), nn.Dense(3)]
     )
-    import jax
-
-    return module, module.init(jax.random.key(0), np.zeros((1, 6, 6, 1), np.float32))
+    return module, drawn_for(module, (6, 6, 1))
 
 
 @pytest.mark.usefixtures("row")

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from lenet_export import UserError, cli, float_network
 from lenet_export.readers.registry import read
 from lenet_export.readers.source import network_in
+from variables import drawn_for
 
 SHAPE = (8, 8, 1)
 SOURCE = """
@@ -66,9 +67,7 @@ def source(tmp_path):
 @pytest.fixture
 def network(source):
     module = network_in(f"{source}:Net")
-    variables = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, *SHAPE)))
-    rng = np.random.default_rng(0)
-    return module, jax.tree.map(lambda v: v + rng.uniform(0, 0.3, v.shape).astype("f4"), variables)
+    return module, jax.tree.map(jnp.asarray, drawn_for(module, SHAPE))
 
 
 def orbax(variables, path):

@@ -14,6 +14,7 @@ from lenet_export import UserError, float_network
 from lenet_export.plan import make_plan
 from lenet_export.readers.registry import read
 from needs import wide
+from variables import drawn_for
 
 SHAPE = (12, 12, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, *SHAPE)).astype(np.uint8)
@@ -71,7 +72,7 @@ def network(precision=None):
 )
 def test_a_device_that_rounds_to_tf32_exports_all_the_same(precision, dtype, tmp_path):
     module = network(precision)
-    variables = module.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    variables = drawn_for(module, SHAPE)
     x = IMAGES / np.float32(255)
     off = np.abs(module.apply(variables, x) - network("highest").apply(variables, x)).max()
     assert off > 1e-4  # the fixture rounds
@@ -90,7 +91,7 @@ def equal_channels():
             nn.Dense(3),
         ]
     )
-    variables = module.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    variables = drawn_for(module, SHAPE)
     rng = np.random.default_rng(0)
     kernel = rng.normal(0, 1e5, (144, 1)) + rng.normal(0, 1e-2, (144, 6))
     variables["params"]["layers_1"]["kernel"] = jnp.asarray(kernel, jnp.float32)
@@ -108,6 +109,6 @@ def test_logits_that_float32_does_not_determine_are_told_as_that(tmp_path):
 
 
 def test_an_ordinary_network_is_no_noise():
-    variables = network().init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    variables = drawn_for(network(), SHAPE)
     plan = make_plan(read(network(), variables, SHAPE).model, "float32")
     assert float_network.noise(plan, IMAGES, 1e-4) is None

@@ -17,6 +17,7 @@ from lenet_export import UserError, float_network
 from lenet_export.checkpoint import Stage
 from lenet_export.readers.registry import read
 from needs import wide
+from variables import drawn_for
 
 MAX = partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
 
@@ -73,30 +74,17 @@ def make(request):
     return request.param
 
 
-def drawn_for(module, shape):
-    """Variables as ``module`` has them, drawn without compiling how it would start."""
-    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, *shape)))
-    rng = np.random.default_rng(1)
-
-    def drawn(path, of):
-        if path[-1].key == "var":
-            return np.ones(of.shape, of.dtype)
-        return rng.normal(0, np.prod(of.shape[:-1]) ** -0.5, of.shape).astype(of.dtype)
-
-    return jax.tree_util.tree_map_with_path(drawn, shapes)
-
-
 def variables_of(make):
     """The variables of ``make`` with statistics that are not those of the start."""
     rng = np.random.default_rng(0)
     variables = drawn_for(make(False), SHAPES[make])
 
-    def drawn(path, value):
+    def moved(path, value):
         name = path[-1].key
         new = rng.uniform(0.2, 2, value.shape) if name == "var" else value
         return (new + rng.normal(0, 0.2, value.shape) * (name in ("mean", "bias"))).astype("f4")
 
-    return jax.tree_util.tree_map_with_path(drawn, variables)
+    return jax.tree_util.tree_map_with_path(moved, variables)
 
 
 def images_of(make, count=40):
@@ -269,7 +257,7 @@ def test_a_function_that_is_known_only_near_0_is_refused(bound):
 
 def test_variables_may_be_frozen(tmp_path):
     module = nn.Sequential([flatten, nn.Dense(3), nn.BatchNorm(True), nn.sigmoid, nn.Dense(2)])
-    variables = flax.core.freeze(module.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1))))
+    variables = flax.core.freeze(drawn_for(module, (4, 4, 1)))
     lenet_export.export(module, variables, [4, np.int64(4), 1], tmp_path)
     assert (tmp_path / "lenet.c").exists()
 
@@ -292,7 +280,7 @@ def test_other_parameters_and_other_things_are_told():
 
 def test_images_that_leave_a_layer_dead_are_told(tmp_path):
     module = nn.Sequential([flatten, nn.Dense(4), nn.relu, nn.Dense(3)])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    variables = drawn_for(module, (8, 8, 1))
     variables["params"]["layers_1"]["bias"] -= 1e3
     export = partial(lenet_export.export, module, variables, (8, 8, 1), tmp_path / "out")
     with pytest.raises(UserError, match="fc1: gives nothing above 0 for any of 4 images"):
@@ -302,10 +290,10 @@ def test_images_that_leave_a_layer_dead_are_told(tmp_path):
 
 
 def test_int8_needs_images_only_for_ranges_that_are_not_bounded(tmp_path):
-    shape, key = (8, 8, 1), jax.random.key(0)
+    shape = (8, 8, 1)
     for activation in (nn.sigmoid, nn.relu):
         module = nn.Sequential([flatten, nn.Dense(4), activation, nn.Dense(3)])
-        variables = module.init(key, jnp.zeros((1, *shape)))
+        variables = drawn_for(module, shape)
         export = partial(lenet_export.export, module, variables, shape, tmp_path)
         if activation is nn.relu:
             with pytest.raises(UserError, match="are needed for the range of relu in int8"):
@@ -320,7 +308,7 @@ FOUR = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
 
 def test_single_file_is_true_or_false_of_any_type(tmp_path):
     module = nn.Sequential([flatten, nn.Dense(3)])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    variables = drawn_for(module, (8, 8, 1))
     export = partial(lenet_export.export, module, variables, (8, 8, 1), tmp_path, verify=False)
     for given in (True, np.bool_(True), 1):
         export(single_file=given)
@@ -329,7 +317,7 @@ def test_single_file_is_true_or_false_of_any_type(tmp_path):
 
 def test_the_share_of_errors_is_printed_as_a_number_of_any_type(tmp_path):
     module = nn.Sequential([flatten, nn.Dense(3)])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    variables = drawn_for(module, (8, 8, 1))
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1)).astype(np.uint8)
     labels = np.asarray(module.apply(variables, images / 255)).argmax(axis=1)
     export = partial(lenet_export.export, module, variables, (8, 8, 1), images=images)
@@ -347,7 +335,7 @@ def test_functions_that_give_no_array_or_fail_are_told():
 def refused_here(layers):
     """As ``refused``, of a Sequential that Flax itself could not run."""
     module = nn.Sequential(layers)
-    variables = nn.Sequential(layers[:1]).init(jax.random.key(0), jnp.zeros((1, 12, 12, 1)))
+    variables = drawn_for(nn.Sequential(layers[:1]), (12, 12, 1))
     with pytest.raises(UserError) as caught:
         read(module, variables, (12, 12, 1))
     return str(caught.value)
@@ -403,7 +391,7 @@ def test_a_layer_is_not_called_as_a_norm_is():
 )
 def test_wrong_arguments_are_told_and_nothing_is_written(arguments, says, tmp_path):
     module = nn.Sequential([flatten, nn.Dense(3, use_bias=False)])
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    variables = drawn_for(module, (8, 8, 1))
     rest = {"params": variables, "input_shape": (8, 8, 1), "out": tmp_path / "out"} | arguments
     with pytest.raises(UserError) as caught:
         lenet_export.export(module, **rest)

@@ -19,6 +19,7 @@ from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
 from lenet_train.conv import Conv
 from lenet_train.model import Network, deployed, recompute_batch_stats
 from lenet_train.recipes import BEST, TEXTBOOK
+from variables import drawn_for
 
 MODERN = lenet("relu", "max", "batch", "he")
 PARAMETERS = {lenet(): 61_706, MLP: 203_530, LENET5: 60_850, MODERN: 61_706 + 2 * 226} | {
@@ -38,18 +39,16 @@ def architecture(request):
 
 
 @functools.cache
-def initial(architecture):
+def initial(architecture, recipe=TEXTBOOK):
     network = Network(architecture)
-    start = functools.partial(
-        loop.initial_variables, network, architecture.stages, TEXTBOOK, shape=(28, 28, 1)
-    )
-    return network, jax.jit(start)(jax.random.key(1))
+    start = functools.partial(loop.initial_variables, network, architecture.stages, recipe)
+    return network, jax.jit(functools.partial(start, shape=INPUT_SHAPE))(jax.random.key(1))
 
 
 def moved(variables):
     """Variables as a training leaves them: no bias is 0, no statistic what it started at."""
-    key = jax.random.key(5)
-    return jax.tree.map(lambda v: v + jax.random.uniform(key, v.shape, maxval=0.1), variables)
+    rng = np.random.default_rng(5)
+    return jax.tree.map(lambda v: v + rng.uniform(0, 0.1, v.shape).astype("f4"), variables)
 
 
 def test_it_learns_as_many_numbers_as_the_summary_says(architecture):
@@ -84,8 +83,9 @@ def test_what_is_saved_is_a_plain_chain_that_computes_the_same(architecture):
 
 def test_gradients_are_those_of_flax_s_own_layers(architecture, monkeypatch):
     network, variables = initial(architecture)
-    x = jax.random.uniform(jax.random.key(2), (5, *INPUT_SHAPE))
-    weight = jax.random.normal(jax.random.key(3), (5, 10))
+    rng = np.random.default_rng(2)
+    x = rng.uniform(size=(5, *INPUT_SHAPE)).astype("f4")
+    weight = rng.normal(size=(5, 10)).astype("f4")
 
     def gradient():
         def loss(params):
@@ -124,10 +124,8 @@ def test_kernels_start_as_their_init_says_and_biases_at_zero(architecture):
 
 
 def test_best_starts_kernels_in_front_of_a_sigmoid_at_four_times_xavier():
-    network, variables = initial(lenet())
-    best = loop.initial_variables(
-        network, architectures.LENET_STAGES, BEST, jax.random.key(1), (28, 28, 1)
-    )["params"]
+    (_, variables), (_, begun) = initial(lenet()), initial(lenet(), BEST)
+    best = begun["params"]
     for stage in architectures.LENET_STAGES:
         gain = 1 if stage.name == "fc3" else 4
         expected = gain * variables["params"][stage.name]["kernel"]
@@ -188,8 +186,8 @@ def test_a_range_is_that_in_front_of_the_pool():
 
 def test_settled_statistics_are_those_of_the_images():
     network = Network(architectures.lenet(norm="batch"))
-    x = jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
-    variables = network.init(jax.random.key(0), x)
+    x = np.random.default_rng(1).uniform(size=(50, 28, 28, 1)).astype("f4")
+    variables = drawn_for(network, (28, 28, 1))
     found = recompute_batch_stats(network, variables, x)
     conv = Conv(6, (5, 5), padding="SAME")
     before = conv.apply({"params": variables["params"]["conv1"]}, x)
@@ -214,11 +212,11 @@ def test_lenet5_of_images_of_32x32_needs_no_border():
 def test_a_network_of_other_images_and_classes_is_a_chain_that_exports(name):
     architecture = architectures.NAMED[name](input_shape=(20, 33, 1), classes=3)
     network = Network(architecture)
-    variables = network.init(jax.random.key(0), jnp.zeros((1, 20, 33, 1)))
+    variables = drawn_for(network, (20, 33, 1))
     model = Model((20, 33, 1), architecture.stages, deployed(architecture, variables))
     check_chain("it", model.input_shape, model.stages)
     images = np.random.default_rng(0).integers(0, 256, (3, 20, 33, 1)).astype(np.uint8)
-    expected = network.apply(variables, images.astype(np.float32) / 255)
+    expected = jax.jit(network.apply)(variables, images.astype(np.float32) / 255)
     np.testing.assert_allclose(run_logits(model, images), expected, atol=1e-4, rtol=1e-4)
 
 

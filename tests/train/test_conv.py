@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lenet_train.conv import Conv
+from variables import drawn_for
 
 CASES = [  # image shape, kernel, padding, tile, stride
     ((28, 28, 1), (5, 5), "SAME", 4, 1),  # conv1
@@ -31,7 +32,8 @@ CASES = [  # image shape, kernel, padding, tile, stride
 
 @pytest.mark.parametrize("shape, kernel, padding, tile, stride", CASES, ids=str)
 def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile, stride):
-    x = jax.random.normal(jax.random.key(0), (2, *shape))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *shape)).astype("f4")
     mask = (np.arange(shape[-1])[:, None] + np.arange(7)) % 3 > 0
     settings = {
         "padding": padding,
@@ -39,13 +41,11 @@ def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile,
         "mask": np.broadcast_to(mask, (*kernel, *mask.shape)),
     }
     networks = Conv(7, kernel, tile=tile, **settings), nn.Conv(7, kernel, **settings)
+    params = drawn_for(networks[1], shape)
+    weight = rng.normal(size=jax.eval_shape(networks[1].apply, params, x).shape).astype("f4")
 
     @jax.jit
-    def results(x):
-        params = networks[0].init(jax.random.key(1), x)
-        shape = jax.eval_shape(networks[1].apply, params, x).shape
-        weight = jax.random.normal(jax.random.key(2), shape)
-
+    def results(params, x):
         def weighted(network, params, x):
             y = network.apply(params, x)
             return (y * weight).sum(), y
@@ -53,7 +53,7 @@ def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile,
         gradient = jax.grad(weighted, argnums=(1, 2), has_aux=True)
         return [gradient(network, params, x) for network in networks]
 
-    (found_gradient, found), (expected_gradient, expected) = results(x)
+    (found_gradient, found), (expected_gradient, expected) = results(params, x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,7 +80,8 @@ def test_it_computes_what_the_exported_integers_compute(chain, bits):
     model = checkpointed(stages, qat.finish(stages, params), ranges)
     plan = make_plan(model, "int8")
     images = np.random.RandomState(1).randint(0, 256, (40, *SHAPE)).astype(np.uint8)
-    z = qat.QuantizedNetwork(stages, ranges).apply({"params": params}, jnp.asarray(images) / 255)
+    network = qat.QuantizedNetwork(stages, ranges)
+    z = jax.jit(network.apply)({"params": params}, images / np.float32(255))
     integers = reference.run_integers(plan, images)[stages[-1].name] * plan.logit_scale
     # A code beside the other's, where a sum lies between two, moves a logit a little; a table's
     # index is rounded besides.
@@ -99,6 +102,12 @@ def test_a_checkpoint_takes_what_it_learned(bits, tmp_path):
         np.testing.assert_array_equal(integers * step, kernel)
 
 
+@functools.cache
+def gradient_on(grid):
+    """The gradients of a weight on a grid, by the weight and by its step."""
+    return jax.jit(jax.grad(lambda w, s: qat.fake_quantize(grid, w, s)[0, 0], (0, 1)))
+
+
 @given(
     st.sampled_from(sorted(GRIDS)),
     st.floats(-20, 20, width=32),
@@ -107,9 +116,7 @@ def test_a_checkpoint_takes_what_it_learned(bits, tmp_path):
 @settings(max_examples=200)
 def test_the_gradient_passes_straight_through_and_the_step_s_is_lsq_s(bits, weight, step):
     grid = GRIDS[bits]
-    kernel = jnp.full((1, 1), weight, jnp.float32)
-    both = jax.grad(lambda w, s: qat.fake_quantize(grid, w, s)[0, 0], (0, 1))
-    of_weight, of_step = both(kernel, jnp.full(1, step, jnp.float32))
+    of_weight, of_step = gradient_on(grid)(np.full((1, 1), weight, "f4"), np.full(1, step, "f4"))
     x = np.float32(weight) / np.float32(step)
     levels = np.arange(-grid.peak, grid.peak + 1, grid.spacing)
     if abs(x) < grid.peak:
