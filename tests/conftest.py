@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 from importlib.metadata import version
@@ -47,6 +48,13 @@ def printed_once(format_table):
         return format_table(np.frombuffer(data, dtype).reshape(shape))
 
     return lambda values: of_bytes(values.tobytes(), values.dtype, values.shape)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays, and need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 c.format_table = printed_once(c.format_table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterable
@@ -47,6 +48,24 @@ def wide(cases: Iterable[Any]) -> list[Any]:
     """Cases of ``parametrize`` that ``make test-all`` adds to those of ``make test``."""
     values = (case if isinstance(case, tuple) else (case,) for case in cases)
     return [pytest.param(*value, marks=pytest.mark.wide) for value in values]
+
+
+def pairs(*axes: Iterable[Any]) -> list[Any]:
+    """The cases of a matrix; ``make test`` has so many of them that each two values meet."""
+    values = list(map(list, axes))
+    cases = list(itertools.product(*(range(len(axis)) for axis in values)))
+    meetings = {case: set(itertools.combinations(enumerate(case), 2)) for case in cases}
+    unmet, first = set().union(*meetings.values()), set()
+    while unmet:
+        first.add(best := max(cases, key=lambda case: len(meetings[case] & unmet)))
+        unmet -= meetings[best]
+    return [
+        pytest.param(
+            *(axis[place] for axis, place in zip(values, case, strict=True)),
+            marks=[] if case in first else [pytest.mark.wide],
+        )
+        for case in cases
+    ]
 
 
 def require(tool: str) -> str:

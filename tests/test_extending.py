@@ -30,6 +30,7 @@ LEAST = {
 PROGRAM = """
 import sys
 from dataclasses import replace
+from export.conftest import remember_answers
 from export.networks import random_model
 from export.test_parity import assert_equals_jax, can_run
 from lenet_export import compiled
@@ -38,6 +39,7 @@ from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.plan import make_plan
 
 compiled.FLAGS = ("-std=c99", "-O0")  # It runs a few images.
+remember_answers(setattr)
 activation, pool, *cpus = sys.argv[1:]
 assert cpus, "no CPU to export for"
 stages = (
@@ -124,7 +126,7 @@ def package(tmp_path):
 
 
 def run(package, *arguments, program=PROGRAM):
-    path = os.pathsep.join(map(str, (package.parent, ROOT / "tests")))
+    path = os.pathsep.join(map(str, (package.parent, ROOT / "tests", ROOT / "benchmarks")))
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         env=os.environ | {"PYTHONPATH": path},

@@ -49,7 +49,7 @@ VARIANTS = [(core, "generic", None) for core in CPUS if core not in SMALL] + [
     (core, cpu, optimize) for core, cpu in CPUS.items() for optimize in choices(cpu)
 ]
 IMAGES, SOME = 1000, 30
-FEW = 8  # on an AVR, whose emulator takes longer for an image than for all else
+FEW = 4  # on an AVR, whose emulator takes longer for an image than for all else
 CALLERS = 128  # bytes of stack of the sketch's own functions, a row of pixels among them
 
 
@@ -135,7 +135,7 @@ def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     built, images, expected, core, cpu, optimize, count
 ):
     board = built(core, cpu, optimize)
-    record = board.run(images[:count], emulators=2 if core == "avr" else 1)
+    record = board.run(images[:count], emulators=2 if count == IMAGES and core == "avr" else 1)
     assert (record.logits != expected[:count]).sum() == 0
     assert record.self_test == 0
     assert 50_000 < record.counts[0] < 30_000_000
@@ -149,7 +149,7 @@ def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
     """32,768 bytes of flash and 2,048 of RAM hold tables, code, sketch, start-up code and stack."""
     path, plan = packed
     board, images = built("atmega328p", model=path), images[:count]
-    record = board.run(images, emulators=2)
+    record = board.run(images, emulators=2 if count == IMAGES else 1)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
     assert record.self_test == 0
@@ -187,7 +187,7 @@ def test_the_arduino_sketch_answers_each_image_with_its_digit(built, packed, tmp
 def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, core):
     path, plan = packed
     images = verify.stress_images(plan)[: 2 * FEW]
-    record = built(core, model=path).run(images, emulators=2)
+    record = built(core, model=path).run(images)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
     assert record.self_test == 0
@@ -197,7 +197,7 @@ def test_weights_of_few_bits_give_the_logits_of_jax_on_a_core(built, packed, cor
 def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
     path, plan = small
     images = verify.stress_images(plan)[:SOME]
-    record = built("avr", "generic", model=path).run(images, plan.outputs, emulators=2)
+    record = built("avr", "generic", model=path).run(images, plan.outputs)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
     assert record.self_test == 0
@@ -394,7 +394,7 @@ def test_pictures_are_prepared_as_the_reference_does_and_quicker_than_they_are_r
     """One of 64x64 takes less than an image in plain C, at most 2,140 thousand instructions."""
     for tool in (*TOOLS[core], "cmake", "make"):
         require(tool)
-    board = firmware.build(core, tmp_path, LENET_WITH="picture")
+    board = firmware.build(core, tmp_path, target="picture", LENET_WITH="picture")
     rng = np.random.default_rng(5)
     square = [scene(rng, most=65) for _ in range(30)]
     square = [
@@ -427,7 +427,9 @@ def test_amounts_are_read_as_the_reference_does(core, many, tmp_path):
     for tool in (*TOOLS[core], "cmake", "make"):
         require(tool)
     plan = make_plan(checkpoint.load(MODELS / "mnist-field.safetensors"), "int8")
-    board = firmware.build(core, tmp_path, model=Path("mnist-field"), LENET_WITH="amount")
+    board = firmware.build(
+        core, tmp_path, model=Path("mnist-field"), target="amount", LENET_WITH="amount"
+    )
     made = [one for one in lines(2 * many + 10, 7)[4:] if one.size <= 28672][-many:]
     given = tmp_path / "lines", tmp_path / "found"
     given[0].write_bytes(sent(made))

@@ -19,6 +19,12 @@ from lenet_export.plan import Layout
 
 @pytest.fixture(autouse=True, scope="package")
 def once():
+    with pytest.MonkeyPatch.context() as patch:
+        remember_answers(patch.setattr)
+        yield
+
+
+def remember_answers(put):
     """JAX compiles and runs a network once, however many CPUs and mutations are compared with it.
 
     A layout changes no number, and the reference does not read it.
@@ -30,14 +36,12 @@ def once():
     def itself(model):
         return model
 
-    with pytest.MonkeyPatch.context() as patch:
-        for module, function, read in (
-            (reference, "run_integers", numbers),
-            (float_network, "run_floats", itself),
-            (float_network, "run_logits", itself),
-        ):
-            patch.setattr(module, function, remembering(getattr(module, function), read))
-        yield
+    for module, function, read in (
+        (reference, "run_integers", numbers),
+        (float_network, "run_floats", itself),
+        (float_network, "run_logits", itself),
+    ):
+        put(module, function, remembering(getattr(module, function), read))
 
 
 @pytest.fixture(autouse=True, scope="package")

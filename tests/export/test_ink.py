@@ -7,7 +7,6 @@ import io
 import json
 import re
 
-import jax
 import numpy as np
 import pytest
 from flax import linen as nn
@@ -21,6 +20,8 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.outputs.npz import render_npz
 from lenet_export.plan import make_plan
 from lenet_export.verdict import Verdict, readings
+from needs import pairs
+from variables import drawn_for
 
 from .networks import (
     ACCEPTED,
@@ -135,13 +136,18 @@ def with_ink(shape, ink):
     return dataclasses.replace(random_model(ONE, shape), ink=ink)
 
 
-@pytest.mark.parametrize("cpu", [cpu for cpu in CPUS if cpu != "atmega328p" and can_run(cpu)])
-@pytest.mark.parametrize("name", INK)
-def test_the_c_keeps_each_limit_to_the_last_unit(name, cpu):
-    for dtype in ("int8", "float32"):
-        network = compiled(named_model(name), dtype, cpu)
-        images, verdicts = at_the_limits(INK[name], network.plan.input_shape)
-        assert verdicts_of(network, images).tolist() == verdicts.tolist()
+@pytest.mark.parametrize(
+    ("name", "cpu", "dtype"),
+    pairs(
+        INK,
+        [cpu for cpu in CPUS if cpu != "atmega328p" and can_run(cpu)],
+        ("int8", "float32"),
+    ),
+)
+def test_the_c_keeps_each_limit_to_the_last_unit(name, cpu, dtype):
+    network = compiled(named_model(name), dtype, cpu)
+    images, verdicts = at_the_limits(INK[name], network.plan.input_shape)
+    assert verdicts_of(network, images).tolist() == verdicts.tolist()
 
 
 #: Rows of all lengths beside those of vectors, and borders of several channels.
@@ -267,7 +273,7 @@ def test_the_dump_has_what_its_readme_says_of_ink():
 
 def test_a_network_of_ones_own_may_have_limits(tmp_path):
     module = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(3)])
-    params = module.init(jax.random.key(0), np.zeros((1, 16, 12, 1)))
+    params = drawn_for(module, (16, 12, 1))
     images = strokes((16, 12, 1), 200)
 
     def exported(ink):

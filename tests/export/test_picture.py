@@ -15,6 +15,7 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_export.verdict import Verdict
 from needs import ROOT, require, wide
+from variables import drawn_for
 
 from .builds import BUILDS
 from .networks import named_model, random_model
@@ -113,7 +114,7 @@ def test_rows_may_be_apart_and_nothing_but_their_bytes_is_read(program, given):
     assert differ(found, expected[:100]) == []
 
 
-@pytest.mark.parametrize("build", ["gcc -O2", "clang sanitized"])
+@pytest.mark.parametrize("build", ["gcc -O2", *wide(["clang sanitized"])])
 def test_a_network_of_another_size_gets_images_of_its_own(build, tmp_path):
     plan = make_plan(random_model(named_model("one").stages, (40, 40, 1)), "float32")
     folder = written(render_c(plan, PICTURE), tmp_path)
@@ -296,9 +297,8 @@ def test_python_exports_it_and_refuses_other_parts(tmp_path):
     from flax import linen as nn
 
     module = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(3)])
-    import jax
 
-    params = module.init(jax.random.key(0), np.zeros((1, 8, 8, 1)))
+    params = drawn_for(module, (8, 8, 1))
     lenet_export.export(
         module, params, (8, 8, 1), tmp_path, dtype="float32", with_=["picture"], verify=False
     )

@@ -91,14 +91,16 @@ def test_a_picture_may_come_through_a_pipe():
 
 
 def test_a_long_output_on_a_full_disk_is_told_as_such_and_the_drawing_is_there(tmp_path):
-    # By its long names: it takes long to draw many pictures.
-    page = tmp_path / ("p" * 240)
+    # By its long paths: it takes long to draw many pictures.
+    folder = tmp_path.joinpath(*["p" * 240] * 12)
+    folder.mkdir(parents=True)
+    page = folder / "page.pgm"
     page.symlink_to(PAGE)
     code = "import sys; from lenet_export.__main__ import read; sys.exit(read())"
     show = tmp_path / "steps.png"
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-c", code, *[page] * 30, "--json", "--show", show],
+            [sys.executable, "-c", code, *[page] * 4, "--json", "--show", show],
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import replace
 
 import jinja2
@@ -19,6 +18,7 @@ from lenet_export.outputs.c import Options, render_c
 from lenet_export.outputs.npz import readme
 from lenet_export.plan import make_plan
 from lenet_export.pools import POOLS
+from needs import pairs
 
 from .networks import random_model
 from .test_parity import can_run
@@ -52,10 +52,14 @@ def planned(pool, group, dtype):
 
 
 @pytest.mark.parametrize(
-    ("pool", "group", "dtype"),
-    [*itertools.product(POOLS, range(len(GROUPS)), ("int8", "float32"))],
+    ("cpu", "pool", "group", "dtype"),
+    pairs(
+        [cpu for cpu in CPUS if can_run(cpu) and not CPUS[cpu].ram],
+        POOLS,
+        range(len(GROUPS)),
+        ("int8", "float32"),
+    ),
 )
-@pytest.mark.parametrize("cpu", [cpu for cpu in CPUS if can_run(cpu) and not CPUS[cpu].ram])
 def test_each_activation_goes_with_each_pool_and_number_on_each_cpu(pool, group, dtype, cpu):
     plan, expected = planned(pool, group, dtype)
     laid_out = lay_out(plan, cpu, "speed")

@@ -12,7 +12,7 @@ from lenet_export import float_network, reference, verify
 from lenet_export.checkpoint import Stage
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.plan import make_plan
-from needs import require, wide
+from needs import pairs, require, wide
 
 from .instruction_sets import X86, flags_of
 from .networks import random_model, run_program, write_files
@@ -78,13 +78,12 @@ def test_a_window_with_layer_normalization_is_taken_part_by_part(cpu, dtype, tmp
         assert (logits != reference.run_integers(plan, images)["fc"]).sum() == 0
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
 @pytest.mark.parametrize(
-    ("size", "pool", "features"),
-    [(4, "avg", 17), (11, "max", 9), (16, "avg", 1)],
+    ("cpu", "window", "dtype"),
+    pairs(X86, [(4, "avg", 17), (11, "max", 9), (16, "avg", 1)], ["int8", "float32"]),
 )
-@pytest.mark.parametrize("cpu", X86)
-def test_windows_by_parts_equal_jax(cpu, size, pool, features, dtype, tmp_path):
+def test_windows_by_parts_equal_jax(cpu, window, dtype, tmp_path):
+    size, pool, features = window
     plan = plan_of(size, pool, features, 2, dtype, cpu)
     images = verify.stress_images(plan, random=5)
     command = [require("gcc"), "-std=c99", "-O1", "-w", *flags_of(cpu)]

@@ -23,6 +23,8 @@ from lenet_train import cli, devices, run
 FIELDS = ["batch=32", "min_steps=1", "optimizer=sgd", "lr=0.1"]
 SETTINGS = ["--arch", "mlp", "--epochs", "2", *(f"--set={field}" for field in FIELDS)]
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture(scope="module")
 def arguments(tmp_path_factory):
