@@ -546,6 +546,7 @@ KINDS = {
     ),
     "window's columns not apart": ("int8", "generic", "pooling", '"j" | times(channels)', '"j"'),
     "window of another row": ("int8", "cortex-m0", "pooling", "[{{ v.window_row }}]", "[i / 2]"),
+    "depthwise of channel 0": ("int8", "generic", "generic", "[{{ v.tap }}]", "[left + j]"),
     "depthwise of block 0": ("int8", "cortex-m3", "blocked", '" + first" if', '"" if'),
     "depthwise of one column": ("int8", "cortex-m3", "blocked", 'own_value("j"', 'own_value("0"'),
     "depthwise of one place": (

@@ -504,6 +504,19 @@ def slope_of_one(x):
     return head(nn.leaky_relu(jnp.tanh(conv(x)), 1.0))
 
 
+def separable(x):
+    """Depthwise and 1x1 without an activation between, of a scaled image and in front of a mean."""
+    x = conv(2 * x - 0.3, RNG_K[:, :, :1, :4], "VALID", feature_group_count=2) + D[:4, 0]
+    x = jax.nn.relu(conv(x, RNG_K[:1, :1]) + D[:5, 1])
+    x = conv(x, RNG_K[:, :, :1, [0, 1, 2, 3, 4]], feature_group_count=5) * D[:5, 1]
+    return conv(x + D[:5, 2], D[:25].reshape(1, 1, 5, 15)).mean((1, 2))
+
+
+def dense_without_activation(x):
+    x = x.reshape(len(x), -1) @ D[: x[0].size] + D[0]
+    return x @ D[:3] + D[1]
+
+
 def oblong_mean(x):
     return head(jax.nn.relu(conv(x)).mean((1, 2)))
 
@@ -579,6 +592,8 @@ FORMS = {
         "conv1:tanh/max2 pool1_2:none/max1 pool1_3:none/max1 fc1:none/none1",
     ),
     slope_of_one: ((10, 8, 2), "conv1:tanh/none1 fc1:none/none1"),
+    separable: ((10, 8, 2), "conv1:relu/none1 conv2:none/none1"),
+    dense_without_activation: ((10, 8, 2), "fc1:none/none1"),
     oblong_mean: ((10, 8, 2), "conv1:relu/none1 pool1:none/avg1 fc1:none/none1"),
     two_pools: ((10, 8, 2), "conv1:relu/avg2 pool1_2:none/max1 fc1:none/none1"),
     norm_by_hand: ((10, 8, 2), "conv1:relu/none1 fc1:none/none1"),

@@ -410,7 +410,13 @@ class ChainBuilder:
 
     def _learned(self, at: str, stage: Stage, kernel: Any, name: str) -> None:
         """A convolution or dense layer: called as the user did, or by kind and number."""
+        if np.iscomplexobj(kernel):
+            self.refuse(at, "has complex parameters", "give it real ones: the C has float32")
         before = self._learner if self._stages else None
+        bias: Any = 0.0
+        if before and self._is_as_one_with(before, stage):
+            stage, kernel, bias = self._as_one(before, stage, np.asarray(kernel, np.float64))
+            before = self._learner if self._stages else None
         if before and before.activation == "none":
             remedy = "put one between them, and train again"
             if before.norm == "none" and all(pool.pool == "avg" for pool in self._pools):
@@ -423,15 +429,39 @@ class ChainBuilder:
         if not name or name in self.names:  # a layer that is called twice is two
             numbers = itertools.count(2 if name else number)
             name = next(f"{word}{n}" for n in numbers if f"{word}{n}" not in self.names)
-        if np.iscomplexobj(kernel):
-            self.refuse(at, "has complex parameters", "give it real ones: the C has float32")
         stage = replace(stage, name=name)
         self._params[f"{name}/kernel"] = np.asarray(kernel, np.float64)
         self._params[f"{name}/bias"] = np.zeros(stage.features)
         self._take_line(at, stage)
         if self._mean:
             self._take_mean(at, stage)
+        self._params[f"{name}/bias"] = self._params[f"{name}/bias"] + bias
         self._stages.append(stage)
+
+    def _is_as_one_with(self, before: Stage, stage: Stage) -> bool:
+        """Whether a layer and the one behind it, which sees single places, are linear together."""
+        is_single = (stage.kernel, stage.strides) == ((1, 1), (1, 1)) and stage.kind == "conv"
+        both_dense = before.kind == stage.kind == "dense"
+        is_behind = before is self._stages[-1] and self._line is NOTHING
+        return _is_linear(before) and is_behind and (is_single or both_dense)
+
+    def _as_one(self, before: Stage, stage: Stage, kernel: Floats) -> tuple[Stage, Floats, Floats]:
+        """Takes the last layer ``before`` off: it and ``stage`` are one, with this kernel and bias.
+
+        A depthwise convolution and one of 1x1 are a convolution of all channels.
+        """
+        self._stages.pop()
+        first, bias = (self._params.pop(f"{before.name}/{of}") for of in ("kernel", "bias"))
+        each = before.features // self.shape[-1]
+        whole = _ungrouped(first, each) if before.kind == "depthwise" else first
+        matrix = kernel.reshape(-1, stage.features)
+        merged = whole @ matrix
+        kind = "dense" if before.kind == "dense" else "conv"
+        weights = f"{merged.size:,} weights in place of {first.size + kernel.size:,}"
+        what = "there is no activation between it and the layer behind it: they are one layer here"
+        self.notes.append(f"{before.name}: {what}, with {weights}")
+        one = replace(before, name=stage.name, kind=kind, features=stage.features)
+        return one, merged, bias @ matrix
 
     def _take_mean(self, at: str, stage: Stage) -> None:
         """Puts a mean over the map into the weights of ``stage``: a share at each place."""
@@ -631,6 +661,15 @@ def spread(kernel: Floats, stage: Stage, shape: tuple[int, ...], window: tuple[i
             padded[down, across] += share * taps
     inside = padded[above : above + rows, left : left + columns]
     return inside.reshape(-1, stage.features)
+
+
+def _ungrouped(kernel: Floats, each: int) -> Floats:
+    """A depthwise kernel as one of all channels, with zeros for what a channel does not see."""
+    features = kernel.shape[-1]
+    whole = np.zeros((*kernel.shape[:2], features // each, features))
+    outputs = np.arange(features)
+    whole[:, :, outputs // each, outputs] = kernel[:, :, 0]
+    return whole
 
 
 def _of_input(stage: Stage, values: Floats) -> Floats:
