@@ -45,6 +45,10 @@ CROSS = {
 } | {
     "riscv32": ("riscv64-unknown-elf-gcc", "riscv64-unknown-elf-nm", "-march=rv32imac -mabi=ilp32"),
     "avr": ("avr-gcc", "avr-nm", "-mmcu=atmega2560"),
+    "aarch64": ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-nm", "-march=armv8-a"),
+    "aarch64-dotprod": (
+        *("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-nm", "-march=armv8.2-a+dotprod"),
+    ),
 }
 
 
@@ -140,8 +144,10 @@ ONE_CONV = {
     for activation, pool in [("gelu", "max"), ("relu", "max"), ("sigmoid", "avg")]
 }
 CHAINS_OF_VECTORS = ["signed", "normed", *ONE_CONV]
-COMPILERS_OF_VECTORS = [("x86-64-v3", "gcc"), ("x86-64-v4", "clang")]
-VECTORS = [("x86-64-v3", "clang"), ("x86-64-v4", "gcc"), *COMPILERS_OF_VECTORS]
+ARM64 = "aarch64-linux-gnu-gcc"
+COMPILERS_OF_VECTORS = [("x86-64-v3", "gcc"), ("x86-64-v4", "clang"), ("aarch64-dotprod", ARM64)]
+MORE_OF_VECTORS = [("x86-64-v3", "clang"), ("x86-64-v4", "gcc"), ("aarch64", ARM64)]
+VECTORS = [*MORE_OF_VECTORS, *COMPILERS_OF_VECTORS]
 
 
 @pytest.mark.parametrize(

@@ -462,6 +462,13 @@ TUNED = {
         "n_s32(31 - shift)",
         "n_s32(30 - shift)",
     ),
+    "mean of half as many": (
+        "int8",
+        "aarch64",
+        "simd/neon_int8",
+        "(sum), vdupq_n_s32(-shift)",
+        "(sum), vdupq_n_s32(1 - shift)",
+    ),
     "last pixels not copied": (
         "int8",
         "aarch64-dotprod",

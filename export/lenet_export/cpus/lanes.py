@@ -45,11 +45,17 @@ FUNCTIONS_IN_VECTORS = frozenset(
 #: pool window has loaded, the next one takes from a register.
 MOST_ROWS = 8
 
-PRAGMA = Pragma(
+FEW_REGISTERS = Pragma(
     "gcc would keep values of a row for later turns of a loop, and run out of registers.",
     ("no-predictive-commoning",),
     "gcc 12 takes vectors for uninitialized that are not, in its own immintrin.h too.",
     ("-Wuninitialized", "-Wmaybe-uninitialized"),
+)
+
+PAIRED_LOADS = Pragma(
+    "gcc would move a load to its product, where two side by side are one instruction, and keep "
+    "what it can work out again.",
+    ("no-tree-ter", "no-gcse"),
 )
 
 
@@ -94,8 +100,8 @@ class Lanes(Kernel):
 
     @property
     def pragma(self) -> Pragma | None:  # type: ignore[override]
-        """How it must be compiled, where a CPU has few registers."""
-        return PRAGMA if self.groups == 1 else None
+        """How it must be compiled."""
+        return FEW_REGISTERS if self.groups == 1 else PAIRED_LOADS
 
     def computes(self, layer: Layer) -> bool:
         """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
@@ -265,7 +271,7 @@ class Columns(Kernel):
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
     functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
-    pragma: ClassVar[Pragma | None] = PRAGMA
+    pragma: ClassVar[Pragma | None] = FEW_REGISTERS
 
     def computes(self, layer: Layer) -> bool:
         """Whether the columns lie side by side, whole pool windows in two vectors, without norm."""

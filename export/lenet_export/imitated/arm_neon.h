@@ -143,6 +143,13 @@ IMITATED uint32x4_t vshlq_u32(uint32x4_t a, int32x4_t b)
     return made;
 }
 
+/* The same, with half of what is shifted out's unit added before. */
+IMITATED uint32x4_t vrshlq_u32(uint32x4_t a, int32x4_t b)
+{
+    IMITATED_LANES(a, 4, b[k] < 0 ? a[k] + (1u << (-b[k] - 1)) : a[k]);
+    return vshlq_u32(a, b);
+}
+
 #define vshlq_n_s32(a, places) vshlq_s32(a, vdupq_n_s32(places))
 
 /* a + b * c, as if rounded once. */

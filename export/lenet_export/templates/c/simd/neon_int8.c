@@ -74,6 +74,15 @@ static vector requantize_lanes(vector acc, vector gain, int shift, int top)
     return vqdmulhq_s32(acc, vshlq_s32(gain, vdupq_n_s32(31 - shift)));
 }
 
+/* (sum + half) / n, rounded down: for all sums of n codes that is times factor / 2^shift. */
+static vector mean(vector sum, int half, int factor, int shift)
+{
+    if (factor == 1) {
+        return vreinterpretq_s32_u32(vrshlq_u32(vreinterpretq_u32_s32(sum), vdupq_n_s32(-shift)));
+    }
+    return shift_right_unsigned(multiply(add(sum, broadcast(half)), broadcast(factor)), shift);
+}
+
 /* What is `lanes` lanes further on, in each lane. */
 static vector lanes_from(vector all, int lanes)
 {
