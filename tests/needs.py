@@ -25,6 +25,7 @@ PACKAGES = {
     "clang++": "clang",
     "nm": "binutils",
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu",
+    "qemu-aarch64": "qemu-user",
     "qemu-arm": "qemu-user",
     "qemu-ppc": "qemu-user",
     "qemu-system-aarch64": "qemu-system-arm",

@@ -14,7 +14,8 @@ import numpy as np
 from lenet_export import bundled, files, packages
 from lenet_export.activations import BOUNDS
 from lenet_export.checkpoint import Model, check_class_names
-from lenet_export.cpus.registry import OPTIMIZE, cpu_named, cpus_like, lay_out
+from lenet_export.compiled import cpu_here
+from lenet_export.cpus.registry import AUTO, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, in_python, python_words
 from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
@@ -106,7 +107,8 @@ def export(
             or those that a loaded model has.
         class_names: what each class is called, in the order of the outputs: the header's
             ``LENET_CLASS_NAMES``; none: their numbers, or the names that a loaded model has.
-        cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there.
+        cpu: a name in :data:`lenet_export.cpus.registry.CPUS` or ``ALIASES`` there, or ``auto``:
+            the CPU of this machine.
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
@@ -454,9 +456,9 @@ def _checked_cpu(cpu: Any) -> str:
     """The name in the registry of what ``cpu`` names.
 
     Raises:
-        UserError: it is not known.
+        UserError: it is not known, or ``auto`` finds no compiler to ask.
     """
-    name = cpu_named(str(cpu))
+    name = cpu_here() if cpu == AUTO else cpu_named(str(cpu))
     if name is None:
         raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
     return name

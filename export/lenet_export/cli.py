@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from lenet_export import bundled
 from lenet_export.api import checked_scale, doubts_of, measured, write
-from lenet_export.cpus.registry import ALIASES, CPUS, OPTIMIZE, cpu_named, cpus_like, lay_out
+from lenet_export.compiled import cpu_here
+from lenet_export.cpus.registry import (
+    ALIASES,
+    AUTO,
+    CPUS,
+    OPTIMIZE,
+    cpu_named,
+    cpus_like,
+    lay_out,
+)
 from lenet_export.errors import UserError
 from lenet_export.images import read_images
 from lenet_export.outputs.c_names import check_prefix
@@ -58,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _cpu(name: str) -> str:
     """The CPU of ``--cpu``, for argparse."""
-    cpu = cpu_named(name)
+    cpu = name if name == AUTO else cpu_named(name)
     if cpu is None:
         raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose {cpus_like(name)})")
     return cpu
@@ -116,7 +125,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_cpu,
         metavar=f"{{{','.join(CPUS)}}}",
         help="the CPU whose kernels the C is printed with, or a core or chip that is like one, as "
-        "cortex-m7 (default: generic, plain C99 to read); all give the same logits",
+        "cortex-m7, or auto, that of this machine (default: generic, plain C99 to read); all give "
+        "the same logits",
     )
     parser.add_argument(
         "--optimize",
@@ -214,7 +224,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in ("input_shape", "input_mean", "input_std"):
         if getattr(options, name) is not None and not options.network:
             parser.error(f"--{name.replace('_', '-')} goes with --network only")
-    options.cpu = options.cpu or "generic"
+    options.cpu = cpu_here() if options.cpu == AUTO else options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
     options.parts = parts_of(options.parts or ())

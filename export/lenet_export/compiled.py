@@ -154,18 +154,49 @@ def host_flags(cpu: str) -> list[str]:
 
 def runs_here(cpu: str) -> bool:
     """Whether this machine has the instructions of ``cpu``."""
-    features = CPUS[cpu].features
-    return not features or _machine_has(features, tuple(compiler()))
+    return not CPUS[cpu].features or _runs(_question(cpu), tuple(compiler()))
+
+
+def cpu_here() -> str:
+    """``auto``: the CPU whose C is the fastest that this machine runs; ``generic``, if none's is.
+
+    Raises:
+        UserError: there is no compiler, by which it is asked.
+    """
+    try:
+        compiler()
+    except UserError as error:
+        remedy = "set CC to a C compiler for this machine, or name the CPU"
+        raise UserError(
+            "--cpu auto", f"asks the machine by a C compiler; {error.where} {error.what}", remedy
+        ) from None
+    return next((cpu for cpu in reversed(CPUS) if _is_of_this_machine(cpu)), "generic")
+
+
+def _is_of_this_machine(cpu: str) -> bool:
+    """Whether it has the instructions of ``cpu`` itself, and does not imitate them."""
+    if CPUS[cpu].features:
+        return runs_here(cpu)
+    if not CPUS[cpu].instruction:
+        return False
+    return _runs(_question(cpu), (*compiler(), *CPUS[cpu].flags))
+
+
+def _question(cpu: str) -> str:
+    """A program that ends well where there are the instructions of ``cpu``."""
+    has = [f'__builtin_cpu_supports("{feature}")' for feature in CPUS[cpu].features]
+    if has:
+        return f"int main(void) {{ return ({' && '.join(has)}) ? 0 : 1; }}\n"
+    return f'int main(void) {{ __asm__ volatile("{CPUS[cpu].instruction}"); return 0; }}\n'
 
 
 @functools.cache
-def _machine_has(features: tuple[str, ...], command: tuple[str, ...]) -> bool:
-    """Asks a small program of its own; the compiler of another kind of CPU refuses it."""
-    has = " && ".join(f'__builtin_cpu_supports("{feature}")' for feature in features)
+def _runs(text: str, command: tuple[str, ...]) -> bool:
+    """Whether a program ends well; the compiler of another kind of CPU refuses it."""
     with _temporary_folder() as folder:
         # Windows runs nothing of another suffix; the others do not mind this one.
         source, program = folder / "runs.c", folder / "runs.exe"
-        source.write_bytes(f"int main(void) {{ return ({has}) ? 0 : 1; }}\n".encode())
+        source.write_bytes(text.encode())
         compiled = subprocess.run([*command, "-o", program, source], capture_output=True)
         return not compiled.returncode and not subprocess.run([program]).returncode
 

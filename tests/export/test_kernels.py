@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 
 import flax.linen as nn
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 
 from few_bits import on_grids
-from lenet_export import cli, export, layer_norm
+from lenet_export import cli, compiled, export, layer_norm
+from lenet_export.compiled import cpu_here, runs_here
 from lenet_export.cpus.kernel import GENERIC, POOLING, kernel_of
 from lenet_export.cpus.registry import ALIASES, CPUS, choices, cpu_named, lay_out
 from lenet_export.errors import UserError
 from lenet_export.outputs.c import _context, _environment, render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
-from needs import ROOT
+from needs import ROOT, require
 from variables import drawn_for
 
 from .networks import CHAINS, named_model
@@ -142,6 +144,57 @@ def test_export_takes_and_refuses_the_same_names(tmp_path):
     params = drawn_for(module, (4,))
     with pytest.raises(UserError, match=r"cpu: is 'rp2041'\n.*give rp2040.*\? one of"):
         export(module, params, (2, 2, 1), tmp_path, cpu="rp2041")
+
+
+def test_auto_is_the_fastest_cpu_of_this_machine(tmp_path):
+    mine = cpu_here()
+    assert mine == next((cpu for cpu in ("x86-64-v4", "x86-64-v3") if runs_here(cpu)), "generic")
+    for name in ("auto", mine):
+        assert cli.main(["--cpu", name, "--no-verify", "--out", str(tmp_path / name)]) == 0
+    written = [(tmp_path / name / "lenet.c").read_bytes() for name in ("auto", mine)]
+    assert written[0] == written[1]
+
+
+def test_auto_is_plain_c_where_nothing_is_known(monkeypatch):
+    monkeypatch.setattr(compiled, "_runs", lambda *_: False)
+    assert cpu_here() == "generic"
+    monkeypatch.setattr(compiled, "_runs", lambda text, _: "smlal" in text)
+    assert cpu_here() == "aarch64"
+    monkeypatch.setattr(compiled, "_runs", lambda text, _: "__asm__" in text)
+    assert cpu_here() == "aarch64-dotprod"
+
+
+def test_auto_needs_a_compiler_and_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert cli.main(["--cpu", "auto", "--no-verify", "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "--cpu auto: asks the machine by a C compiler; " in told
+    assert "or name the CPU" in told
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("cpu", "machine", "has"),
+    [
+        ("aarch64", "cortex-a53", True),
+        ("aarch64-dotprod", "cortex-a53", False),
+        ("aarch64-dotprod", "max", True),
+    ],
+)
+def test_a_machine_tells_whether_it_has_dot_products(cpu, machine, has, tmp_path):
+    (tmp_path / "runs.c").write_text(compiled._question(cpu))
+    command = [
+        require("aarch64-linux-gnu-gcc"),
+        *CPUS[cpu].flags,
+        "-static",
+        "runs.c",
+        "-o",
+        "runs",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    emulator = [require("qemu-aarch64"), "-cpu", machine, "./runs"]
+    done = subprocess.run(emulator, cwd=tmp_path, capture_output=True)
+    assert (done.returncode == 0) == has
 
 
 def printed(name, cpu):

@@ -20,6 +20,7 @@ from lenet_export.plan import F32, S16, U8, U16, DType, Plan, check_plan
 
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
 OPTIMIZE = ("speed", "ram", "flash")
+AUTO = "auto"  # the CPU of the machine that exports
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Cpu:
         requires: the macros by which its compiler says that it was told; none where the C is plain,
             so that any compiler takes it.
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
+        instruction: in assembly, one that tells a machine that has its instructions, where a
+            compiler has no name for that.
         is_counted: whether tests hold that every image takes the same number of instructions.
     """
 
@@ -73,6 +76,7 @@ class Cpu:
     simd: Simd | None = None
     requires: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    instruction: str = ""
     is_counted: bool = True
 
 
@@ -110,9 +114,10 @@ def _choices(
     return {"speed": (*fast, small), "ram": (small,), "flash": (*flash, smallest)}
 
 
-#: By name of the CPU. A Cortex-M7 or M33 runs the code for the M4, a Cortex-M0+ that for the M0.
-#: LPM reads the lower 64 KB of an AVR, of which vectors and trampolines take a little; an Arduino
-#: Uno has 32 KB for tables and code, and 2 KB of RAM for workspace and stack.
+#: By name of the CPU, one that has another's instructions behind it. A Cortex-M7 or M33 runs the
+#: code for the M4, a Cortex-M0+ that for the M0. LPM reads the lower 64 KB of an AVR, of which
+#: vectors and trampolines take a little; an Arduino Uno has 32 KB for tables and code, and 2 KB of
+#: RAM for workspace and stack.
 CPUS = {
     "generic": Cpu(dict.fromkeys(OPTIMIZE, ())),
     "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), **CORTEX_M),
@@ -189,6 +194,7 @@ CPUS = {
         flags=("-march=armv8-a",),
         simd=Simd("neon", alignment=16),
         requires=("__AARCH64EL__", "__ARM_NEON"),
+        instruction="smlal v0.4s, v1.4h, v2.h[0]",
     ),
     "aarch64-dotprod": Cpu(
         dict.fromkeys(
@@ -200,6 +206,7 @@ CPUS = {
         flags=("-march=armv8.2-a+dotprod",),
         simd=Simd("dotprod", alignment=16, extends="neon"),
         requires=("__AARCH64EL__", "__ARM_FEATURE_DOTPROD"),
+        instruction="sdot v0.4s, v1.16b, v2.4b[0]",
     ),
     "riscv32": Cpu(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
 }
@@ -294,7 +301,8 @@ def cpus_like(name: str) -> str:
     """What may stand in place of ``name``, which is not known: those near, then the CPUs."""
     near = difflib.get_close_matches(name.lower(), [*CPUS, *ALIASES], 3, 0.7)
     question = f"{' or '.join(near)}? " if near else ""
-    return f"{question}one of {', '.join(CPUS)}, or a core or chip that lenet-export --help lists"
+    known = ", ".join([*CPUS, AUTO])
+    return f"{question}one of {known}, or a core or chip that lenet-export --help lists"
 
 
 def choices(cpu: str) -> list[str]:
