@@ -50,6 +50,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,7 @@ KEY = "lenet_export"
 AGAIN = "give the model.safetensors that lenet-train wrote"
 KINDS = ("conv", "depthwise", "pool", "dense")
 PADDINGS = ("SAME", "VALID")
+BORDER = re.compile(r"\d{1,5}(,\d{1,5}){3}")  # in numbers
 NORMS = ("none", "layer")
 NORM_EPSILON = 1e-6  # what is added to the variance: Flax's own
 FLOAT_MAX = float(np.finfo(np.float32).max)
@@ -82,6 +84,7 @@ POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
+Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 class Grid(NamedTuple):
@@ -120,7 +123,8 @@ class Stage:
         activation: e.g. ``sigmoid``, ``relu``; ``none`` for the last layer, which gives logits.
         kernel: rows and columns of a convolution's kernel, or of a pool's window; ``None`` for
             dense.
-        padding: ``SAME`` or ``VALID``, as XLA defines them.
+        padding: ``SAME`` or ``VALID``, as XLA defines them; or a border of less than the kernel's
+            sides in numbers, ``above,below,left,right``: ``1,1,1,1``.
         stride: rows and columns that a convolution or a pool of its own moves on; 1 for dense.
         norm: ``none``, or what stands in front of the activation: ``layer``, Flax's LayerNorm over
             the channels of each place or the units.
@@ -170,10 +174,20 @@ class Stage:
         """What Flax calls the norm, whose parameters are ``scale`` and ``bias``."""
         return f"{self.name}_norm"
 
+    @property
+    def border(self) -> Pads | None:
+        """The border that ``padding`` says in numbers."""
+        if not BORDER.fullmatch(self.padding):
+            return None
+        above, below, left, right = map(int, self.padding.split(","))
+        return (above, below), (left, right)
+
     def conv_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape that a convolution gives before its pool, for an input ``(rows, cols, ch)``."""
         assert self.kernel is not None
-        lost = (0, 0) if self.padding == "SAME" else (self.kernel[0] - 1, self.kernel[1] - 1)
+        given = ((0, 0), (0, 0)) if self.border is None else self.border
+        lost = [side - 1 - sum(pads) for side, pads in zip(self.kernel, given, strict=True)]
+        lost = [0, 0] if self.padding == "SAME" else lost
         rows, columns = (
             -(-(size - less) // step)
             for size, less, step in zip(shape, lost, self.strides, strict=False)
@@ -183,7 +197,8 @@ class Stage:
     def pads(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
         """The border ``((above, below), (left, right))`` of what reads rows, of ``shape``.
 
-        As XLA adds them for ``SAME``: what is odd is added below and right.
+        As XLA adds them for ``SAME``: what is odd is added below and right. Of one in numbers what
+        is below and right is what is read of it.
         """
         if self.kernel is None or self.padding == "VALID":
             return (0, 0), (0, 0)
@@ -193,6 +208,9 @@ class Stage:
                 self.conv_shape(shape), self.strides, self.kernel, shape, strict=False
             )
         )
+        if self.border is not None:
+            (above, _), (left, _) = self.border
+            return (above, max(0, rows - above)), (left, max(0, columns - left))
         return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -534,7 +552,7 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
         at = label(where, stages, place)
         for what, value, known in [
             ("kind", stage.kind, KINDS),
-            ("padding", stage.padding, PADDINGS),
+            ("padding", stage.padding, PADDINGS if stage.border is None else [stage.padding]),
             ("pool", stage.pool, ("none", *POOLS)),
             ("norm", stage.norm, NORMS),
             ("bits", stage.bits, BITS),
@@ -552,6 +570,12 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
             )
         if (stage.kind != "dense") != (stage.kernel is not None):
             raise UserError(at, f"{stage.kind} with kernel size {stage.kernel}", repair)
+        if stage.border and any(
+            max(pads) >= side
+            for pads, side in zip(stage.border, stage.kernel or (1, 1), strict=True)
+        ):
+            what = f"has a border of {stage.padding} and a kernel of {stage.kernel}"
+            raise UserError(at, what, "supported: borders of less than the kernel's sides")
         if stage.kind == "depthwise" and stage.features % shape[-1]:
             what = f"is depthwise with {stage.features} channels and reads {shape[-1]}"
             raise UserError(at, what, "supported: as many channels as it reads, or a multiple")

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax, nn
 
 from lenet_export.activations import BOUNDS, INNER, OUTER, function_of, slope_of
-from lenet_export.checkpoint import NORM_EPSILON, Float32, Model
+from lenet_export.checkpoint import NORM_EPSILON, Float32, Model, Pads
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
 from lenet_export.reference import Images, Outputs, batches, in_batches, network
@@ -39,11 +39,11 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 class Windows(NamedTuple):
-    """The windows of a pool: their sides, what they move on by, and ``SAME`` or ``VALID``."""
+    """The windows of a pool: their sides, what they move on by, and the border of what they see."""
 
     sides: tuple[int, int]
     steps: tuple[int, int]
-    padding: str = "VALID"
+    pads: Pads = ((0, 0), (0, 0))
 
     @classmethod
     def squares(cls, size: int) -> Windows:
@@ -79,13 +79,13 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
     params, outputs = model.params, {}
     for stage in model.stages:
         if stage.kernel is not None and not stage.learns:
-            x = POOLS[stage.pool](x, Windows(stage.kernel, stage.strides, stage.padding))
+            x = POOLS[stage.pool](x, Windows(stage.kernel, stage.strides, stage.pads(x.shape[1:])))
             outputs[stage.name] = x, x
             continue
         kernel, bias = (jnp.asarray(params[f"{stage.name}/{of}"]) for of in ("kernel", "bias"))
         if stage.kernel is not None:
             x = lax.conv_general_dilated(
-                *(x, kernel, stage.strides, stage.padding),
+                *(x, kernel, stage.strides, stage.pads(x.shape[1:])),
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 feature_group_count=x.shape[-1] if stage.kind == "depthwise" else 1,
                 precision=FULL,
@@ -106,8 +106,8 @@ def float_network(model: Model, x: jax.Array) -> dict[str, tuple[jax.Array, jax.
 
 def _pool(x: jax.Array, of: Windows, start: float, function: Callable[..., Any]) -> jax.Array:
     """``function`` over each window, from ``start`` on, which a border is of."""
-    sides, steps = (1, *of.sides, 1), (1, *of.steps, 1)
-    pooled: jax.Array = lax.reduce_window(x, start, function, sides, steps, of.padding)
+    sides, steps, pads = (1, *of.sides, 1), (1, *of.steps, 1), ((0, 0), *of.pads, (0, 0))
+    pooled: jax.Array = lax.reduce_window(x, start, function, sides, steps, pads)
     return pooled
 
 

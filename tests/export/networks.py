@@ -59,11 +59,11 @@ STRIDED = (
     Stage("conv3", "conv", 6, "relu", (3, 4), "VALID", "avg", 2, stride=3),
     Stage("fc", "dense", 7),
 )
-#: Pools of their own: overlapping, with a border of either kind, not square, one behind another;
-#: and another stride across than down.
+#: Pools of their own: overlapping, with a border of each kind, not square, one behind another; and
+#: another stride across than down.
 POOLED = (
     Stage("conv1", "conv", 3, "leaky_relu(0.1)", (3, 3), "SAME", column_stride=2),
-    Stage("pool1", "pool", 3, "none", (3, 3), "VALID", "max", stride=2),
+    Stage("pool1", "pool", 3, "none", (3, 3), "1,1,2,0", "max", stride=2),
     Stage("conv2", "conv", 4, "tanh", (3, 2), "SAME"),
     Stage("pool2", "pool", 4, "none", (3, 3), "SAME", "avg", stride=2),
     Stage("pool2_2", "pool", 4, "none", (2, 2), "SAME", "max"),
@@ -76,7 +76,7 @@ SEPARABLE = (
     Stage("conv1", "depthwise", 4, "tanh", (3, 3), "SAME", column_stride=2),
     Stage("conv2", "conv", 8, "relu6", (1, 1)),
     Stage("conv3", "depthwise", 8, "hard_swish", (3, 2), "SAME", "max", 2),
-    Stage("conv4", "depthwise", 16, "relu", (2, 3), "VALID", stride=2),
+    Stage("conv4", "depthwise", 16, "relu", (2, 3), "1,0,2,1", stride=2),
     Stage("conv5", "depthwise", 16, "relu", (2, 2), "SAME", "avg", 2, norm="layer"),
     Stage("last", "dense", 5),
 )

@@ -39,7 +39,7 @@ class FlaxNetwork(nn.Module):
         outputs = {}
         for stage in self.stages:
             if stage.kind == "pool":
-                x = POOLS[stage.pool](x, stage.kernel, stage.strides, stage.padding)
+                x = POOLS[stage.pool](x, stage.kernel, stage.strides, stage.border or stage.padding)
                 outputs[stage.name] = x, x
                 continue
             if stage.kernel is not None:
@@ -47,7 +47,7 @@ class FlaxNetwork(nn.Module):
                     stage.features,
                     stage.kernel,
                     strides=stage.strides,
-                    padding=stage.padding,
+                    padding=stage.border or stage.padding,
                     feature_group_count=x.shape[-1] if stage.kind == "depthwise" else 1,
                     precision=FULL,
                     name=stage.name,

@@ -488,6 +488,15 @@ def oblong_strides(x):
     return head(jnp.tanh(nn.avg_pool(x, (2, 2), (2, 2))))
 
 
+def borders_in_numbers(x):
+    """Of another framework's habit, of a signal, and larger than the kernel."""
+    strided = partial(lax.conv_general_dilated, dimension_numbers=AXES)
+    x = jax.nn.sigmoid(strided(2 * x - 1, K, (2, 2), ((1, 1), (1, 1))))
+    x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+    x = jnp.tanh(strided(x, RNG_K, (1, 1), ((2, 0), (4, 3))))
+    return head(nn.avg_pool(x, (2, 3), (1, 2), ((1, 0), (0, 2))))
+
+
 def one_column(x):
     """A map of one column, and pools with a border beside it."""
     x = lax.conv_general_dilated(x, K[:, 1:2], (1, 1), "SAME", dimension_numbers=AXES)
@@ -583,6 +592,10 @@ FORMS = {
         "conv1:sigmoid/none1 pool1:none/max1 conv2:relu/none1 pool2:none/max1 fc1:none/none1",
     ),
     oblong_strides: ((10, 8, 2), "conv1:relu/none1 conv2:tanh/none1 fc1:none/none1"),
+    borders_in_numbers: (
+        (10, 8, 2),
+        "conv1:sigmoid/none1 pool1:none/max1 conv2:tanh/none1 pool2:none/avg1 fc1:none/none1",
+    ),
     one_column: (
         (10, 1, 2),
         "conv1:tanh/none1 pool1:none/avg1 pool1_2:none/max1 fc1:none/none1",
@@ -750,9 +763,9 @@ REFUSED = {
         "is a pool of 2x2 that moves on by 3x3, and leaves numbers out",
         "strides up to its window",
     ),
-    lambda x: head(nn.max_pool(jax.nn.relu(conv(x)), (3, 3), (2, 2), ((1, 1), (2, 1)))): (
-        "is a pool of 3x3 with a border of (1, 1) rows and (2, 1) columns, of a map of 10x8",
-        "take the padding SAME or VALID",
+    lambda x: head(nn.max_pool(jax.nn.relu(conv(x)), (3, 3), (2, 2), ((1, 1), (3, 1)))): (
+        "is a pool of 3x3 with a border of (1, 1) rows and (3, 1) columns",
+        "take a border of less than its window",
     ),
     lambda x: head(nn.avg_pool(jax.nn.relu(conv(x)) + 1, (3, 3), (2, 2), "SAME")): (
         "is a mean pool of what is moved from 0",

@@ -223,6 +223,9 @@ def chains(draw):
         features = draw(st.sampled_from([1, 2, 3, 4, 8, 16]))
         if kind != "conv":
             features = size[2] * (draw(st.integers(1, 2)) if kind == "depthwise" else 1)
+        if padding == "VALID" and draw(st.booleans()):
+            sides = [side for side in kernel for _ in range(2)]
+            padding = ",".join(str(draw(st.integers(0, side - 1))) for side in sides)
         stage = Stage(f"conv{place}", kind, features, kernel=kernel, padding=padding)
         down, across = (draw(st.integers(1, side)) for side in kernel)
         down = min(down, across) if draw(st.booleans()) else down

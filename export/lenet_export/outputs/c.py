@@ -375,9 +375,10 @@ def does(layer: Layer) -> str:
     """What a layer does, in a few words: ``5x5 SAME, sigmoid, 2x2 avg``."""
     stage, size = layer.stage, layer.stage.pool_size
     strides = "x".join(map(str, dict.fromkeys(stage.strides)))
+    padding = stage.padding if stage.border is None else f"border {stage.padding}"
     if stage.kernel and not stage.learns:
-        return f"{stage.kernel[0]}x{stage.kernel[1]} {stage.pool} {stage.padding}, stride {strides}"
-    words = [f"{stage.kernel[0]}x{stage.kernel[1]} {stage.padding}"] if stage.kernel else ["dense"]
+        return f"{stage.kernel[0]}x{stage.kernel[1]} {stage.pool} {padding}, stride {strides}"
+    words = [f"{stage.kernel[0]}x{stage.kernel[1]} {padding}"] if stage.kernel else ["dense"]
     words += ["depthwise"] if layer.is_depthwise else []
     words += [f"stride {strides}"] if max(stage.strides) > 1 else []
     words += [f"{stage.norm} norm"] if stage.norm != "none" else []

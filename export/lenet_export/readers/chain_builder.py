@@ -170,22 +170,14 @@ class ChainBuilder:
                 at, "is a convolution behind a dense layer", "put convolutions first, then dense"
             )
         features = int(kernel.shape[-1])
-        for padding in PADDINGS:
-            fitted = [
-                _grown(padding, kernel.shape[axis], stride[axis], pads[axis], self.shape[axis])
-                for axis in (0, 1)
-            ]
-            if None not in fitted:
-                break
-        else:
-            self.refuse(
-                at,
-                f"has a border of {pads[0]} rows and {pads[1]} columns of zeros",
-                f"take the padding {' or '.join(PADDINGS)}, and train again",
-            )
-        kernel = np.pad(kernel, (*fitted, (0, 0), (0, 0)))  # type: ignore[arg-type]
+        more = [_more(kernel.shape[axis], stride[axis], pads[axis]) for axis in (0, 1)]
+        kernel = np.pad(kernel, (*more, (0, 0), (0, 0)))
+        (above, below), (left, right) = (
+            (pair[0] + zeros[0], pair[1] + zeros[1]) for pair, zeros in zip(pads, more, strict=True)
+        )
         size = int(kernel.shape[0]), int(kernel.shape[1])
-        stage = _moving(Stage("conv", kind, features, "none", size, padding), stride)
+        stage = _moving(Stage("conv", kind, features, kernel=size), stride)
+        stage = _bordered(stage, ((above, below), (left, right)), self.shape, PADDINGS)
         self._learned(at, stage, kernel, name)
 
     def dense(self, at: str, kernel: Any, name: str) -> None:
@@ -333,25 +325,15 @@ class ChainBuilder:
                 "and leaves numbers out",
                 "take strides up to its window, and train again",
             )
-        outputs = tuple(
-            (size + sum(pad) - side) // step + 1
-            for size, pad, side, step in zip(shape, pads, window, steps, strict=False)
-        )
-        both = [
-            _moving(Stage(name, "pool", shape[-1], "none", window, padding, pool), steps)
-            for padding in PADDINGS[::-1]
-        ]
-        fitting = [
-            of for of in both if (of.pads(shape), of.output_shape(shape)[:2]) == (pads, outputs)
-        ]
-        if not fitting:
+        if any(max(pair) >= side for pair, side in zip(pads, window, strict=True)):
             self.refuse(
                 at,
                 f"is a pool of {window[0]}x{window[1]} with a border of {pads[0]} rows and "
-                f"{pads[1]} columns, of a map of {shape[0]}x{shape[1]}",
-                f"take the padding {' or '.join(PADDINGS)}, and train again",
+                f"{pads[1]} columns",
+                "take a border of less than its window, and train again",
             )
-        return fitting[0]
+        stage = _moving(Stage(name, "pool", shape[-1], "none", window, pool=pool), steps)
+        return _bordered(stage, pads, shape, PADDINGS[::-1])
 
     def model(self, exact: bool = False) -> Model:
         """The chain with its parameters; nothing is measured yet.
@@ -539,7 +521,7 @@ class ChainBuilder:
         before = self._stages[-1] if self._stages else None
         what = f"reads what differs by its place in the map, in scale or shift, from {self.last}"
         remedy = "subtract and divide by numbers of the channels, and train again"
-        if before and (before.pool, before.padding) == ("avg", "SAME") and not before.learns:
+        if before and before.pool == "avg" and before.padding != "VALID" and not before.learns:
             what = "reads means that are divided by other numbers at the border, as with "
             what += "count_include_pad=False"
             remedy = "leave that out, or take padding='VALID' in the pool; and train again"
@@ -701,27 +683,22 @@ def _is_linear(stage: Stage) -> bool:
     return (stage.activation, stage.norm, stage.pool) == ("none", "none", "none")
 
 
-def _grown(
-    padding: str, kernel: int, stride: int, pads: tuple[int, int], size: int
-) -> tuple[int, int] | None:
-    """Zeros in front of and behind a kernel, with which ``padding`` is one of ``pads`` zeros.
+def _more(kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
+    """Zeros in front of and behind a kernel, so that it exceeds its border and covers its stride.
 
     Args:
-        padding: a name in ``PADDINGS``.
         kernel: its rows, or columns.
         stride: that it moves on by.
-        pads: zeros in front of what it reads, and behind.
-        size: of what it reads.
-
-    Returns:
-        The fewest that do; ``None`` if none do.
+        pads: of the border in front of what it reads, and behind.
     """
-    outputs = (size + sum(pads) - kernel) // stride + 1
-    for more in range(stride + max(pads) + 1):
-        grown = kernel + more
-        stage = Stage("", "conv", 1, kernel=(grown, grown), padding=padding, stride=stride)
-        ((before, _), _) = stage.pads((size, size))
-        front = before - pads[0]
-        if stride <= grown and stage.conv_shape((size, size))[0] == outputs and 0 <= front <= more:
-            return front, more - front
-    return None
+    front = max(0, pads[1] - kernel + 1)
+    return front, max(0, pads[0] - kernel + 1, stride - kernel - front)
+
+
+def _bordered(stage: Stage, border: Pads, shape: tuple[int, ...], names: tuple[str, ...]) -> Stage:
+    """The stage with a border, by the first of the ``names`` of paddings that is the same."""
+    numbers = replace(stage, padding=",".join(str(int(one)) for pair in border for one in pair))
+    named = [replace(stage, padding=name) for name in names]
+    same = (numbers.pads(shape), numbers.output_shape(shape))
+    fitting = [of for of in named if (of.pads(shape), of.output_shape(shape)) == same]
+    return [*fitting, numbers][0]
