@@ -592,8 +592,8 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
         if stage.learns and any(map(int.__gt__, stage.strides, stage.kernel or (1, 1))):
             raise UserError(
                 at,
-                f"stride {'x'.join(map(str, dict.fromkeys(stage.strides)))} does not go with kernel "
-                f"size {stage.kernel}",
+                f"stride {'x'.join(map(str, dict.fromkeys(stage.strides)))} does not go with "
+                f"kernel size {stage.kernel}",
                 "supported: convolutions that move on by their kernel's sides at most",
             )
         if stage.column_stride == stage.stride:
