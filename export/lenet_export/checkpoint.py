@@ -575,7 +575,7 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
             for pads, side in zip(stage.border, stage.kernel or (1, 1), strict=True)
         ):
             what = f"has a border of {stage.padding} and a kernel of {stage.kernel}"
-            raise UserError(at, what, "supported: borders of less than the kernel's sides")
+            raise UserError(at, what, "supported: borders of less than the kernel's size")
         if stage.kind == "depthwise" and stage.features % shape[-1]:
             what = f"is depthwise with {stage.features} channels and reads {shape[-1]}"
             raise UserError(at, what, "supported: as many channels as it reads, or a multiple")
@@ -597,7 +597,11 @@ def check_chain(where: object, shape: tuple[int, ...], stages: tuple[Stage, ...]
                 "supported: convolutions that move on by their kernel's sides at most",
             )
         if stage.column_stride == stage.stride:
-            raise UserError(at, f"says twice that it moves on by {stage.stride}", repair)
+            raise UserError(
+                at,
+                f"says twice that it moves on by {stage.stride}",
+                "leave column_stride out: it has the size of stride",
+            )
         if not stage.name or not stage.name.isprintable() or "/" in stage.name:
             raise UserError(
                 at, "its name is none, or has a / or an invisible character in it", "rename it"
