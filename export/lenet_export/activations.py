@@ -207,7 +207,7 @@ class Function:
     rises: bool = True
     reach: Callable[[Any], Any] = _above_zero
 
-    @property
+    @functools.cached_property
     def has_table_of_layer(self) -> bool:
         """Whether each layer has codes of its own, by its name."""
         return self.codes(1.0, "a").name != self.codes(1.0, "b").name

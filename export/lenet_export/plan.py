@@ -20,6 +20,7 @@ scale, which gain and shift then come as near as 32 bits allow.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import math
@@ -238,7 +239,7 @@ class Layer:
         """Whether it reads a strip of rows: a convolution, or a pool of its own."""
         return self.stage.kind != "dense"
 
-    @property
+    @functools.cached_property
     def output_shape(self) -> tuple[int, ...]:
         """Behind its pool."""
         return self.stage.output_shape(self.input_shape)
@@ -253,7 +254,7 @@ class Layer:
         """How many values it writes in all."""
         return math.prod(self.output_shape)
 
-    @property
+    @functools.cached_property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Zeros ``((above, below), (left, right))`` of the input."""
         return self.stage.pads(self.input_shape)
