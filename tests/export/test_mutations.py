@@ -140,7 +140,11 @@ MUTATIONS = {
     "kernel one value short": ("generic", "j < {{ layer.kernel", "j + 1 < {{ layer.kernel"),
     "dense one input short": ("generic", "k < {{ layer.inputs }}", "k + 1 < {{ layer.inputs }}"),
     "bias left out": ("generic", 'v.bias("o")', '"0"'),
-    "channels swapped": ("pools", " + c] =", " + {{ layer.stage.features - 1 }} - c] ="),
+    "channels swapped": (
+        "pools",
+        '"x" | times(channels)) ~ " + c]"',
+        '"x" | times(channels)) ~ " + " ~ (channels - 1) ~ " - c]"',
+    ),
     "pool of wrong rows": ("generic", 'window_top("i")', 'window_top("j")'),
     "maximum is minimum": ("max", "(is_less - 1)", "-is_less"),
     "float mean": ("avg", "sum / {{ v.window }}.0f", "sum / 5.0f"),
