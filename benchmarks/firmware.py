@@ -75,6 +75,17 @@ class Firmware:
             timeout=900,
         )
 
+    def compile_again(self, *command: str) -> None:
+        """Puts ``lenet.c`` into the firmware as another compiler makes it.
+
+        Args:
+            command: the compiler and its flags.
+        """
+        (compiled,) = self.folder.rglob("lenet.c.obj")
+        source = ["-std=c99", "-c", "-o", compiled, self.generated / "lenet.c"]
+        for parts in ([*command, *source], ["cmake", "--build", self.folder]):
+            subprocess.run([*map(str, parts)], check=True, capture_output=True)
+
     def run(self, images: npt.NDArray[np.uint8], outputs: int = 10, emulators: int = 1) -> Record:
         """Runs uint8 images, the first axis counts them; several emulators share them out.
 

@@ -282,6 +282,22 @@ def test_the_cpus_of_the_documents_take_what_was_measured(text):
         assert f"{instructions / 1000:,.0f}" == thousands, cpu
 
 
+@pytest.mark.parametrize("text", [DESIGN, KERNELS], ids=["DESIGN", "kernels"])
+def test_what_clang_makes_of_the_same_c_was_measured(text):
+    rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\| [\d,]+ k(?: cycles)? \| ([^|]*) \|", text, re.M)
+    measured = {cpu: found.get(f"{cpu} clang") for cpu, found in FIGURES.items()}
+    measured.pop("cortex-m7")  # that of the M4
+    told = {cpu: thousands(found["instructions"]) for cpu, found in measured.items() if found}
+    assert {cpu: cell for cpu, cell in rows if cell.strip()} == told
+    assert MEASURED["compilers"]["clang"].split(".")[0] == "14"
+
+
+def test_clang_needs_little_more_than_gcc_on_small_cores():
+    for cpu in ("cortex-m0", "cortex-m3", "riscv32", "cortex-m55"):
+        gcc, clang = (FIGURES[cpu][f"{cpu} {how}"]["instructions"] for how in ("speed", "clang"))
+        assert clang < 1.155 * gcc, cpu
+
+
 def test_the_design_tells_every_module():
     for package in ("export/lenet_export", "train/lenet_train", "benchmarks"):
         for file in (ROOT / package).rglob("[a-z]*.py"):

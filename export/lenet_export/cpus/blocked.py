@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ from lenet_export.cpus.kernel import (
 )
 from lenet_export.plan import U32, Block, Constant, DType, Layer, Layout
 
+NARROW = 4  # sums, for CPUs with few registers: clang is not to make more pointers of one
 COPY_MAX = 512  # bytes of weights that are copied to the stack
 
 
@@ -58,6 +60,7 @@ class Blocked(Kernel):
     reload: bool = False
     word: DType = field(default=U32, kw_only=True)
     packs: bool = field(default=True, kw_only=True)
+    adds_in_order: ClassVar[bool] = True
     sums_fields: ClassVar[bool] = True
     is_oblong: ClassVar[bool] = True
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
@@ -115,6 +118,7 @@ class Blocked(Kernel):
             "field_bits": packing and packing.grid.bits * outputs,
             "kernel_size": outputs * layer.weight[0].size,
             "factor": partial(operands.factor, layer),
+            "is_narrow": math.prod(layer.layout.block) <= NARROW,
             "first_of": partial(operands.first_of, layer),
             "selects": operands.selects(layer),
             "selected": lambda output: f"word & {1 << output}",

@@ -56,6 +56,7 @@ class Kernel:
         functions: likewise, the activations of floats; those of integers are all one.
         is_oblong: whether it can move on by more columns than rows, or fewer.
         in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
+        adds_in_order: whether a product is added before what the next one needs is loaded.
         reads_any_byte: whether it reads words of a row from any byte on.
         sums_fields: whether it sums ``field * code`` where weights are packed.
         notes: of what a caller must know, for the header.
@@ -69,6 +70,7 @@ class Kernel:
     functions: ClassVar[frozenset[str] | None] = None
     is_oblong: ClassVar[bool] = False
     in_vectors: ClassVar[bool] = False
+    adds_in_order: ClassVar[bool] = False
     reads_any_byte: ClassVar[bool] = False
     sums_fields: ClassVar[bool] = False
     notes: ClassVar[tuple[str, ...]] = ()

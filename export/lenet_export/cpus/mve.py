@@ -26,6 +26,7 @@ class Mve(Blocked):
     """Layers by Arm's MVE: 16 codes, less 128 each, and 16 weights of 8 bits at a time."""
 
     template: str = "mve"
+    adds_in_order: ClassVar[bool] = False
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "dense"})
     packs: bool = field(default=False, kw_only=True)
 

@@ -24,6 +24,7 @@ class Smlad(Blocked):
     codes: DType = field(default=U16, kw_only=True)
     packs: bool = field(default=False, kw_only=True)
     kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
+    adds_in_order: ClassVar[bool] = False
     reads_any_byte: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = UNALIGNED
 

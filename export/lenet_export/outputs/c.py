@@ -440,6 +440,9 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "cpu": cpu,
         "alignment": cpu.simd.alignment if cpu.simd else 0,
         "is_small": cpu.in_order and plan.optimize == "flash",
+        "stays": cpu.in_order
+        and plan.dtype == "int8"
+        and any(kernel.adds_in_order for kernel in kernels),
         "has_own_addresses": not cpu.anchors and plan.optimize != "flash",
         "templates": list(dict.fromkeys(kernel.template for kernel in kernels)),
         "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
