@@ -137,11 +137,19 @@ def test_the_figures_of_the_readme_are_measured(bundled, mnist):
         for file in sorted((ROOT / folder).glob("*.md"))
     ],
 )
-def test_every_file_that_a_document_names_exists(document):
+def test_every_file_and_section_that_a_document_names_exists(document):
     path = ROOT / document
-    named = re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text())
-    for name in named:
-        assert (path.parent / name).exists(), name
+    named = re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)\)", path.read_text())
+    for name, section in named:
+        file = path.parent / name if name else path
+        assert file.exists(), name
+        assert not section or section in sections(file.read_text()), (name, section)
+
+
+def sections(text):
+    """What links call the heads of a document, as GitHub names them."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads]
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
