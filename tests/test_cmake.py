@@ -522,43 +522,59 @@ def test_an_example_does_what_its_top_comment_shows(examples, command, output):
     assert re.fullmatch(output, passes("sh", "-c", command, cwd=examples))
 
 
-def out_of(example, folder):
-    """What an example prints when its top comment is followed in ``folder``, with warnings."""
+def lines_of(example):
+    """The commands at the top of an example: to export, to compile, with warnings, and to run."""
     text = (EXAMPLES / example).read_text()
     lines = re.findall(r"^ \*     (\S.*)$", text, re.MULTILINE)
     lines[1] += " -Wall -Wextra -Werror"
+    return lines
+
+
+def out_of(lines, folder):
+    """What commands print in ``folder``."""
     path = f"{BESIDE_PYTHON}:{os.environ['PATH']}"
     return passes("sh", "-ec", "\n".join(lines), cwd=folder, PATH=path)
 
 
-def test_the_example_of_pictures_does_what_its_top_comment_shows(examples):
-    out = out_of("picture/read_picture.c", examples)
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory):
+    """A copy of c_runtime beside the export that both examples of pictures begin with."""
+    folder = tmp_path_factory.mktemp("pictured")
+    shutil.copytree(ROOT / "c_runtime", folder / "c_runtime")
+    first, second = (lines_of(f"picture/{name}_picture.c")[0] for name in ("read", "scan"))
+    assert first == second
+    out_of([first], folder)
+    return folder
+
+
+def test_the_example_of_pictures_does_what_its_top_comment_shows(pictured):
+    out = out_of(lines_of("picture/read_picture.c")[1:], pictured)
     assert out.endswith("\ndigit 3 in dark ink, accepted\n")
-    (examples / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4500)
-    done = run("./read_picture", "grey.pgm", cwd=examples)
+    (pictured / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4500)
+    done = run("./read_picture", "grey.pgm", cwd=pictured)
     assert (done.returncode, text_of(done)) == (1, "no ink")
-    (examples / "short.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4000)
-    done = run("./read_picture", "short.pgm", cwd=examples)
+    (pictured / "short.pgm").write_bytes(b"P5\n90 50\n255\n" + bytes([200]) * 4000)
+    done = run("./read_picture", "short.pgm", cwd=pictured)
     assert (done.returncode, text_of(done)) == (1, "no picture of 12x12 to 1024x1024")
 
 
-def test_the_example_of_scans_does_what_its_top_comment_shows(examples):
-    out = out_of("picture/scan_picture.c", examples)
+def test_the_example_of_scans_does_what_its_top_comment_shows(pictured):
+    out = out_of(lines_of("picture/scan_picture.c")[1:], pictured)
     assert re.search(r"(^|\n)digit 3 in rows 3\d to 7\d, columns 6\d to 9\d, accepted\n$", out)
     for data, told in [
         (bytes([200]) * 4500, "no ink"),
         (bytes([200]) * 4490, "not as many rows as were told"),
         (bytes([200]) * 4590, "not as many rows as were told"),
     ]:
-        (examples / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + data)
-        done = run("sh", "-c", "./scan_picture < grey.pgm", cwd=examples)
+        (pictured / "grey.pgm").write_bytes(b"P5\n90 50\n255\n" + data)
+        done = run("sh", "-c", "./scan_picture < grey.pgm", cwd=pictured)
         assert (done.returncode, text_of(done)) == (1, told)
 
 
 def test_the_example_of_amounts_does_what_its_top_comment_shows(examples):
     pixels = 255 - np.tile(sample().reshape(28, 28), 4)
     (examples / "line.pgm").write_bytes(b"P5\n112 28\n255\n" + pixels.tobytes())
-    out = out_of("amount/read_line.c", examples)
+    out = out_of(lines_of("amount/read_line.c"), examples)
     assert re.search(r"(^|\n)3333, score \d+, accepted\n$", out)
     for data, told in [
         (bytes([200]) * 4500, "no ink"),

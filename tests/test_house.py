@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import json
 import os
@@ -31,8 +32,13 @@ def run(*command, **options):
     return done.stdout
 
 
+@functools.cache
 def imports(folder):
     """``(file, module)`` of every import in a package, those inside functions too."""
+    return list(_imports(folder))
+
+
+def _imports(folder):
     for file in folder.rglob("*.py"):
         name = str(file.relative_to(folder))
         for node in ast.walk(ast.parse(file.read_text())):

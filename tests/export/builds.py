@@ -9,7 +9,7 @@ import subprocess
 import shared
 from needs import require
 
-SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1")
 BUILDS = {
     "gcc -O2": ("gcc", "-O2"),
     "gcc -O3": ("gcc", "-O3", "-funroll-loops"),
