@@ -275,7 +275,8 @@ target_link_libraries(firmware PRIVATE model lenet::lenet)
     assert re.fullmatch("0 [1-9][0-9]*", lines["digits"])
     manifest = json.loads((folder / "lenet-export/model/digits.json").read_text())
     assert manifest["command"] == (
-        "lenet-export --target c --cpu cortex-m0 --prefix digits --max-error 0.002"
+        "lenet-export --target c --model 'my model.safetensors' --cpu cortex-m0 --prefix digits "
+        "--max-error 0.002"
     )
 
 
