@@ -456,9 +456,9 @@ def _checked_cpu(cpu: Any) -> str:
     """The name in the registry of what ``cpu`` names.
 
     Raises:
-        UserError: it is not known, or ``auto`` finds no compiler to ask.
+        UserError: it is not known, or ``auto`` finds no compiler for this machine to ask.
     """
-    name = cpu_here() if cpu == AUTO else cpu_named(str(cpu))
+    name = cpu_here() if str(cpu).lower() == AUTO else cpu_named(str(cpu))
     if name is None:
         raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
     return name

@@ -30,9 +30,9 @@ COMPILERS = ("cc", "gcc", "clang")
 #: process that loads it, and in the JAX that it is compared with.
 EXACT_FLOATS = ("-O0", "-fno-fast-math", "-fno-unsafe-math-optimizations")
 WINDOWS = os.name == "nt"
-TEMPORARY = (
-    "set TMPDIR to a folder with room that programs may run from; to export only: --no-verify"
-)
+NOT_VERIFIED = "; to export only: --no-verify"
+TEMPORARY = f"set TMPDIR to a folder with room that programs may run from{NOT_VERIFIED}"
+NOTHING = "int main(void) { return 0; }\n"  # a program that ends well
 #: Headers of CPUs that this machine is not, with their intrinsics in plain C.
 IMITATED = Path(__file__).parent / "imitated"
 
@@ -53,8 +53,7 @@ def compiler() -> list[str]:
         raise UserError(
             f"C compiler {command[0]}",
             "is not installed, so the C cannot be compiled and verified",
-            "install gcc or clang (Debian: apt-get install gcc), or set CC; to export only: "
-            "--no-verify",
+            f"install gcc or clang (Debian: apt-get install gcc), or set CC{NOT_VERIFIED}",
         )
     return command
 
@@ -153,24 +152,44 @@ def host_flags(cpu: str) -> list[str]:
 
 
 def runs_here(cpu: str) -> bool:
-    """Whether this machine has the instructions of ``cpu``."""
-    return not CPUS[cpu].features or _runs(_question(cpu), tuple(compiler()))
+    """Whether this machine has the instructions of ``cpu``.
+
+    Raises:
+        UserError: there is no compiler, by which it is asked, or none for this machine.
+    """
+    return not CPUS[cpu].features or _runs(_question(cpu), tuple(_compiler_of_this_machine()))
 
 
 def cpu_here() -> str:
     """``auto``: the CPU whose C is the fastest that this machine runs; ``generic``, if none's is.
 
     Raises:
-        UserError: there is no compiler, by which it is asked.
+        UserError: there is no compiler, by which it is asked, or none for this machine.
     """
     try:
-        compiler()
+        _compiler_of_this_machine()
+        return next((cpu for cpu in reversed(CPUS) if _is_of_this_machine(cpu)), "generic")
     except UserError as error:
-        remedy = "set CC to a C compiler for this machine, or name the CPU"
+        remedy = f"{error.remedy.removesuffix(NOT_VERIFIED)}, or name the CPU"
         raise UserError(
             "--cpu auto", f"asks the machine by a C compiler; {error.where} {error.what}", remedy
         ) from None
-    return next((cpu for cpu in reversed(CPUS) if _is_of_this_machine(cpu)), "generic")
+
+
+def _compiler_of_this_machine() -> list[str]:
+    """:func:`compiler`, of which a program was run.
+
+    Raises:
+        UserError: there is none, or it compiles for another machine.
+    """
+    command = compiler()
+    if not _runs(NOTHING, tuple(command)):
+        raise UserError(
+            shlex.join(command),
+            "makes no program that this machine runs",
+            f"set CC to a C compiler for this machine, not a cross compiler{NOT_VERIFIED}",
+        )
+    return command
 
 
 def _is_of_this_machine(cpu: str) -> bool:
@@ -192,13 +211,16 @@ def _question(cpu: str) -> str:
 
 @functools.cache
 def _runs(text: str, command: tuple[str, ...]) -> bool:
-    """Whether a program ends well; the compiler of another kind of CPU refuses it."""
+    """Whether a program ends well; another CPU's compiler refuses it, or this machine its code."""
     with _temporary_folder() as folder:
         # Windows runs nothing of another suffix; the others do not mind this one.
         source, program = folder / "runs.c", folder / "runs.exe"
         source.write_bytes(text.encode())
         compiled = subprocess.run([*command, "-o", program, source], capture_output=True)
-        return not compiled.returncode and not subprocess.run([program]).returncode
+        try:
+            return not compiled.returncode and not subprocess.run([program]).returncode
+        except OSError:  # there is none, or it is another machine's
+            return False
 
 
 def compile_library(

@@ -156,20 +156,36 @@ def test_auto_is_the_fastest_cpu_of_this_machine(tmp_path):
 
 
 def test_auto_is_plain_c_where_nothing_is_known(monkeypatch):
-    monkeypatch.setattr(compiled, "_runs", lambda *_: False)
+    def runs(*words):
+        known = [compiled.NOTHING, *words]
+        monkeypatch.setattr(compiled, "_runs", lambda text, _: any(of in text for of in known))
+
+    runs()
     assert cpu_here() == "generic"
-    monkeypatch.setattr(compiled, "_runs", lambda text, _: "smlal" in text)
+    runs("smlal")
     assert cpu_here() == "aarch64"
-    monkeypatch.setattr(compiled, "_runs", lambda text, _: "__asm__" in text)
+    runs("__asm__")
     assert cpu_here() == "aarch64-dotprod"
 
 
-def test_auto_needs_a_compiler_and_says_so(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("CC", "no-such-compiler")
-    assert cli.main(["--cpu", "auto", "--no-verify", "--out", str(tmp_path)]) == 1
+#: No compiler; one that makes no program; one that makes a program that cannot be run, as one for
+#: another machine does.
+OTHERS_COMPILERS = {
+    "no-such-compiler": "is not installed",
+    "false": "makes no program that this machine runs",
+    "sh -c 'echo > $1; chmod +x $1'": "makes no program that this machine runs",
+}
+
+
+@pytest.mark.parametrize("command", OTHERS_COMPILERS)
+def test_auto_needs_a_compiler_of_this_machine_and_says_so(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CC", command)
+    assert cli.main(["--cpu", "AUTO", "--no-verify", "--out", str(tmp_path)]) == 1
     told = capsys.readouterr().err
     assert "--cpu auto: asks the machine by a C compiler; " in told
+    assert OTHERS_COMPILERS[command] in told
     assert "or name the CPU" in told
+    assert "--no-verify" not in told
     assert not any(tmp_path.iterdir())
 
 
