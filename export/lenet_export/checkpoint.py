@@ -84,7 +84,7 @@ POOL_MAX = 16  # so that the sum of a window's codes fits 16 bits
 
 Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
-Pads = tuple[tuple[int, int], tuple[int, int]]
+Pads = tuple[tuple[int, int], tuple[int, int]]  # ((above, below), (left, right))
 
 
 class Grid(NamedTuple):
@@ -194,7 +194,7 @@ class Stage:
         )
         return rows, columns, self.features
 
-    def pads(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    def pads(self, shape: tuple[int, ...]) -> Pads:
         """The border ``((above, below), (left, right))`` of what reads rows, of ``shape``.
 
         As XLA adds them for ``SAME``: what is odd is added below and right. Of one in numbers what

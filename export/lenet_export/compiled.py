@@ -490,7 +490,7 @@ def _codes(row: Array, layer: Layer) -> Array:
     """The values ``(columns, channels)`` of a row of the strip that ``layer`` reads."""
     channels = layer.input_shape[-1]
     row = row[: len(row) // channels * channels].reshape(-1, channels)
-    if not layer.layout.pairs:
+    if not layer.layout.in_pairs:
         return row
     pairs = np.stack([row % 2**PAIR_BITS, row >> PAIR_BITS], axis=1)
     return pairs.reshape(-1, channels)

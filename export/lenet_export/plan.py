@@ -36,6 +36,7 @@ from lenet_export.checkpoint import (
     FLOAT_MAX,
     Grid,
     Model,
+    Pads,
     Stage,
     check_chain,
     grid_weights,
@@ -117,8 +118,8 @@ class VectorBlock(NamedTuple):
         taps: values that an instruction multiplies in each lane.
         vectors: of channels or units.
         fold: columns of a pool window that share a vector.
-        beside: pool windows beside each other whose channels are as those of one.
-        windows: of so many pool windows each.
+        beside: pool windows beside each other whose channels share vectors, as if of one window.
+        windows: pool windows, or groups of such, that share a vector of weights.
         rows: of the places of a pool window.
         columns: likewise; where the columns share a vector, 1.
     """
@@ -157,7 +158,7 @@ class Layout:
         packing: of the weights; ``None`` where each has a number of its own.
         vector_block: what it computes at once instead, where lanes are channels or units.
         in_program_memory: whether the tables lie in a memory of their own, as on an AVR.
-        pairs: whether a word of its input's strip holds the codes of two columns, of an even one
+        in_pairs: whether a word of its input's strip holds the codes of two columns, of an even one
             and, ``PAIR_BITS`` further up, of the next.
         front: columns that the border has more in front, so that the input's first one is even.
     """
@@ -172,7 +173,7 @@ class Layout:
     packing: Packing | None = None
     vector_block: VectorBlock | None = None
     in_program_memory: bool = False
-    pairs: bool = False
+    in_pairs: bool = False
     front: int = 0
 
 
@@ -255,7 +256,7 @@ class Layer:
         return math.prod(self.output_shape)
 
     @functools.cached_property
-    def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
+    def padding(self) -> Pads:
         """Zeros ``((above, below), (left, right))`` of the input."""
         return self.stage.pads(self.input_shape)
 
@@ -303,7 +304,7 @@ class Layer:
 
     def _side_by_side(self, columns: int) -> int:
         """How many values ``columns`` of one channel are in a strip."""
-        return -(-columns // 2) if self.layout.pairs else columns
+        return -(-columns // 2) if self.layout.in_pairs else columns
 
     @property
     def above(self) -> int:
@@ -516,7 +517,7 @@ class Plan:
                     else "values"
                 )
                 + (", zeros around" if layer.is_padded else "")
-                + (", two columns in a word" if layer.layout.pairs else ""),
+                + (", two columns in a word" if layer.layout.in_pairs else ""),
             )
             for layer in self.row_layers
         ]

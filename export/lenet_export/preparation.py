@@ -64,6 +64,9 @@ def prepare(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
             side is at least 1/16 of the picture's.
         shape: rows and columns of the network's images, at least 7.
 
+    Returns:
+        The image, and what was found of it in the picture.
+
     Raises:
         UserError: the picture is not such an array.
     """
@@ -80,6 +83,9 @@ def prepare_scan(picture: Any, shape: tuple[int, int] = (28, 28)) -> Prepared:
         picture: uint8 ``(rows, columns)``, each 12 to 1024, one at most 16 times the other; a digit
             whose longer side is three tenths of the picture's or more.
         shape: rows and columns of the network's images, at least 7.
+
+    Returns:
+        As :func:`prepare`; the box is as fine as the rows that are kept.
 
     Raises:
         UserError: the picture is not such an array.

@@ -62,7 +62,7 @@ class Blocked(Kernel):
     packs: bool = field(default=True, kw_only=True)
     adds_in_order: ClassVar[bool] = True
     sums_fields: ClassVar[bool] = True
-    is_oblong: ClassVar[bool] = True
+    strides_may_differ: ClassVar[bool] = True
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
 
     def computes(self, layer: Layer) -> bool:

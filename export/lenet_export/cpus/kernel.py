@@ -54,7 +54,7 @@ class Kernel:
         kinds: the kinds of layers that it can compute; what is not named, it refuses.
         pools: likewise, the pools; ``None``: every known one, for it prints the pool's own macros.
         functions: likewise, the activations of floats; those of integers are all one.
-        is_oblong: whether it can move on by more columns than rows, or fewer.
+        strides_may_differ: whether it can move on by other columns than rows.
         in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
         adds_in_order: whether a product is added before what the next one needs is loaded.
         reads_any_byte: whether it reads words of a row from any byte on.
@@ -68,7 +68,7 @@ class Kernel:
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "dense"})
     pools: ClassVar[frozenset[str] | None] = None
     functions: ClassVar[frozenset[str] | None] = None
-    is_oblong: ClassVar[bool] = False
+    strides_may_differ: ClassVar[bool] = False
     in_vectors: ClassVar[bool] = False
     adds_in_order: ClassVar[bool] = False
     reads_any_byte: ClassVar[bool] = False
@@ -86,7 +86,7 @@ class Kernel:
         pools = ("none", *POOLS) if self.pools is None else self.pools
         has_all = layer.integers is not None or self.functions is None
         known = has_all or word_of(stage.activation) in (self.functions or ())
-        moves = self.is_oblong or stage.strides == (stage.stride, stage.stride)
+        moves = self.strides_may_differ or not stage.column_stride
         return known and moves and stage.kind in self.kinds and stage.pool in pools
 
     def pays(self, layer: Layer) -> bool:  # noqa: ARG002 - most do
@@ -135,7 +135,7 @@ class Pooling(Kernel):
 
     template: str = "pooling"
     kinds: ClassVar[frozenset[str]] = frozenset({"pool"})
-    is_oblong: ClassVar[bool] = True
+    strides_may_differ: ClassVar[bool] = True
 
     def window_places(self, layer: Layer) -> int:
         """How many places a window has."""
@@ -157,7 +157,7 @@ class Generic(Kernel):
     """Any layer that learns, in plain C99."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "depthwise", "dense"})
-    is_oblong: ClassVar[bool] = True
+    strides_may_differ: ClassVar[bool] = True
 
 
 GENERIC = Generic()

@@ -84,7 +84,7 @@ class Kronecker(Kernel):
             _pairs(layer) if channels == 1 else divisor(channels, max(1, UNROLL // rows)),
             # The pairs of one channel are written out, and so read in the last step too.
             slack=_pairs(layer) - _last_pairs(layer) if channels == 1 else 0,
-            pairs=True,
+            in_pairs=True,
             front=front,
         )
 

@@ -41,9 +41,9 @@ FUNCTIONS_IN_VECTORS = frozenset(
     | {"relu6", "leaky_relu", "hard_sigmoid", "hard_swish", "silu", "elu"}
 )
 
-#: Of a kernel that are written out, at most, where values are loaded in groups: what one place of a
-#: pool window has loaded, the next one takes from a register.
-MOST_ROWS = 8
+#: Rows of a kernel that are written out, at most, where values are loaded in groups: what one place
+#: of a pool window has loaded, the next one takes from a register.
+UNROLL = 8
 
 FEW_REGISTERS = Pragma(
     "gcc would keep values of a row for later turns of a loop, and run out of registers.",
@@ -206,7 +206,7 @@ class Lanes(Kernel):
         divides = is_mean and layer.integers is not None
         has_parts = layer.is_conv and not _is_whole(layer)
         pooled = Vector(
-            "pooled", [Sum("pooled", 0, _after(_block(layer), 0))], *_stored(layer, 0, "x")
+            "pooled", [Sum("pooled", 0, _after(_counter(layer), 0))], *_stored(layer, 0, "x")
         )
         return super().view(layer) | {
             "lanes": self.lanes,
@@ -218,12 +218,12 @@ class Lanes(Kernel):
             "pooled_quads": [] if is_mean else _quads(layer, [pooled]),
             "has_parts": has_parts,
             "is_mean": is_mean,
-            "block": _block(layer),
+            "counter": _counter(layer),
             "blocks": layer.constants[1].values.shape[0],
             "reciprocal": "{}, {}".format(*reciprocal(layer.stage.pool_size**2)) if divides else "",
             "stretches": _stretches(layer, self.groups),
             "values": _values(outputs) if self.groups > 1 else [],
-            "unroll": min(MOST_ROWS, layer.weight.shape[1]) if self.groups > 1 else 1,
+            "unroll": min(UNROLL, layer.weight.shape[1]) if self.groups > 1 else 1,
             "weight": lambda group, number: f"w{group * block.vectors + number}",
             "weights_type": "weight_vector" if self.groups > 1 else "vector",
             "load_weights": "load_weights" if self.groups > 1 else "load",
@@ -382,7 +382,7 @@ def _is_whole(layer: Layer) -> bool:
     return (block.rows, block.columns) == (size, size if block.fold == 1 else 1)
 
 
-def _block(layer: Layer) -> str:
+def _counter(layer: Layer) -> str:
     """The variable that counts vectors of weights, in C; empty where all are computed at once."""
     return "" if len(layer.constants[0].values) == 1 else "block"
 
@@ -406,7 +406,7 @@ def _stored(layer: Layer, number: int, x: str = "", window: int = 0) -> tuple[st
     to = plus("out", window * features + lanes * number)
     left = str(features - lanes * number)
     to += f" + {times(x, features)}" if x else ""
-    if _block(layer):
+    if _counter(layer):
         to += f" + {lanes} * block" if x or not layer.is_conv else ""
         left += f" - {lanes} * block"
     return to, left
@@ -425,7 +425,7 @@ def _vectors(layer: Layer) -> list[Vector]:
                 Sum(
                     f"acc{mark}_{p}_{q}" if layer.is_conv else f"acc{mark}",
                     number,
-                    _after(_block(layer), number),
+                    _after(_counter(layer), number),
                     f"in{p}" if layer.is_conv else "in",
                     (window * block.beside * layer.stage.pool_size + q) * step,
                     f"values{window}_{p}_{q}" if layer.is_conv else "values",

@@ -362,7 +362,7 @@ def _border(layer: Layer) -> int | str:
     """What a value of the border of a layer's input is, in C."""
     if isinstance(layer.pad_code, float):
         return float_literal(np.float32(layer.pad_code))
-    return layer.pad_code * (1 + 2**PAIR_BITS) if layer.layout.pairs else layer.pad_code
+    return layer.pad_code * (1 + 2**PAIR_BITS) if layer.layout.in_pairs else layer.pad_code
 
 
 def _ignores_row(layer: Layer, following: Layer) -> bool:
@@ -440,7 +440,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "cpu": cpu,
         "alignment": cpu.simd.alignment if cpu.simd else 0,
         "is_small": cpu.in_order and plan.optimize == "flash",
-        "stays": cpu.in_order
+        "adds_in_order": cpu.in_order
         and plan.dtype == "int8"
         and any(kernel.adds_in_order for kernel in kernels),
         "has_own_addresses": not cpu.anchors and plan.optimize != "flash",
@@ -515,7 +515,7 @@ def _puts_codes(plan: Plan) -> bool:
     _, columns, channels = plan.input_shape
     is_simple = columns % 2 == 0 and channels == 1
     written = any(layer.output_dtype == U32 for layer in plan.layers)
-    return written or (plan.layers[0].layout.pairs and not is_simple)
+    return written or (plan.layers[0].layout.in_pairs and not is_simple)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet_export.activations import CODE_MAX, function_of
-from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Model, Stage
+from lenet_export.checkpoint import NORM_EPSILON, PADDINGS, POOL_MAX, Model, Pads, Stage
 from lenet_export.errors import UserError
 from lenet_export.plan import buffer_name
 from lenet_export.pools import POOLS
@@ -29,7 +29,6 @@ SUPPORTED = f"supported: {LAYERS}; {FUNCTIONS}"
 NEAR_ONE = 1e-6  # what a factor may differ from 1, and a shift from 0, by rounding alone
 
 Floats = npt.NDArray[np.float64]
-Pads = tuple[tuple[int, int], tuple[int, int]]
 NO_PADS: Pads = ((0, 0), (0, 0))
 
 

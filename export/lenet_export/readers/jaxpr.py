@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lenet_export.activations import CODE_MAX, function_of
+from lenet_export.checkpoint import Pads
 from lenet_export.pools import POOLS
-from lenet_export.readers.chain_builder import NO_PADS, NOTHING, ChainBuilder, Line, Pads
+from lenet_export.readers.chain_builder import NO_PADS, NOTHING, ChainBuilder, Line
 from lenet_export.readers.functions import (
     NUMBERS,
     activation_of,
