@@ -82,6 +82,7 @@ class Kronecker(Kernel):
             Block(outputs, POOL),
             with_weights(layer, values.reshape(len(values), -1), about),
             _pairs(layer) if channels == 1 else divisor(channels, max(1, UNROLL // rows)),
+            reload=True,
             # The pairs of one channel are written out, and so read in the last step too.
             slack=_pairs(layer) - _last_pairs(layer) if channels == 1 else 0,
             in_pairs=True,

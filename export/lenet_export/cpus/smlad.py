@@ -45,7 +45,7 @@ class Smlad(Blocked):
         )
         tables = with_weights(layer, values.reshape(len(values), rows, -1), about)
         unroll = min(pairs, self.unroll // 2)
-        return Layout(self, at_once, tables, unroll, slack=2 * pairs - kernel)
+        return Layout(self, at_once, tables, unroll, reload=True, slack=2 * pairs - kernel)
 
 
 @dataclass(frozen=True)

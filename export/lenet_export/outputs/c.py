@@ -439,6 +439,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "logit_scale": float_literal(np.float32(plan.logit_scale)),
         "cpu": cpu,
         "alignment": cpu.simd.alignment if cpu.simd else 0,
+        "reloads": any(layer.is_conv and layer.layout.reload for layer in plan.layers),
         "is_small": cpu.in_order and plan.optimize == "flash",
         "adds_in_order": cpu.in_order
         and plan.dtype == "int8"

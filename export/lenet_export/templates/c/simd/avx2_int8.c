@@ -79,6 +79,7 @@ static void store_codes(uint16_t *to, vector codes, int count)
     }
 }
 
+/* The first `count` sums. */
 static void store_logits(int32_t *to, vector acc, int count)
 {
     const vector numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

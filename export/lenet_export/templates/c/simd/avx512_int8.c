@@ -67,11 +67,13 @@ static __mmask16 first_lanes(int count)
     return (__mmask16)(count < 0 ? 0 : count < 16 ? (1 << count) - 1 : 0xFFFF);
 }
 
+/* The first `count` codes. */
 static void store_codes(uint8_t *to, vector codes, int count)
 {
     _mm512_mask_cvtepi32_storeu_epi8(to, first_lanes(count), codes);
 }
 
+/* The first `count` sums. */
 static void store_logits(int32_t *to, vector acc, int count)
 {
     _mm512_mask_storeu_epi32(to, first_lanes(count), acc);

@@ -22,6 +22,7 @@ static weight_vector load_weights(const int8_t *from)
  * instruction. */
 #define multiply_add(acc, inputs, k, weights) vdotq_laneq_s32(acc, weights, inputs, k)
 
+/* The first `count` codes. */
 static void store_codes(uint8_t *to, vector codes, int count)
 {
     uint16x8_t halves = vreinterpretq_u16_s32(codes);

@@ -103,6 +103,7 @@ static void store_codes(uint16_t *to, vector codes, int count)
     }
 }
 
+/* The first `count` sums. */
 static void store_logits(int32_t *to, vector acc, int count)
 {
     if (count >= 4) {
@@ -115,7 +116,7 @@ static void store_logits(int32_t *to, vector acc, int count)
     }
 }
 
-/* The codes of four lanes of a, b, c and d, one behind the other, as four of each lane. */
+/* 16 codes, four lanes of a, then of b, c and d, put side by side lane by lane: a, b, c, d in each. */
 static vector in_lanes(uint8x16_t codes)
 {
     static const uint8_t places[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
@@ -142,8 +143,8 @@ static vector plus_codes(vector sum, vector codes, int weights)
     return vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(sum), vpaddlq_u8(weighted)));
 }
 
-/* The codes at 256 entries of the table from `first` on, by bytes. TBL looks up 64, and is 0 beyond them,
- * where TBX lets what was found before stand. */
+/* The codes of 16 places among the 256 entries of the table from `first` on. TBL looks up 64, and gives 0
+ * beyond them; TBX leaves there what was found before. So each time the places are 64 less. */
 static inline uint8x16_t entries(const uint8_t *first, uint8x16_t place)
 {
     const uint8x16_t part = vdupq_n_u8(64);
