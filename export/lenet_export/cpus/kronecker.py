@@ -24,8 +24,7 @@ class Kronecker(Kernel):
     Two columns of the input lie in a word, two of the kernel in another, the later one first, in
     base ``z = 2^21``: ``(x0 + x1 z)(w1 + w0 z) = x0 w1 + (x0 w0 + x1 w1) z + x1 w0 z^2``. So one
     multiplication adds four products to three sums, each of 21 bits of one number of 64: that of
-    the column of ``x0``, and parts of those beside it. ``2^20`` is added to each, so that none is
-    negative.
+    one output, and parts of those beside it. ``2^20`` is added to each, so that none is negative.
     """
 
     template: str = "kronecker"
