@@ -656,6 +656,11 @@ def pad(x, *border):
     return jnp.pad(x, (*border, *[(0, 0)] * (x.ndim - len(border))))
 
 
+def sides(low=0, inner=0):
+    """What ``lax.pad`` puts in front of rows and between columns; nothing elsewhere."""
+    return [(0, 0, 0), (low, 0, 0), (0, 0, inner), (0, 0, 0)]
+
+
 def random(key):
     return lambda x: head(jax.nn.relu(conv(x)) * jax.random.bernoulli(key(), 0.5, (10, 8, 4)))
 
@@ -766,6 +771,22 @@ REFUSED = {
     lambda x: head(nn.max_pool(jax.nn.relu(conv(x)), (3, 3), (2, 2), ((1, 1), (3, 1)))): (
         "is a pool of 3x3 with a border of (1, 1) rows and (3, 1) columns",
         "take a border of less than its window",
+    ),
+    lambda x: head(nn.max_pool(jax.nn.relu(conv(x)), (2, 2), (2, 2), ((-1, 1), (0, 0)))): (
+        "has a border of (-1, 1) rows and (0, 0) columns: a negative one cuts off",
+        "none below 0",
+    ),
+    lambda x: head(conv(x, padding=((0, 0), (0, -2)))): (
+        "has a border of (0, 0) rows and (0, -2) columns: a negative one cuts off",
+        "none below 0",
+    ),
+    lambda x: head(conv(lax.pad(x, 0.0, sides(low=-1)))): (
+        "takes a part of what",
+        "cut the images",
+    ),
+    lambda x: head(conv(lax.pad(x, 0.0, sides(inner=1)))): (
+        "puts numbers between those",
+        "zeros around",
     ),
     lambda x: head(nn.avg_pool(jax.nn.relu(conv(x)) + 1, (3, 3), (2, 2), "SAME")): (
         "is a mean pool of what is moved from 0",

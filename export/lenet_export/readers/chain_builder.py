@@ -168,6 +168,7 @@ class ChainBuilder:
             self.refuse(
                 at, "is a convolution behind a dense layer", "put convolutions first, then dense"
             )
+        self._check_border(at, pads)
         features = int(kernel.shape[-1])
         more = [_more(kernel.shape[axis], stride[axis], pads[axis]) for axis in (0, 1)]
         kernel = np.pad(kernel, (*more, (0, 0), (0, 0)))
@@ -324,6 +325,7 @@ class ChainBuilder:
                 "and leaves numbers out",
                 "take strides up to its window, and train again",
             )
+        self._check_border(at, pads)
         if any(max(pair) >= side for pair, side in zip(pads, window, strict=True)):
             self.refuse(
                 at,
@@ -333,6 +335,15 @@ class ChainBuilder:
             )
         stage = _moving(Stage(name, "pool", shape[-1], "none", window, pool=pool), steps)
         return _bordered(stage, pads, shape, PADDINGS[::-1])
+
+    def _check_border(self, at: str, pads: Pads) -> None:
+        """Checks that ``pads`` cut off nothing, as negative ones do."""
+        if min(map(min, pads)) < 0:
+            self.refuse(
+                at,
+                f"has a border of {pads[0]} rows and {pads[1]} columns: a negative one cuts off",
+                "take none below 0, and train again",
+            )
 
     def model(self, exact: bool = False) -> Model:
         """The chain with its parameters; nothing is measured yet.

@@ -426,10 +426,12 @@ class JaxprReader:
         """``pad``, with zeros: the convolution that follows has them as its border."""
         at, number = self.place(operation), operation.inputs[1].array
         sides = operation.params["padding_config"]
-        if number != 0 or any(low < 0 or high < 0 or inner for low, high, inner in sides):
-            self.chain.refuse(
-                at, f"is a border of {number:g}, or is put between", "put zeros around"
-            )
+        if any(low < 0 or high < 0 for low, high, _ in sides):
+            self.chain.refuse(at, *self._told_part())
+        if any(inner for _, _, inner in sides):
+            self.chain.refuse(at, "puts numbers between those that it reads", "put zeros around")
+        if number != 0:
+            self.chain.refuse(at, f"is a border of {number:g}", "put zeros around")
         self.wiring = np.pad(
             self.wiring, [(low, high) for low, high, _ in sides], constant_values=-1
         )
