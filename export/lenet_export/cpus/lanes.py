@@ -129,34 +129,48 @@ class Lanes(Kernel):
         fold = size if size * layer.stage.features <= self.lanes else 1
         beside = 1 if fold > 1 else self._beside(layer, size * step)
         copies, apart = (fold, step) if fold > 1 else (beside, size * step)
-        features, rows, kernel = weight.shape
-        taps = kernel + (copies - 1) * apart
-        groups = -(-taps // self.taps)
-        blocks = -(-copies * features // self.lanes)
-        vectors, places = self._at_once(layer, blocks, 1 if fold > 1 else size)
-        blocks = -(-blocks // vectors) * vectors
+        vectors, places = self._at_once(
+            layer, -(-copies * len(weight) // self.lanes), 1 if fold > 1 else size
+        )
         windows = 1
         if layer.is_conv and places.is_whole:
             sums = places.rows * places.columns * vectors
             windows = divisor(layer.output_shape[1] // beside, self.sums // sums)
-        full = np.zeros((blocks * self.lanes, rows, groups * self.taps), self.weights)
-        for copy in range(copies):
-            lane, column = copy * features, copy * apart
-            full[lane : lane + features, :, column : column + kernel] = weight
-        split = full.reshape(-1, vectors, self.lanes, rows, groups, self.taps)
-        values = split.transpose(0, 3, 4, 1, 2, 5).reshape(len(split), rows, -1)
-        if not layer.is_conv:
-            values = values[:, 0]
+        values = self._in_lanes(weight, copies, apart, vectors)
         block = VectorBlock(
             self.lanes, self.taps, vectors, fold, beside, windows, places.rows, places.columns
         )
+        taps = weight.shape[-1] + (copies - 1) * apart
         return Layout(
             self,
-            tables=self._tables(layer, values, blocks, block),
+            tables=self._tables(layer, values if layer.is_conv else values[:, 0], block),
             whole=True,
-            slack=-(-groups // self.groups) * self.groups * self.taps - taps,
+            slack=-taps % (self.groups * self.taps),
             vector_block=block,
         )
+
+    def _in_lanes(self, weight: Array, copies: int, apart: int, vectors: int) -> Array:
+        """The weights as vectors are loaded, a lane for each channel or unit of each copy.
+
+        Args:
+            weight: ``(channels, kernel rows, values of a row)``.
+            copies: of the channels, each with its kernel further right.
+            apart: by so many values.
+            vectors: that are computed at once.
+
+        Returns:
+            ``(blocks of vectors, kernel rows, weights)`` in order of group of values, vector, lane
+            and value; what is left over of a block, and of a group, is 0.
+        """
+        features, rows, kernel = weight.shape
+        groups = -(-(kernel + (copies - 1) * apart) // self.taps)
+        blocks = -(-copies * features // (vectors * self.lanes))
+        full = np.zeros((blocks * vectors * self.lanes, rows, groups * self.taps), self.weights)
+        for copy in range(copies):
+            lane, column = copy * features, copy * apart
+            full[lane : lane + features, :, column : column + kernel] = weight
+        split = full.reshape(blocks, vectors, self.lanes, rows, groups, self.taps)
+        return split.transpose(0, 3, 4, 1, 2, 5).reshape(blocks, rows, -1)
 
     def _beside(self, layer: Layer, apart: int) -> int:
         """How many pool windows beside each other are computed as one of more channels.
@@ -180,18 +194,18 @@ class Lanes(Kernel):
         ]
         return min(possible or [1], key=products)
 
-    def _at_once(self, layer: Layer, blocks: int, columns: int) -> tuple[int, Places]:
+    def _at_once(self, layer: Layer, total: int, columns: int) -> tuple[int, Places]:
         """How many vectors of channels or units are computed at once, and at which places.
 
         Args:
             layer: any.
-            blocks: the vectors that its channels or units are.
+            total: the vectors that its channels or units are.
             columns: the vectors that a row of its pool window is.
         """
         if not layer.is_conv:
-            return -(-blocks // -(-blocks // self.units)), Places(1, 1, is_whole=True)
+            return -(-total // -(-total // self.units)), Places(1, 1, is_whole=True)
         rows = layer.stage.pool_size
-        vectors = -(-blocks // -(-blocks // self.vectors))
+        vectors = -(-total // -(-total // self.vectors))
         if rows * columns * vectors <= self.window:
             return vectors, Places(rows, columns, is_whole=True)
         if rows * columns <= self.window:
@@ -231,9 +245,7 @@ class Lanes(Kernel):
             "fold_lanes": [q * layer.stage.features for q in range(1, block.fold)],
         }
 
-    def _tables(
-        self, layer: Layer, values: Array, blocks: int, block: VectorBlock
-    ) -> tuple[Constant, ...]:
+    def _tables(self, layer: Layer, values: Array, block: VectorBlock) -> tuple[Constant, ...]:
         """The weights, and biases and gains of whole vectors; lanes that are left over have 0."""
         what = "channel" if layer.is_conv else "unit"
         lane = what
@@ -247,10 +259,12 @@ class Lanes(Kernel):
         weight, *others = with_signed_codes(layer, tables) if self.signed_codes else tables
         padded = [weight]
         for table in others:
-            full = np.zeros(blocks * self.lanes, F32 if table.values.dtype == F32 else S32)
+            full = np.zeros(
+                len(values) * block.vectors * self.lanes, F32 if table.values.dtype == F32 else S32
+            )
             copies = block.fold * block.beside
             full[: copies * len(table.values)] = np.tile(table.values, copies)
-            padded.append(replace(table, values=full.reshape(blocks, self.lanes)))
+            padded.append(replace(table, values=full.reshape(-1, self.lanes)))
         return tuple(padded)
 
 
