@@ -129,14 +129,21 @@ def test_the_figures_of_the_readme_are_measured(bundled, mnist):
         assert figure in README, figure
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        str(file.relative_to(ROOT))
-        for folder in FOLDERS
-        for file in sorted((ROOT / folder).glob("*.md"))
-    ],
-)
+DOCUMENTS = [
+    str(file.relative_to(ROOT))
+    for folder in FOLDERS
+    for file in sorted((ROOT / folder).glob("*.md"))
+]
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/python.md"])
+def test_no_document_says_a_sentence_twice(document):
+    sentences = re.split(r"(?<=[.:])\s+", " ".join((ROOT / document).read_text().split()))
+    long = [sentence for sentence in sentences if len(sentence) > 60]
+    assert len(long) == len(set(long)), [one for one in long if long.count(one) > 1]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_and_section_that_a_document_names_exists(document):
     path = ROOT / document
     named = re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)\)", path.read_text())
