@@ -564,8 +564,8 @@ KINDS = {
         "float32",
         "cortex-m3",
         "blocked",
-        "+= in{{ place.row }}[{{ v.own",
-        "+= in0[{{ v.own",
+        '"in" ~ place.row ~ "[" ~ v.own',
+        '"in0[" ~ v.own',
     ),
     "hard sigmoid not cut": (
         "float32",
@@ -627,6 +627,13 @@ def unoptimized():
 def test_the_design_tells_how_many_mutations_there_are():
     count = sum(map(len, (MUTATIONS, TUNED, KINDS, FEW, READING)))
     assert f"mutated in {count} ways" in (ROOT / "DESIGN.md").read_text()
+
+
+def test_each_mutation_changes_its_template():
+    """At once, and on a machine that cannot run the kernel, too."""
+    for name, mutation in (MUTATIONS | TUNED | KINDS | FEW).items():
+        template, old, new = mutation[-3:]
+        assert old != new and old in TEMPLATES[file_of(template)], f"{name}: mend the mutation"
 
 
 def is_found(dtype, target="generic") -> bool:
@@ -805,10 +812,15 @@ def test_the_templates_of_few_bits_as_they_are_pass(cpu):
     assert not is_found_in_few_bits(cpu)
 
 
+def file_of(template):
+    """The file of a template that a mutation names."""
+    return next(path for path in TEMPLATES if f"{template}.c" in (path, Path(path).stem))
+
+
 def mutate(template, old, new, monkeypatch):
     """Renders from templates with ``new`` in the place of ``old``."""
-    file = next(path for path in TEMPLATES if f"{template}.c" in (path, Path(path).stem))
-    assert TEMPLATES[file].count(old) >= 1, "the template has changed: mend the mutation"
+    file = file_of(template)
+    assert old in TEMPLATES[file], "the template has changed: mend the mutation"
     mutated = TEMPLATES | {file: TEMPLATES[file].replace(old, new)}
     environment = render._environment.__wrapped__()
     environment.loader, environment.bytecode_cache = jinja2.DictLoader(mutated), COMPILED
