@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_4C758FA6FFA61C71
+#define LENET_EXPORT_D3C23F5D2155F4B4
 
 #ifdef __cplusplus
 extern "C" {
