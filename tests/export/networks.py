@@ -254,14 +254,22 @@ int main(void)
 """
 
 
-def run_program(plan, images, command, folder: Path):
-    """The logits of a program compiled by ``command``, and what its self-test returns."""
+def run_program(plan, images, command, folder: Path, emulator=()):
+    """The logits of a program compiled by ``command``, and what its self-test returns.
+
+    Args:
+        plan: as laid out.
+        images: uint8 ``(images, rows, columns, channels)``.
+        command: a compiler and its flags.
+        folder: an empty one.
+        emulator: the command that runs a program of another machine.
+    """
     write_files(plan, folder)
     is_int = plan.dtype == "int8"
     (folder / "driver.c").write_text(DRIVER.replace("LOGIT ", "int32_t " if is_int else "float "))
     program = folder / "driver"
     subprocess.run([*command, "-o", program, folder / "driver.c", folder / "lenet.c"], check=True)
-    done = subprocess.run([program], input=images.tobytes(), capture_output=True)
+    done = subprocess.run([*emulator, program], input=images.tobytes(), capture_output=True)
     assert not done.stderr, done.stderr.decode()
     logits = np.frombuffer(done.stdout, np.int32 if is_int else np.float32)
     return logits.reshape(len(images), -1), done.returncode
