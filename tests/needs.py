@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,6 +68,11 @@ def pairs(*axes: Iterable[Any]) -> list[Any]:
         )
         for case in cases
     ]
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    """The code in a document's blocks of a kind: ``c``, ``sh``, ``python``, ``ld``."""
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def require(tool: str) -> str:

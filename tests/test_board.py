@@ -11,15 +11,11 @@ import pytest
 import firmware
 import shared
 from lenet_export import reference
-from needs import ROOT, require
+from needs import ROOT, blocks, require
 
 PAGE = (ROOT / "docs/measure-on-your-board.md").read_text()
 FOLDER = ROOT / "c_runtime/firmware"
 GENERATED = ROOT / "c_runtime/generated"
-
-
-def blocks(kind):
-    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -28,7 +24,7 @@ def images():
 
 
 def test_a_pin_is_high_while_an_image_is_read_and_at_no_other_time(tmp_path, images):
-    _, pins, _ = blocks("c")
+    _, pins, _ = blocks(PAGE, "c")
     names = re.findall(r"^#define (\w+)\(\)", pins, re.MULTILINE)
     head = tmp_path / "pin.h"
     head.write_text(
@@ -50,7 +46,7 @@ def test_a_pin_is_high_while_an_image_is_read_and_at_no_other_time(tmp_path, ima
 
 
 def test_rows_between_kicks_give_the_reading_of_the_image(tmp_path):
-    _, _, rows = blocks("c")
+    _, _, rows = blocks(PAGE, "c")
     program = tmp_path / "main.c"
     program.write_text(
         f"""
@@ -80,7 +76,7 @@ def test_a_linker_script_puts_a_table_outside_and_the_code_into_ram(tmp_path, im
     """The lines of the page in the firmware's own script, on an emulated Cortex-M4."""
     require("arm-none-eabi-gcc")
     require("qemu-system-arm")
-    external, others, code = blocks("ld")
+    external, others, code = blocks(PAGE, "ld")
     script = (FOLDER / "cores/arm.ld").read_text()
     for old, new in (
         ("    .text :\n", external + "\n    .text :\n"),

@@ -21,7 +21,7 @@ from lenet_export.cpus.registry import lay_out
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_train import architectures, model
-from needs import ROOT, require
+from needs import ROOT, blocks, require
 
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "DESIGN.md").read_text()
@@ -48,10 +48,6 @@ CORES = {
 
 def thousands(count):
     return f"{count / 1000:,.0f} k"
-
-
-def blocks(text, kind):
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def test_the_programs_of_the_readme_compile_run_and_print_what_it_says(tmp_path):

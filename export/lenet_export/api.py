@@ -458,10 +458,10 @@ def _checked_cpu(cpu: Any) -> str:
     Raises:
         UserError: it is not known, or ``auto`` finds no compiler for this machine to ask.
     """
-    name = cpu_here() if str(cpu).lower() == AUTO else cpu_named(str(cpu))
+    name = cpu_named(str(cpu))
     if name is None:
         raise UserError("cpu", f"is {cpu!r}", f"give {cpus_like(str(cpu))}")
-    return name
+    return cpu_here() if name == AUTO else name
 
 
 def _checked_share(name: str, given: Any) -> float | None:

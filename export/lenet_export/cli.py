@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _cpu(name: str) -> str:
     """The CPU of ``--cpu``, for argparse."""
-    cpu = AUTO if name.lower() == AUTO else cpu_named(name)
+    cpu = cpu_named(name)
     if cpu is None:
         raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose {cpus_like(name)})")
     return cpu

@@ -157,7 +157,10 @@ def runs_here(cpu: str) -> bool:
     Raises:
         UserError: there is no compiler, by which it is asked, or none for this machine.
     """
-    return not CPUS[cpu].features or _runs(_question(cpu), tuple(_compiler_of_this_machine()))
+    if not CPUS[cpu].features or _runs(_question(cpu), tuple(compiler())):
+        return True
+    _compiler_of_this_machine()  # No answer of a cross compiler is one.
+    return False
 
 
 def cpu_here() -> str:

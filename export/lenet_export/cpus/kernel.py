@@ -234,6 +234,12 @@ def with_signed_codes(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Const
     return weight, replace(bias, values=values, about=about), *others
 
 
+def sums_without_bias(layer: Layer) -> tuple[Array, Array]:
+    """What the sum of each channel or unit is at least and at most, less its bias."""
+    assert layer.integers
+    return layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
+
+
 def signed_codes_fit(layer: Layer) -> bool:
     """Whether biases with 128 times the weights in them fit 32 bits."""
     return bool(np.abs(_bias_of_signed(layer)).max() < 2**31)

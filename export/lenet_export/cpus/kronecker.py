@@ -7,8 +7,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lenet_export.cpus.kernel import Kernel, PartialSum, Pragma, block, divisor, with_weights
-from lenet_export.plan import PAIR_BITS, U32, Array, Block, DType, Layer, Layout
+from lenet_export.cpus.kernel import (
+    Kernel,
+    PartialSum,
+    Pragma,
+    block,
+    divisor,
+    sums_without_bias,
+    with_weights,
+)
+from lenet_export.plan import PAIR_BITS, U32, Block, DType, Layer, Layout
 
 LIFT = 2 ** (PAIR_BITS - 1)  # what a sum begins with, so that it is never negative
 POOL = 2  # rows and columns of a pool window: a step completes two columns
@@ -46,7 +54,7 @@ class Kronecker(Kernel):
         if layer.stage.pool_size != POOL or layer.stage.stride != 1:
             return False
         shares = layer.input_shape[1] % 2 and layer.padding[1][1]
-        least, most = _sums(layer)
+        least, most = sums_without_bias(layer)
         fits = least.min() + LIFT >= 0 and most.max() + LIFT < 2**PAIR_BITS
         return bool(fits and not (shares and layer.pad_code))
 
@@ -58,7 +66,7 @@ class Kronecker(Kernel):
 
     def partial_sums(self, layer: Layer) -> list[PartialSum]:
         """The sums without the biases, as they lie in a number."""
-        least, most = _sums(layer)
+        least, most = sums_without_bias(layer)
         about = f"acc - bias + 2^{PAIR_BITS - 1}"
         return [PartialSum(about, least + LIFT, most + LIFT, f"uint{PAIR_BITS}")]
 
@@ -95,12 +103,6 @@ class Kronecker(Kernel):
             "pairs": _pairs(layer),
             "words_read": _words_read(layer),
         }
-
-
-def _sums(layer: Layer) -> tuple[Array, Array]:
-    """What the sum of each channel is at least and at most, without its bias."""
-    assert layer.integers
-    return layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
 
 
 def _front(layer: Layer) -> int:

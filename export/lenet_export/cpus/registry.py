@@ -292,9 +292,9 @@ ALIASES = {
 
 
 def cpu_named(name: str) -> str | None:
-    """The CPU in :data:`CPUS` that ``name`` stands for; ``None`` if it is not known."""
+    """The CPU in :data:`CPUS` that ``name`` stands for, or ``AUTO``; ``None``: it is not known."""
     plain = name.lower().replace("_", "-")
-    return plain if plain in CPUS else ALIASES.get(plain)
+    return plain if plain in (*CPUS, AUTO) else ALIASES.get(plain)
 
 
 def cpus_like(name: str) -> str:

@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lenet_export.cpus.blocked import Blocked
-from lenet_export.cpus.kernel import Kernel, PartialSum, block, divisor, with_weights
+from lenet_export.cpus.kernel import (
+    Kernel,
+    PartialSum,
+    block,
+    divisor,
+    sums_without_bias,
+    with_weights,
+)
 from lenet_export.plan import U16, Block, DType, Layer, Layout
 
 UNALIGNED = (
@@ -67,8 +74,8 @@ class SmladBytes(Kernel):
             return False
         if layer.stage.features % 2 or layer.stage.pool_size > 2:
             return False
-        sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
-        return bool(sums[0].min() >= -(2**23) and sums[1].max() < 2**23)
+        least, most = sums_without_bias(layer)
+        return bool(least.min() >= -(2**23) and most.max() < 2**23)
 
     def pays(self, layer: Layer) -> bool:
         """Whether weights have 8 bits, and at most a third of what it multiplies is filled up.
@@ -80,9 +87,7 @@ class SmladBytes(Kernel):
 
     def partial_sums(self, layer: Layer) -> list[PartialSum]:
         """The sums without the biases: they are the upper 24 bits of a word."""
-        assert layer.integers
-        sums = layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
-        return [PartialSum("acc - bias", *sums, "int24")]
+        return [PartialSum("acc - bias", *sums_without_bias(layer), "int24")]
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The outputs that are computed at once, two by two as well."""
