@@ -5,6 +5,7 @@ Nothing heavy is imported here, for the imports of a program are what it guards.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import io
@@ -33,7 +34,10 @@ def start(name: str, module: str) -> int:
     try:
         with imports(name):
             command_line = importlib.import_module(module)
-        return int(command_line.main())
+        status = int(command_line.main())
+        if status > 128:
+            _leave(status)
+        return status
     except ModuleNotFoundError as error:
         _tell(f"{name}: error: {packages.missing(error, name)}")
         return 1
@@ -79,6 +83,16 @@ def _interrupt() -> None:
         signal.raise_signal(signal.SIGINT)
     else:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends the program after Ctrl-C, without taking Python apart.
+
+    XLA may be compiling yet, in threads of its own, which end in a segmentation fault then.
+    """
+    ending()
+    atexit._run_exitfuncs()
+    os._exit(status)
 
 
 def ending() -> None:

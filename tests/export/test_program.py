@@ -165,6 +165,33 @@ def test_ctrl_c_where_nothing_can_be_raised_ends_it_a_moment_later(tmp_path):
     assert (done.returncode, done.stderr) == (130, "p: interrupted; nothing is left\n")
 
 
+def test_after_ctrl_c_python_is_not_taken_apart_under_what_still_runs(tmp_path):
+    # XLA's threads, which compile, end in a segmentation fault then: in half of the programs
+    # that were interrupted while they compiled.
+    (tmp_path / "p.py").write_text(
+        "import atexit, os, signal\n"
+        "from lenet_export.program import exit_status\n"
+        "class Part:\n"
+        "    def __del__(self, write=os.write): write(1, b'taken apart')\n"
+        "part = Part()\n"
+        "atexit.register(os.write, 1, b'closed, ')\n"
+        "def interrupted():\n"
+        "    return exit_status('p', lambda: signal.raise_signal(signal.SIGINT), 'none')\n"
+        "def done():\n"
+        "    return exit_status('p', lambda: None, 'none')\n"
+    )
+    ends = {"interrupted": (130, "closed, "), "done": (0, "closed, taken apart")}
+    for main, (status, told) in ends.items():
+        code = (
+            f"import sys, p; p.main = p.{main}\n"
+            "from lenet_export.program import start; sys.exit(start('p', 'p'))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (status, told)
+
+
 def test_ctrl_c_while_python_leaves_changes_nothing():
     code = (
         "import atexit, os, signal, sys\n"
