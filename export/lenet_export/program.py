@@ -28,6 +28,8 @@ def start(name: str, module: str) -> int:
         name: of the program.
         module: of its command line, e.g. ``lenet_export.cli``.
     """
+    # NumPy's threads take longer to start than they could save: matrices are small here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
     _outlive_readers()
     sys.unraisablehook = _ask_again
