@@ -51,6 +51,8 @@ class Cpu:
         in_order: whether gcc is told to keep the order of loads until it has chosen registers.
         anchors: whether gcc may address a table from where several begin, where code is to be fast:
             on an Arm that takes an addition more for each look-up.
+        high_registers: whether half of its registers can only be added to and moved, so that clang
+            has to be told to keep sums there.
         program_memory: the bytes of tables for which there is room in a memory of their own, which
             ``avr/pgmspace.h`` reads; 0: there is no such memory.
         ram: the bytes that the workspace may have; 0: any number.
@@ -69,6 +71,7 @@ class Cpu:
     headers: tuple[str, ...] = ()
     in_order: bool = False
     anchors: bool = True
+    high_registers: bool = False
     program_memory: int = 0
     ram: int = 0
     saturates: bool = False
@@ -120,7 +123,7 @@ def _choices(
 #: RAM for workspace and stack.
 CPUS = {
     "generic": Cpu(dict.fromkeys(OPTIMIZE, ())),
-    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), **CORTEX_M),
+    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), high_registers=True, **CORTEX_M),
     "cortex-m3": Cpu(
         _choices(Blocked(reload=True)),
         flags=("-mcpu=cortex-m3", "-mthumb"),
