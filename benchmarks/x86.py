@@ -44,7 +44,7 @@ from rich.table import Table
 import peers
 import runs
 from lenet_export import checkpoint, reference, verify
-from lenet_export.compiled import runs_here
+from lenet_export.compiled import has_instructions_of
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.float_network import run_logits
 from lenet_export.outputs.c import Options, render_c
@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "export/lenet_export/models/mnist.safetensors"
 
 RUNS = Path(__file__).with_name("x86.json")
-PRINTED_FOR = ("generic", "x86-64-v3", "x86-64-v4")
+PRINTED_FOR = ("generic", "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4")
 CHECKED_IMAGES = 64
 ROUND_SECONDS = 0.004
 PEER_TOLERANCE = 1e-3
@@ -148,7 +148,7 @@ def contestants(model: checkpoint.Model, images: npt.NDArray[np.uint8]) -> list[
         exact = reference.run_integers(plan, images) if dtype == "int8" else None
         wanted, tolerance = (expected, 1e-4) if exact is None else (exact[plan.layers[-1].name], 0)
         for cpu in PRINTED_FOR:
-            if not runs_here(cpu):
+            if cpu != "generic" and not has_instructions_of(cpu):
                 continue
             network = GeneratedC(lay_out(plan, cpu, "speed"))
             for image, logits in zip(images, wanted, strict=True):

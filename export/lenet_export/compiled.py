@@ -146,18 +146,20 @@ def host_flags(cpu: str) -> list[str]:
 
     Intrinsics that it lacks are imitated, and the macros of a compiler that has them defined.
     """
-    if CPUS[cpu].features:
+    imitates = CPUS[cpu].imitated_on
+    if CPUS[cpu].features and (not imitates or has_instructions_of(cpu)):
         return list(CPUS[cpu].flags)
-    return ["-I", str(IMITATED), *(f"-D{macro}=1" for macro in CPUS[cpu].requires)]
+    flags = CPUS[imitates].flags if imitates else ()
+    return [*flags, "-I", str(IMITATED), *(f"-D{macro}=1" for macro in CPUS[cpu].requires)]
 
 
 def runs_here(cpu: str) -> bool:
-    """Whether this machine has the instructions of ``cpu``.
+    """Whether this machine has the instructions of ``cpu``, or imitates what it lacks.
 
     Raises:
         UserError: there is no compiler, by which it is asked, or none for this machine.
     """
-    if not CPUS[cpu].features or _runs(_question(cpu), tuple(compiler())):
+    if not CPUS[cpu].features or _runs(_question_of_features(cpu), tuple(compiler())):
         return True
     _compiler_of_this_machine()  # No answer of a cross compiler is one.
     return False
@@ -171,7 +173,7 @@ def cpu_here() -> str:
     """
     try:
         _compiler_of_this_machine()
-        return next((cpu for cpu in reversed(CPUS) if _is_of_this_machine(cpu)), "generic")
+        return next((cpu for cpu in reversed(CPUS) if has_instructions_of(cpu)), "generic")
     except UserError as error:
         remedy = f"{error.remedy.removesuffix(NOT_VERIFIED)}, or name the CPU"
         raise UserError(
@@ -195,20 +197,22 @@ def _compiler_of_this_machine() -> list[str]:
     return command
 
 
-def _is_of_this_machine(cpu: str) -> bool:
-    """Whether it has the instructions of ``cpu`` itself, and does not imitate them."""
-    if CPUS[cpu].features:
-        return runs_here(cpu)
+def has_instructions_of(cpu: str) -> bool:
+    """Whether this machine has all instructions of ``cpu`` itself, and imitates none."""
     if not CPUS[cpu].instruction:
-        return False
-    return _runs(_question(cpu), (*compiler(), *CPUS[cpu].flags))
+        return bool(CPUS[cpu].features) and runs_here(cpu)
+    command = (*compiler(), *CPUS[cpu].flags)
+    return runs_here(cpu) and _runs(_question_of_instruction(cpu), command)
 
 
-def _question(cpu: str) -> str:
-    """A program that ends well where there are the instructions of ``cpu``."""
+def _question_of_features(cpu: str) -> str:
+    """A program that ends well where there are the features of ``cpu``."""
     has = [f'__builtin_cpu_supports("{feature}")' for feature in CPUS[cpu].features]
-    if has:
-        return f"int main(void) {{ return ({' && '.join(has)}) ? 0 : 1; }}\n"
+    return f"int main(void) {{ return ({' && '.join(has)}) ? 0 : 1; }}\n"
+
+
+def _question_of_instruction(cpu: str) -> str:
+    """A program that ends well where there is the instruction by which ``cpu`` is told."""
     return f'int main(void) {{ __asm__ volatile("{CPUS[cpu].instruction}"); return 0; }}\n'
 
 

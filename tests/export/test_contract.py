@@ -145,8 +145,18 @@ ONE_CONV = {
 }
 CHAINS_OF_VECTORS = ["signed", "normed", *ONE_CONV]
 ARM64 = "aarch64-linux-gnu-gcc"
-COMPILERS_OF_VECTORS = [("x86-64-v3", "gcc"), ("x86-64-v4", "clang"), ("aarch64-dotprod", ARM64)]
-MORE_OF_VECTORS = [("x86-64-v3", "clang"), ("x86-64-v4", "gcc"), ("aarch64", ARM64)]
+COMPILERS_OF_VECTORS = [
+    ("x86-64-v3", "gcc"),
+    ("x86-64-v3-vnni", "gcc"),
+    ("x86-64-v4", "clang"),
+    ("aarch64-dotprod", ARM64),
+]
+MORE_OF_VECTORS = [
+    ("x86-64-v3", "clang"),
+    ("x86-64-v3-vnni", "clang"),
+    ("x86-64-v4", "gcc"),
+    ("aarch64", ARM64),
+]
 VECTORS = [*MORE_OF_VECTORS, *COMPILERS_OF_VECTORS]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from few_bits import on_grids
 from lenet_export import cli, compiled, export, layer_norm
-from lenet_export.compiled import cpu_here, runs_here
+from lenet_export.compiled import cpu_here, has_instructions_of
 from lenet_export.cpus.kernel import GENERIC, POOLING, kernel_of
 from lenet_export.cpus.registry import ALIASES, CPUS, choices, cpu_named, lay_out
 from lenet_export.errors import UserError
@@ -148,7 +148,8 @@ def test_export_takes_and_refuses_the_same_names(tmp_path):
 
 def test_auto_is_the_fastest_cpu_of_this_machine(tmp_path):
     mine = cpu_here()
-    assert mine == next((cpu for cpu in ("x86-64-v4", "x86-64-v3") if runs_here(cpu)), "generic")
+    fastest = "x86-64-v4", "x86-64-v3-vnni", "x86-64-v3"
+    assert mine == next(filter(has_instructions_of, fastest), "generic")
     for name in ("auto", mine):
         assert cli.main(["--cpu", name, "--no-verify", "--out", str(tmp_path / name)]) == 0
     written = [(tmp_path / name / "lenet.c").read_bytes() for name in ("auto", mine)]
@@ -166,6 +167,10 @@ def test_auto_is_plain_c_where_nothing_is_known(monkeypatch):
     assert cpu_here() == "aarch64"
     runs("__asm__")
     assert cpu_here() == "aarch64-dotprod"
+    runs('"avx2"')
+    assert cpu_here() == "x86-64-v3"
+    runs('"avx2"', "vpdpbusd")
+    assert cpu_here() == "x86-64-v3-vnni"
 
 
 #: No compiler; one that makes no program; one that makes a program that cannot be run, as one for
@@ -198,7 +203,7 @@ def test_auto_needs_a_compiler_of_this_machine_and_says_so(command, monkeypatch,
     ],
 )
 def test_a_machine_tells_whether_it_has_dot_products(cpu, machine, has, tmp_path):
-    (tmp_path / "runs.c").write_text(compiled._question(cpu))
+    (tmp_path / "runs.c").write_text(compiled._question_of_instruction(cpu))
     command = [
         require("aarch64-linux-gnu-gcc"),
         *CPUS[cpu].flags,

@@ -324,6 +324,13 @@ TUNED = {
         "(1 << count) - 1",
         "(1 << count) - 2",
     ),
+    "last lanes of another place": (
+        "int8",
+        "x86-64-v3-vnni",
+        "simd/avxvnni_int8",
+        "bsrli_si128(eight, 4)",
+        "bsrli_si128(eight, 3)",
+    ),
     "columns not folded": ("int8", "x86-64-v4", "lanes", ", {{ lanes }}))", ", 0))"),
     "codes of both windows": ("int8", "x86-64-v4", "lanes", "{{ part.weights }}", "0x01010101"),
     "gain of another vector": ("int8", "x86-64-v4", "lanes", "_gain[{{ acc.vector }}]", "_gain[0]"),

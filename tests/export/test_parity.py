@@ -86,13 +86,14 @@ def is_first(case):
     name, dtype, cpu, optimize = case
     if dtype == "float32":  # An M4's C is an M3's, and one for little flash an M0's.
         blocked = cpu in ("cortex-m3", "cortex-m55", "riscv32") and name not in ("lenet", "normed")
-        own = cpu not in ("cortex-m4", "aarch64-dotprod")  # Its floats are those of any AArch64.
+        # Their floats are those of any AArch64, and of AVX2.
+        own = cpu not in ("cortex-m4", "aarch64-dotprod", "x86-64-v3-vnni")
         is_own = optimize == "speed" and own and not blocked
         return is_own or case[2:] == ("cortex-m0", "flash")
     if name in ("one", "tall", "mlp", "gap") and cpu in ("cortex-m0", "cortex-m3", "riscv32"):
         return False  # They are blocked as an AVR's are.
-    if cpu == "aarch64" and name not in ("lenet", "deep", "signed"):
-        return False  # Its vectors are those of dot products, but for a product.
+    if cpu in ("aarch64", "x86-64-v3-vnni") and name not in ("lenet", "deep", "signed"):
+        return False  # Their vectors are those of dot products, or of AVX2, but for a product.
     return optimize == "speed" or name in ("lenet", "deep", "normed")
 
 

@@ -64,6 +64,7 @@ class Cpu:
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
         instruction: in assembly, one that tells a machine that has its instructions, where a
             compiler has no name for that.
+        imitated_on: the CPU, less ``instruction``, on which a machine that verifies may imitate it.
         is_counted: whether tests hold that every image takes the same number of instructions.
     """
 
@@ -80,6 +81,7 @@ class Cpu:
     requires: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     instruction: str = ""
+    imitated_on: str = ""
     is_counted: bool = True
 
 
@@ -101,6 +103,9 @@ AVR: Any = {
 }
 
 
+#: 16 registers of eight lanes.
+AVX2: Any = {"lanes": 8, "window": 13, "vectors": 2}
+AVX2_FLOATS = Columns(lanes=8), Lanes(sums=12, taps=1, weights=F32, codes=F32, **AVX2)
 #: 32 registers of four lanes; an instruction takes one of the values that a register holds.
 NEON: Any = {"lanes": 4, "groups": 4, "sums": 16, "window": 16, "vectors": 4, "units": 10}
 NEON_FLOATS = Lanes(taps=1, weights=F32, codes=F32, **NEON)
@@ -154,18 +159,24 @@ CPUS = {
     ),
     "x86-64-v3": Cpu(
         dict.fromkeys(
-            OPTIMIZE,
-            (
-                Lanes(lanes=8, sums=8, window=13, vectors=2, taps=2, weights=S16, codes=U16),
-                Columns(lanes=8),
-                Lanes(lanes=8, sums=12, window=13, vectors=2, taps=1, weights=F32, codes=F32),
-            ),
+            OPTIMIZE, (Lanes(taps=2, sums=8, weights=S16, codes=U16, **AVX2), *AVX2_FLOATS)
         ),
         headers=("immintrin.h",),
         flags=("-march=x86-64-v3",),
         simd=Simd("avx2", alignment=32),
         requires=("__AVX2__", "__FMA__"),
         features=("avx2", "bmi2", "fma"),
+    ),
+    "x86-64-v3-vnni": Cpu(
+        dict.fromkeys(OPTIMIZE, (Lanes(sums=8, **AVX2), *AVX2_FLOATS)),
+        headers=("immintrin.h",),
+        flags=("-march=x86-64-v3", "-mavxvnni"),
+        simd=Simd("avxvnni", alignment=32, extends="avx2"),
+        requires=("__AVX2__", "__FMA__", "__AVXVNNI__"),
+        features=("avx2", "bmi2", "fma"),
+        instruction="{vex} vpdpbusd %ymm0, %ymm1, %ymm2",
+        imitated_on="x86-64-v3",
+        is_counted=False,  # valgrind knows no AVX-VNNI
     ),
     "x86-64-v4": Cpu(
         dict.fromkeys(
@@ -283,6 +294,24 @@ ALIASES = {
     "stm32mp2": "aarch64",
     "apple-m1": "aarch64-dotprod",
     "graviton2": "aarch64-dotprod",
+    # x86-64, as compilers name them
+    "haswell": "x86-64-v3",
+    "skylake": "x86-64-v3",
+    "znver1": "x86-64-v3",
+    "znver2": "x86-64-v3",
+    "znver3": "x86-64-v3",
+    "alderlake": "x86-64-v3-vnni",
+    "raptorlake": "x86-64-v3-vnni",
+    "meteorlake": "x86-64-v3-vnni",
+    "arrowlake": "x86-64-v3-vnni",
+    "lunarlake": "x86-64-v3-vnni",
+    "sierraforest": "x86-64-v3-vnni",
+    "n100": "x86-64-v3-vnni",
+    "icelake-server": "x86-64-v4",
+    "tigerlake": "x86-64-v4",
+    "sapphirerapids": "x86-64-v4",
+    "znver4": "x86-64-v4",
+    "znver5": "x86-64-v4",
     # AVR
     "atmega1280": "avr",
     "atmega2560": "avr",
