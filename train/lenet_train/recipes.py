@@ -357,6 +357,19 @@ MODERN = Recipe(
     augmentation=HANDS,
 )
 
+# To 99 % of MNIST in two epochs, for networks with ReLU and batch normalization: the learning rate
+# falls from the first step to the last, and the running mean takes off what its height leaves.
+FAST = Recipe(
+    "fast",
+    epochs=2,
+    min_steps=40,
+    optimizer="adamw",
+    lr=0.01,
+    weight_decay=0.05,
+    final_rate=1e-3,
+    ema=0.99,
+)
+
 # What pens, paper and cameras do.
 PAPER = Dirt(
     share=0.25,
@@ -386,4 +399,4 @@ FIELD = dataclasses.replace(
     distillation=Distillation(temperature=1.5),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (BEST, CURED, FIELD, MODERN, TEXTBOOK)}
+RECIPES = {recipe.name: recipe for recipe in (BEST, CURED, FAST, FIELD, MODERN, TEXTBOOK)}
