@@ -29,6 +29,7 @@ PACKAGES = {
     "qemu-aarch64": "qemu-user",
     "qemu-arm": "qemu-user",
     "qemu-ppc": "qemu-user",
+    "qemu-riscv64": "qemu-user",
     "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-riscv32": "qemu-system-misc",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",

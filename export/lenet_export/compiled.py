@@ -212,8 +212,10 @@ def _question_of_features(cpu: str) -> str:
 
 
 def _question_of_instruction(cpu: str) -> str:
-    """A program that ends well where there is the instruction by which ``cpu`` is told."""
-    return f'int main(void) {{ __asm__ volatile("{CPUS[cpu].instruction}"); return 0; }}\n'
+    """A program that ends well where there are a compiler for ``cpu``, and its instruction."""
+    headers = "".join(f"#include <{header}>\n" for header in CPUS[cpu].headers)
+    asks = f'int main(void) {{ __asm__ volatile("{CPUS[cpu].instruction}"); return 0; }}\n'
+    return headers + asks
 
 
 @functools.cache

@@ -165,8 +165,10 @@ def test_auto_is_plain_c_where_nothing_is_known(monkeypatch):
     assert cpu_here() == "generic"
     runs("smlal")
     assert cpu_here() == "aarch64"
-    runs("__asm__")
+    runs("smlal", "sdot")
     assert cpu_here() == "aarch64-dotprod"
+    runs("vsetivli")
+    assert cpu_here() == "riscv64gcv"
     runs('"avx2"')
     assert cpu_here() == "x86-64-v3"
     runs('"avx2"', "vpdpbusd")

@@ -324,6 +324,13 @@ TUNED = {
         "(1 << count) - 1",
         "(1 << count) - 2",
     ),
+    "a code in another byte": (
+        "int8",
+        "riscv64gcv",
+        "simd/rvv_int8",
+        "(cd, 16, 16)",
+        "(cd, 8, 16)",
+    ),
     "last lanes of another place": (
         "int8",
         "x86-64-v3-vnni",

@@ -92,8 +92,9 @@ def is_first(case):
         return is_own or case[2:] == ("cortex-m0", "flash")
     if name in ("one", "tall", "mlp", "gap") and cpu in ("cortex-m0", "cortex-m3", "riscv32"):
         return False  # They are blocked as an AVR's are.
-    if cpu in ("aarch64", "x86-64-v3-vnni") and name not in ("lenet", "deep", "signed"):
-        return False  # Their vectors are those of dot products, or of AVX2, but for a product.
+    alike = cpu in ("aarch64", "riscv64gcv", "x86-64-v3-vnni")
+    if alike and name not in ("lenet", "deep", "signed"):
+        return False  # Their vectors are those of other CPUs, but for a product.
     return optimize == "speed" or name in ("lenet", "deep", "normed")
 
 

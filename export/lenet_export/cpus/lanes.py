@@ -76,6 +76,7 @@ class Lanes(Kernel):
             instruction's latency.
         groups: how many groups of ``taps`` values are loaded at once, of which an instruction names
             one; 1: it takes them from memory.
+        told: how gcc is told to compile it, if it has to be.
         beside: how many pool windows beside each other are computed as one of so many times the
             channels, at most, where these fill the lanes of their vectors better.
         signed_codes: whether it multiplies signed numbers, so that codes are taken less 128, and
@@ -91,6 +92,7 @@ class Lanes(Kernel):
     vectors: int = 1
     units: int = 8
     groups: int = 1
+    told: Pragma | None = FEW_REGISTERS
     beside: int = 1
     signed_codes: bool = False
     weights: DType = field(default=S8, kw_only=True)
@@ -101,7 +103,7 @@ class Lanes(Kernel):
     @property
     def pragma(self) -> Pragma | None:  # type: ignore[override]
         """How it must be compiled."""
-        return FEW_REGISTERS if self.groups == 1 else PAIRED_LOADS
+        return self.told
 
     def computes(self, layer: Layer) -> bool:
         """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.
@@ -239,8 +241,6 @@ class Lanes(Kernel):
             "values": _values(outputs) if self.groups > 1 else [],
             "unroll": min(UNROLL, layer.weight.shape[1]) if self.groups > 1 else 1,
             "weight": lambda group, number: f"w{group * block.vectors + number}",
-            "weights_type": "weight_vector" if self.groups > 1 else "vector",
-            "load_weights": "load_weights" if self.groups > 1 else "load",
             "vector_at": partial(_vector_at, layer),
             "fold_lanes": [q * layer.stage.features for q in range(1, block.fold)],
         }

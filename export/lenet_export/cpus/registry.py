@@ -12,7 +12,7 @@ from typing import Any
 from lenet_export.cpus.blocked import Blocked, Copied
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.kronecker import Kronecker
-from lenet_export.cpus.lanes import Columns, Lanes
+from lenet_export.cpus.lanes import PAIRED_LOADS, Columns, Lanes
 from lenet_export.cpus.mve import Mve, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
 from lenet_export.errors import UserError
@@ -106,8 +106,13 @@ AVR: Any = {
 #: 16 registers of eight lanes.
 AVX2: Any = {"lanes": 8, "window": 13, "vectors": 2}
 AVX2_FLOATS = Columns(lanes=8), Lanes(sums=12, taps=1, weights=F32, codes=F32, **AVX2)
+#: 32 registers, in fours of 16 lanes.
+RVV: Any = {"lanes": 16, "sums": 6, "window": 6, "units": 6, "told": None}
 #: 32 registers of four lanes; an instruction takes one of the values that a register holds.
-NEON: Any = {"lanes": 4, "groups": 4, "sums": 16, "window": 16, "vectors": 4, "units": 10}
+NEON: Any = {
+    "lanes": 4, "groups": 4, "sums": 16, "window": 16, "vectors": 4, "units": 10,
+    "told": PAIRED_LOADS,
+}  # fmt: skip
 NEON_FLOATS = Lanes(taps=1, weights=F32, codes=F32, **NEON)
 
 
@@ -222,6 +227,21 @@ CPUS = {
         requires=("__AARCH64EL__", "__ARM_FEATURE_DOTPROD"),
         instruction="sdot v0.4s, v1.16b, v2.4b[0]",
     ),
+    "riscv64gcv": Cpu(
+        dict.fromkeys(
+            OPTIMIZE,
+            (
+                Lanes(taps=1, weights=S16, **RVV),
+                Lanes(taps=1, weights=F32, codes=F32, **RVV),
+            ),
+        ),
+        headers=("riscv_vector.h",),
+        flags=("-march=rv64gcv",),
+        simd=Simd("rvv", alignment=16),
+        requires=("__riscv_vector",),
+        instruction="vsetivli zero, 16, e32, m4, ta, mu",
+        is_counted=False,  # of two images, by one compiler
+    ),
     "riscv32": Cpu(_choices(Blocked(sums=16, dense_sums=8, reload=True)), in_order=True),
 }
 
@@ -270,6 +290,11 @@ ALIASES = {
     "esp32-c6": "riscv32",
     "esp32-h2": "riscv32",
     "gd32vf103": "riscv32",
+    "riscv64": "riscv32",
+    "sifive-u74": "riscv32",
+    "jh7110": "riscv32",
+    "sifive-x280": "riscv64gcv",
+    "spacemit-k1": "riscv64gcv",
     # AArch64: cores, boards and chips
     "cortex-a35": "aarch64",
     "cortex-a53": "aarch64",

@@ -1,0 +1,15 @@
+/* The words of RISC-V's vectors: registers in fours hold 16 lanes of 32 bits, where one has 128 bits or
+ * more. */
+
+/* An intrinsic by its name of before version 0.11, which clang 14 knows. */
+#if !defined __riscv_v_intrinsic || __riscv_v_intrinsic < 11000
+#define rvv(name) name
+#else
+#define rvv(name) __riscv_##name
+#endif
+
+/* How many of the first `count` lanes there are. */
+static size_t lanes_of(int count)
+{
+    return count < 0 ? 0 : count < 16 ? (size_t)count : 16;
+}
