@@ -30,7 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 import chart
+import cycles
 import firmware
+import keywords
 import sizes
 import stack
 import stages
@@ -47,6 +49,8 @@ FLAGS = "-gdwarf-4 -fstack-usage"
 STACK_SLACK = 128
 #: How far the firmware's own count, from a timer, may be from the traced one, which is exact.
 COUNT_SLACK = 4
+#: MLPerf Tiny's keyword network, which is made and not in the package.
+KEYWORDS = "keywords"
 #: simavr takes as long for an image as QEMU for ten.
 AVR_IMAGES = 16
 
@@ -65,6 +69,7 @@ class Core:
         stack_slack: the bytes by which its bound may exceed what is measured; of an AArch64, whose
             frames hold vectors, twice as many.
         clang: how clang is told of the core; empty: it does not know it.
+        has_model: whether its cycles are estimated.
     """
 
     cpu: str
@@ -75,6 +80,7 @@ class Core:
     return_bytes: int = 0
     stack_slack: int = STACK_SLACK
     clang: str = ""
+    has_model: bool = False
 
     @property
     def is_avr(self) -> bool:
@@ -86,7 +92,8 @@ CORES = {
     "cortex-m0": Core("cortex-m0", clang="--target=thumbv6m-none-eabi -mcpu=cortex-m0"),
     "cortex-m3": Core("cortex-m3", clang="--target=thumbv7m-none-eabi -mcpu=cortex-m3"),
     "cortex-m4": Core(
-        "cortex-m4", clang="--target=thumbv7em-none-eabihf -mcpu=cortex-m4 -mfpu=fpv4-sp-d16"
+        "cortex-m4", models=("mnist", "mnist-uno", KEYWORDS), has_model=True,
+        clang="--target=thumbv7em-none-eabihf -mcpu=cortex-m4 -mfpu=fpv4-sp-d16",
     ),
     "cortex-m7": Core(
         "cortex-m4", models=("mnist",),
@@ -115,7 +122,7 @@ CORES = {
 }  # fmt: skip
 CHECKED = (
     "instructions", "flash", "ram", "stack", "stack_bound",
-    "self_test_stack", "program_flash", "program_ram",
+    "self_test_stack", "self_test_count", "step_count", "program_flash", "program_ram",
 )  # fmt: skip
 
 Figures = dict[str, dict[str, dict[str, Any]]]
@@ -203,7 +210,7 @@ def measure(
     )
     if variant.clang:
         built.compile_again("clang", *variant.clang.split(), "-ffreestanding", *flags.split())
-    record = built.run(images, emulators=2 if core.is_avr else 1)
+    record = built.run(images, plan.outputs, emulators=2 if core.is_avr else 1)
     if record.self_test != 0 or (record.logits != expected).any():
         sys.exit(f"{label}: logits differ from the reference: the figures mean nothing")
     if record.counts.min() != record.counts.max():
@@ -212,6 +219,13 @@ def measure(
     parts = stages.attribute(
         addresses, counts, built.program, f"{core.prefix}addr2line", plan.layers
     )
+    estimate = {}
+    if core.has_model:
+        count = cycles.estimated(addresses, built.program, f"{core.prefix}objdump")
+        estimate = {
+            "cycles": count,
+            "cycles_per_multiply_add": round(count / plan.multiply_adds, 2),
+        }
     if abs(sum(parts.values()) - record.counts[0]) > COUNT_SLACK:
         sys.exit(f"{label}: traced {sum(parts.values())}, counted {record.counts[0]}")
     (usage,) = folder.rglob("lenet.c.su")
@@ -230,12 +244,16 @@ def measure(
     code, variables, zeros = sizes.sections(built.program, core.prefix)
     return {
         "instructions": sum(parts.values()),
+        **estimate,
         "stages": parts,
         "flash": text,
         "ram": ram,
         "stack": record.stack,
         "stack_bound": bound,
         "self_test_stack": record.self_test_stack,
+        "self_test_count": record.steps_count,
+        "step_count": record.step_count,
+        "steps": record.steps,
         "program_flash": code + variables,
         "program_ram": variables + zeros,
     }
@@ -249,8 +267,10 @@ def measure_all(cores: Iterable[str], count: int) -> Figures:
 
     @functools.cache
     def network(name: str) -> tuple[Plan, Any, Any]:
-        """A bundled model's plan, the images, and the logits that they must get."""
-        plan = make_plan(checkpoint.load(MODELS / f"{name}.safetensors"), "int8")
+        """A model's plan, the images, and the logits that they must get."""
+        is_made = name == KEYWORDS
+        model = keywords.model() if is_made else checkpoint.load(MODELS / f"{name}.safetensors")
+        plan = make_plan(model, "int8")
         made = verify.stress_images(plan)
         noise = np.random.default_rng(0).integers(0, 256, (count, *plan.input_shape), np.uint8)
         images = np.concatenate([made, noise])[:count]

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 ROOT = Path(__file__).parents[1]
+#: The numbers of a record behind those of the images.
+AT_THE_END = 7
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Record:
             the AVR cycles, less those of an empty function; 0 on the host.
         stack: the bytes of stack that ``lenet_logits`` needs, measured; 0 on the host.
         self_test_stack: the same of ``lenet_self_test``.
+        steps: how many a self-test has.
+        steps_count: what they count in all; 0 on the host.
+        step_count: what the longest counts; 0 on the host.
+        longest_step: which it is, from 0.
         self_test: what ``lenet_self_test`` returned: 0 if it passed.
     """
 
@@ -36,6 +42,10 @@ class Record:
     counts: npt.NDArray[np.int64]
     stack: int
     self_test_stack: int
+    steps: int
+    steps_count: int
+    step_count: int
+    longest_step: int
     self_test: int
 
 
@@ -110,16 +120,15 @@ class Firmware:
             done = self.emulate(self.program, source, record)
             data = record.read_bytes() if record.exists() else b""
         size = len(images) * (outputs + 1)
-        if done.returncode not in (0, 1) or len(data) != 4 * (size + 3):
+        if done.returncode not in (0, 1) or len(data) != 4 * (size + AT_THE_END):
             raise RuntimeError(
                 f"{self.program}: exit status {done.returncode}, a record of {len(data)} bytes, "
-                f"expected {4 * (size + 3)}\n{done.stdout}"
+                f"expected {4 * (size + AT_THE_END)}\n{done.stdout}"
             )
         numbers = np.frombuffer(data, "<i4")
         rows = numbers[:size].reshape(len(images), -1)
-        stack, self_test_stack, self_test = map(int, numbers[size:])
         counts = rows[:, -1].astype(np.int64) & 0xFFFFFFFF
-        return Record(rows[:, :-1].astype(np.int32), counts, stack, self_test_stack, self_test)
+        return Record(rows[:, :-1].astype(np.int32), counts, *map(int, numbers[size:]))
 
 
 def build(

@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from needs import ROOT, missing, require
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import chips
+import cycles
 import family
 import sizes
 import stack
@@ -147,3 +149,40 @@ def test_the_familys_networks_are_lenet_trains_and_each_is_a_line_of_the_table(
     for name, arguments in family.NETWORKS.items():
         code = f"`{arguments}`" if arguments else ""
         assert f"| {name} | {code} | 99.10 % | 99.05 % | 61,706 | 71,208 | 1,820 | 531 k |" in text
+
+
+#: Instructions of a Cortex-M4 and their cycles, as its manual counts them.
+CYCLES = [
+    ("ldr r0, [r1]", 2),
+    ("ldr r2, [r1, #4]", 1),  # behind a load
+    ("add r0, r2", 1),
+    ("ldrb r3, [r1, r0]", 2),
+    ("str r0, [r1, #8]", 1),
+    ("mul r0, r2", 1),
+    ("str r0, [r1, r2]", 2),
+    ("ldrd r4, r5, [r1]", 3),
+    ("smlal r4, r5, r0, r2", 1),
+    ("push {r4-r6, r8, lr}", 6),
+    ("ldmia r1!, {r4, r5}", 3),
+    ("cmp r0, r2", 1),
+    ("bne 1f", 1 + cycles.REFILL),
+    ("1: udiv r0, r1, r2", cycles.DIVISION),
+    ("bx lr", 1),
+]
+
+
+def test_cycles_are_those_of_the_manual(tmp_path):
+    source, program = tmp_path / "all.s", tmp_path / "all.o"
+    lines = [text if text != "1: udiv r0, r1, r2" else f"nop\n{text}" for text, _ in CYCLES]
+    source.write_text(".syntax unified\n.thumb\n.cpu cortex-m4\n" + "\n".join(lines) + "\n")
+    subprocess.run([require("arm-none-eabi-as"), "-o", program, source], check=True)
+    known = cycles._instructions(program, require("arm-none-eabi-objdump"))
+    places = np.array(sorted(known), np.uint32)
+    places = np.delete(places, len(CYCLES) - 2)  # the nop, which the branch passes over
+    assert len(places) == len(CYCLES)
+    objdump = require("arm-none-eabi-objdump")
+    for count in range(1, len(CYCLES) + 1):
+        expected = sum(cost for _, cost in CYCLES[:count])
+        if CYCLES[count - 1][0].startswith("bne"):
+            expected -= cycles.REFILL  # what it goes to is not seen
+        assert cycles.estimated(places[:count], program, objdump) == expected, CYCLES[count - 1]

@@ -205,6 +205,36 @@ def test_the_arduino_uno_of_the_documents_is_measured():
     assert f"{parts}{uno['program_flash']:,} of 32,768" in " ".join(KERNELS.split())
 
 
+def test_the_steps_of_the_self_test_are_measured():
+    page = (ROOT / "docs/measure-on-your-board.md").read_text()
+    for name, core, unit in (
+        ("Cortex-M0", "cortex-m0", ""),
+        ("Cortex-M4", "cortex-m4", ""),
+        ("Arduino Uno, `mnist-uno`", "atmega328p", " cycles"),
+    ):
+        found = FIGURES[core][f"{core} speed"]
+        counts = [f"{thousands(found[key])}{unit}" for key in ("self_test_count", "step_count")]
+        assert f"| {name} | {found['steps']} | {' | '.join(counts)} |" in page, name
+    uno = FIGURES["atmega328p"]["atmega328p speed"]
+    step, whole = (f"{uno[key] / 16e6:.2g} s" for key in ("step_count", "self_test_count"))
+    text = " ".join((ROOT / "CHANGELOG.md").read_text().split())
+    assert f"on an Arduino Uno {step}, where the whole takes {whole}" in text
+
+
+def test_the_cycles_of_a_multiply_add_are_estimated():
+    found = FIGURES["cortex-m4"]
+    gcc, clang = (
+        (thousands(found[f"cortex-m4 {how}"]["cycles"]), found[f"cortex-m4 {how}"])
+        for how in ("speed", "clang")
+    )
+    each = [of["cycles_per_multiply_add"] for _, of in (gcc, clang)]
+    assert f"{gcc[0]} cycles, {each[0]:.2f} a multiply-add" in KERNELS
+    assert f"(clang 14: {clang[0]}, {each[1]:.2f})" in KERNELS
+    keywords = found["cortex-m4 keywords"]["cycles_per_multiply_add"]
+    assert f"random weights) takes {keywords:.2f} a multiply-add" in KERNELS
+    assert each[0] <= 1.4
+
+
 def few_bits_plan(cpu):
     model = checkpoint.load(ROOT / "export/lenet_export/models/mnist-uno.safetensors")
     return lay_out(make_plan(model, "int8"), cpu, "speed")

@@ -142,6 +142,19 @@ def test_every_logit_is_that_of_jax_and_every_image_takes_as_long(
     assert record.counts.min() == record.counts.max()
     assert 0 < record.stack < 2048
     assert 0 < record.self_test_stack < 2048
+    check_steps(board, record)
+
+
+def check_steps(board, record):
+    """The self-test's steps are as the header says; the last makes the most multiply-adds."""
+    header = " ".join((board.generated / "lenet.h").read_text().replace(" * ", " ").split())
+    (steps,) = map(int, re.findall(r"#define LENET_SELF_TEST_STEPS (\d+)", header))
+    number = r"(\d[\d ]*\d) multiply-adds"
+    found = re.findall(f"{number} for an image|makes at most {number}. It returns", header)
+    all_of, most = (int("".join(found[n]).replace(" ", "")) for n in (0, 1))
+    assert (record.steps, record.longest_step) == (steps, steps - 1)
+    share = record.step_count / record.counts[0] / (most / all_of)
+    assert 0.6 < share < 1.5, share
 
 
 @pytest.mark.parametrize("count", [FEW, *wide([IMAGES])])
@@ -154,6 +167,7 @@ def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
     assert (record.logits != expected).sum() == 0
     assert record.self_test == 0
     assert record.counts.min() == record.counts.max() < 8_000_000
+    check_steps(board, record)
     sizes = subprocess.check_output([require("avr-size"), board.program], text=True)
     text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
     assert text + data <= 32_768
@@ -319,7 +333,7 @@ def test_an_input_that_ends_within_an_image_is_told(usual, tmp_path, core):
         done = board.emulate(board.program, tmp_path / "images", tmp_path / "record")
         assert done.returncode == status, (length, done.stdout)
         record = (tmp_path / "record").read_bytes()
-        assert len(record) == 4 * (length // size * (plan.outputs + 1) + 3)
+        assert len(record) == 4 * (length // size * (plan.outputs + 1) + firmware.AT_THE_END)
 
 
 @pytest.mark.parametrize("core", ["cortex-m3", "host"])
@@ -328,7 +342,7 @@ def test_files_may_have_blanks_in_their_paths(usual, tmp_path, core):
     source, record = tmp_path / "an image, or two", tmp_path / "a record"
     source.write_bytes(b"")
     assert board.emulate(board.program, source, record).returncode == 0
-    assert len(record.read_bytes()) == 12
+    assert len(record.read_bytes()) == 4 * firmware.AT_THE_END
 
 
 NOWHERE = [

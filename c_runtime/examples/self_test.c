@@ -16,12 +16,13 @@ int main(void)
         puts("self-test passed");
         return 0;
     case LENET_SELF_TEST_CONSTANTS:
-        fputs("self-test failed: the constants are not those of the model (CRC-32)\n"
+        fputs("self-test failed: the constants are not those of the model (CRC-32C)\n"
               "  write the program to flash again\n",
               stderr);
         return 1;
     case LENET_SELF_TEST_ANSWERS:
-        fputs("self-test failed: the constants are right, but known images give wrong logits\n"
+    case LENET_SELF_TEST_RUNNING:
+        fputs("self-test failed: the constants are right, but known images are read wrongly\n"
               "  suspect the RAM, the code in flash, or the compiler and its flags\n",
               stderr);
         return 1;

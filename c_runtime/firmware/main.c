@@ -8,12 +8,17 @@
  *                      u32                  counts that lenet_logits took (see board.h)
  *     at the end       u32                  bytes of stack below the caller's that it needed
  *                      u32                  the same of lenet_self_test
+ *                      u32                  the steps of a self-test
+ *                      u32                  counts that they took
+ *                      u32                  those of the longest step
+ *                      u32                  which step that is, from 0
  *                      u32                  what lenet_self_test returned
  *
  * The count is that of lenet_logits with its arguments and call, less that of an empty function.
  * Without input, the result of the self-test is printed.
  *
- * Exit status: 0, or 1 if the self-test failed, or 2 if the input ends within an image.
+ * Exit status: 0, or 1 if the self-test failed, or 2 if the input ends within an image, or if
+ * its steps give another result.
  */
 #include "board.h"
 #include "lenet.h"
@@ -94,6 +99,9 @@ int main(int argc, char **argv)
     }
     write_number(stack_of(0));
     write_number(stack_of(1));
+    if (write_steps(&ws) != result) {
+        return 2;
+    }
     write_number((uint32_t)result);
     if (size != 0) {
         return 2;

@@ -1,4 +1,5 @@
-/* record.h - what main.c and sketch.c share: the record's numbers, and the measuring of the stack.
+/* record.h - what main.c and sketch.c share: the record's numbers, the measuring of the stack and of a
+ * self-test.
  * SPDX-License-Identifier: 0BSD
  */
 #ifndef RECORD_H
@@ -10,6 +11,10 @@
 
 /* Appends a number to the output, lowest byte first. */
 void write_number(uint32_t number);
+
+/* Runs a self-test in steps, and appends how many there were, what they counted in all, what the
+ * longest counted, and which it was, from 0. Each count is that of a call. Returns the result. */
+lenet_self_test_result write_steps(lenet_workspace *ws);
 
 /* What a result means, and what to do. */
 const char *text_of(lenet_self_test_result result);

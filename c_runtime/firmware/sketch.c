@@ -53,6 +53,9 @@ static void end(int is_whole)
 {
     write_number(stack_of(0));
     write_number(stack_of(1));
+    if (write_steps(&ws) != result) {
+        exit(2);
+    }
     write_number((uint32_t)result);
     exit(!is_whole ? 2 : result == LENET_SELF_TEST_PASSED ? 0 : 1);
 }

@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_D3C23F5D2155F4B4
+#ifndef LENET_EXPORT_6F9DAF89E2032B9E
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -4238,105 +4238,150 @@ int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28])
 
 /* ---- Self-test ------------------------------------------------------------------------------- */
 
-/* One step of CRC-32 (IEEE 802.3, as in zip and PNG) over the low `bits` of value, lowest first. */
-static uint32_t crc_bits(uint32_t crc, uint32_t value, int bits)
+/* CRC-32C (Castagnoli's, as in iSCSI and ext4) with one byte more. */
+static uint32_t crc_byte(uint32_t crc, uint32_t byte)
 {
-    for (; bits > 0; bits--) {
-        crc = (crc >> 1) ^ (((crc ^ value) & 1) * 0xEDB88320u);
-        value >>= 1;
+    crc ^= byte;
+    for (int bit = 0; bit < 8; bit++) {
+        crc = crc & 1 ? crc >> 1 ^ 0x82F63B78u : crc >> 1;
     }
     return crc;
 }
 
-/* volatile: the flash is read when this runs; a compiler may otherwise work out the CRC itself. */
-static uint32_t crc_u8(uint32_t crc, const volatile uint8_t *values, uint32_t count)
+/* Whether the highest byte of a number comes first. */
+static int is_big_endian(void)
 {
-    for (uint32_t k = 0; k < count; k++) {
-        crc = crc_bits(crc, (uint32_t)values[k], 8);
+    const uint16_t one = 1;
+    return *(const uint8_t *)&one == 0;
+}
+
+/* Adds to the CRC what this step reads of a table. test->place is the next byte, counted from where
+ * the table begins, and behind the call from where the next one does: below 0, so as a uint32_t
+ * beyond any table, once test->left bytes were read. Of a number the lowest byte comes first,
+ * wherever this machine has it. Returns test, so that the next call need not get it again.
+ * volatile: the flash is read when this runs; a compiler may otherwise work out the CRC itself. */
+static lenet_self_test_state *hash(lenet_self_test_state *test, const volatile uint8_t *table,
+                                   uint32_t count, uint32_t width)
+{
+    uint32_t flip = is_big_endian() ? width - 1 : 0;
+    while (test->place < count && test->left > 0) {
+        test->crc = crc_byte(test->crc, table[test->place ^ flip]);
+        test->place++;
+        test->left--;
     }
-    return crc;
+    test->place -= count;
+    return test;
 }
 
-static uint32_t crc_s8(uint32_t crc, const volatile int8_t *values, uint32_t count)
+/* Adds the next 256 bytes of the constants to the CRC. test->place is 0 when they were the last. */
+static void hash_constants(lenet_self_test_state *test)
 {
-    for (uint32_t k = 0; k < count; k++) {
-        crc = crc_bits(crc, (uint32_t)values[k], 8);
+    test->left = 256;
+    test = hash(test, (const uint8_t *)sigmoid_table, sizeof sigmoid_table, 1);
+    test = hash(test, (const uint8_t *)conv1_weight, sizeof conv1_weight, 1);
+    test = hash(test, (const uint8_t *)conv1_bias, sizeof conv1_bias, 4);
+    test = hash(test, (const uint8_t *)conv1_gain, sizeof conv1_gain, 2);
+    test = hash(test, (const uint8_t *)conv2_weight, sizeof conv2_weight, 1);
+    test = hash(test, (const uint8_t *)conv2_bias, sizeof conv2_bias, 4);
+    test = hash(test, (const uint8_t *)conv2_gain, sizeof conv2_gain, 2);
+    test = hash(test, (const uint8_t *)fc1_weight, sizeof fc1_weight, 1);
+    test = hash(test, (const uint8_t *)fc1_bias, sizeof fc1_bias, 4);
+    test = hash(test, (const uint8_t *)fc1_gain, sizeof fc1_gain, 2);
+    test = hash(test, (const uint8_t *)fc2_weight, sizeof fc2_weight, 1);
+    test = hash(test, (const uint8_t *)fc2_bias, sizeof fc2_bias, 4);
+    test = hash(test, (const uint8_t *)fc2_gain, sizeof fc2_gain, 2);
+    test = hash(test, (const uint8_t *)fc3_weight, sizeof fc3_weight, 1);
+    hash(test, (const uint8_t *)fc3_bias, sizeof fc3_bias, 4);
+}
+
+/* Row y of made-up image n: circles around the top left corner, the narrower the larger n. */
+static void draw_circles(uint8_t row[28], uint32_t n, uint32_t y)
+{
+    for (uint32_t x = 0; x < 28; x++) {
+        row[x] = (uint8_t)((y * y + x * x) * n & 255);
     }
-    return crc;
 }
 
-static uint32_t crc_s32(uint32_t crc, const volatile int32_t *values, uint32_t count)
+/* Adds to the CRC what is read in a made-up image: logits, verdict, digit, gap, and whether the gap
+ * suffices. */
+static void hash_answer(lenet_self_test_state *test, lenet_workspace *ws)
 {
-    for (uint32_t k = 0; k < count; k++) {
-        crc = crc_bits(crc, (uint32_t)values[k], 32);
-    }
-    return crc;
+    int32_t logits[10 + 4];
+    lenet_verdict verdict = lenet_finish(ws, logits);
+    lenet_reading reading;
+#ifdef __SDCC
+    lenet_decide(logits, LENET_ACCEPTED, &reading);
+#else
+    reading = lenet_decide(logits, LENET_ACCEPTED);
+#endif
+    logits[10] = (int32_t)verdict;
+    logits[11] = reading.digit;
+    logits[12] = reading.gap;
+    logits[13] = reading.accepted;
+    test->left = sizeof logits;
+    hash(test, (const uint8_t *)logits, sizeof logits, 4);
 }
 
-static uint32_t crc_u16(uint32_t crc, const volatile uint16_t *values, uint32_t count)
+void lenet_self_test_begin(lenet_self_test_state *test)
 {
-    for (uint32_t k = 0; k < count; k++) {
-        crc = crc_bits(crc, (uint32_t)values[k], 16);
-    }
-    return crc;
+    test->crc = 0xFFFFFFFFu;
+    test->place = 0;
+    test->image = 0;
+    test->row = 0;
 }
 
-/* The CRC-32 of all constants in their order, each number with its lowest byte first. */
-static uint32_t constants_crc(void)
+/* An image's rows to come are counted from 0 down, as no reading's are: so ws->left tells whether
+ * the workspace has test->row rows of the image, or was used meanwhile. */
+lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_workspace *ws)
 {
-    uint32_t crc = 0xFFFFFFFFu;
-    crc = crc_u8(crc, (const uint8_t *)sigmoid_table, 512);
-    crc = crc_s8(crc, (const int8_t *)conv1_weight, 150);
-    crc = crc_s32(crc, (const int32_t *)conv1_bias, 6);
-    crc = crc_u16(crc, (const uint16_t *)conv1_gain, 6);
-    crc = crc_s8(crc, (const int8_t *)conv2_weight, 2400);
-    crc = crc_s32(crc, (const int32_t *)conv2_bias, 16);
-    crc = crc_u16(crc, (const uint16_t *)conv2_gain, 16);
-    crc = crc_s8(crc, (const int8_t *)fc1_weight, 48000);
-    crc = crc_s32(crc, (const int32_t *)fc1_bias, 120);
-    crc = crc_u16(crc, (const uint16_t *)fc1_gain, 120);
-    crc = crc_s8(crc, (const int8_t *)fc2_weight, 10080);
-    crc = crc_s32(crc, (const int32_t *)fc2_bias, 84);
-    crc = crc_u16(crc, (const uint16_t *)fc2_gain, 84);
-    crc = crc_s8(crc, (const int8_t *)fc3_weight, 840);
-    crc = crc_s32(crc, (const int32_t *)fc3_bias, 10);
-    return crc ^ 0xFFFFFFFFu;
-}
-
-/* The logits of made-up image n: circles around the top left corner, the narrower the larger n. */
-static void known_logits(lenet_workspace *ws, int n, int32_t logits[10])
-{
-    uint8_t row[28];
-    lenet_begin(ws);
-    for (int y = 0; y < 28; y++) {
-        for (int x = 0; x < 28; x++) {
-            uint32_t square = (uint32_t)y * (uint32_t)y + (uint32_t)x * (uint32_t)x;
-            row[x] = (uint8_t)((square * (uint32_t)(n + 1)) & 255);
+    if (test->image == 0) {
+        hash_constants(test);
+        if (test->place != 0) {
+            test->place += LENET_CONSTANT_BYTES;
+            return LENET_SELF_TEST_RUNNING;
         }
-        lenet_row(ws, row);
-    }
-    lenet_finish(ws, logits);
-}
-
-static int answers_are_right(lenet_workspace *ws)
-{
-    int32_t logits[10];
-    uint32_t crc = 0xFFFFFFFFu;
-    for (int n = 0; n < 4; n++) {
-        known_logits(ws, n, logits);
-        for (int o = 0; o < 10; o++) {
-            crc = crc_bits(crc, (uint32_t)logits[o], 32);
+        if ((test->crc ^ 0xFFFFFFFFu) != 0x37274FD0u) {
+            return LENET_SELF_TEST_CONSTANTS;
+        }
+    } else {
+        if (test->row == 0 || (uint16_t)(ws->left + test->row) != 0) {
+            lenet_begin(ws);
+            ws->left = 0;
+            test->row = 0;
+        }
+        if (test->row + test->image / 4 < 28) { /* the last image lacks a row */
+            uint8_t row[28];
+            draw_circles(row, test->image, test->row);
+            lenet_row(ws, row);
+            test->row++;
+            return LENET_SELF_TEST_RUNNING;
+        }
+        ws->left = (uint16_t)(ws->left + 28);
+        hash_answer(test, ws);
+        ws->left = 1; /* lenet_finish is not to take it for a reading */
+        if (test->image >= 4) {
+            if ((test->crc ^ 0xFFFFFFFFu) != 0xD76355F5u) {
+                return LENET_SELF_TEST_ANSWERS;
+            }
+            lenet_self_test_begin(test);
+            return LENET_SELF_TEST_PASSED;
         }
     }
-    return (crc ^ 0xFFFFFFFFu) == 0xFE22223Fu;
+    test->image++;
+    return LENET_SELF_TEST_RUNNING;
 }
 
 lenet_self_test_result lenet_self_test(lenet_workspace *ws)
 {
-    if (constants_crc() != 0x8599B1D3u) {
-        return LENET_SELF_TEST_CONSTANTS;
+    lenet_self_test_state test;
+    lenet_self_test_begin(&test);
+    for (int step = 0; step < LENET_SELF_TEST_STEPS; step++) {
+        lenet_self_test_result result = lenet_self_test_step(&test, ws);
+        if (result != LENET_SELF_TEST_RUNNING) {
+            return result;
+        }
     }
-    return answers_are_right(ws) ? LENET_SELF_TEST_PASSED : LENET_SELF_TEST_ANSWERS;
+    return LENET_SELF_TEST_ANSWERS; /* the workspace does not keep its rows */
 }
 
 #undef LENET_UNRELATED

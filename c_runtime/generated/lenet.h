@@ -16,8 +16,9 @@
  *   - Results are the same, bit for bit, with every C99 compiler, on every CPU.
  *   - lenet_logits takes the same number of instructions for every image, by gcc or clang,
  *     on a CPU that has an instruction to multiply.
+ *     A cache may take unequal time: which entry of a table is read depends on the image.
  *   - Re-entrant: there is no global state. Use one workspace for each thread.
- *   - Functions of a whole image, and lenet_self_test, discard rows already given.
+ *   - Functions of a whole image, and those of the self-test, discard rows already given.
  *   - Images are 28 rows of 28 bytes, top left first; 0 is background, 255 is ink.
  *     A digit is scaled to fit into 20x20 pixels and centred by its mass.
  */
@@ -27,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_D3C23F5D2155F4B4
+#define LENET_EXPORT_6F9DAF89E2032B9E
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +41,7 @@ extern "C" {
 #define LENET_LOGITS 10 /* one for each class */
 #define LENET_CONSTANT_BYTES 63378
 #define LENET_WORKSPACE_BYTES 1112
+#define LENET_SELF_TEST_STEPS 363
 
 /* A logit, or a gap, times this approximates the float network's. */
 #define LENET_LOGIT_SCALE 8.3008184e-05f
@@ -106,9 +108,19 @@ typedef struct {
 
 typedef enum {
     LENET_SELF_TEST_PASSED = 0,
-    LENET_SELF_TEST_CONSTANTS = 1, /* the CRC-32 of the constants in flash is wrong */
-    LENET_SELF_TEST_ANSWERS = 2    /* they are right, but known images give wrong logits */
+    LENET_SELF_TEST_CONSTANTS = 1, /* the CRC-32C of the constants in flash is wrong */
+    LENET_SELF_TEST_ANSWERS = 2,   /* they are right, but known images are read wrongly */
+    LENET_SELF_TEST_RUNNING = 3    /* nothing is wrong so far; more steps are to come */
 } lenet_self_test_result;
+
+/* How far a self-test in steps is. */
+typedef struct {
+    uint32_t crc;   /* of what was read so far */
+    uint32_t place; /* the next byte of the constants */
+    uint32_t left;  /* bytes that a step still reads */
+    uint16_t image; /* 0: the constants */
+    uint16_t row;   /* rows that it has got */
+} lenet_self_test_state;
 
 /* Classifies one image. Returns the class of the largest logit, 0 to 9; of equals, the smallest. */
 int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28]);
@@ -132,7 +144,8 @@ lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], in
  * again before the next image; without it the logits mean nothing, though nothing outside the
  * workspace is written. lenet_finish tells by LENET_MISCOUNTED what was not exactly 28 rows since
  * lenet_begin, and otherwise returns LENET_NO_INK, LENET_OUTSIDE or LENET_ACCEPTED. Rows take
- * unequal time; lenet_finish makes 58 920 of the multiply-adds.
+ * unequal time: none makes more than 64 800 of the multiply-adds, lenet_finish 58 920, and those of
+ * rows not given.
  */
 void lenet_begin(lenet_workspace *ws);
 void lenet_row(lenet_workspace *ws, const uint8_t row[28]);
@@ -146,11 +159,28 @@ void lenet_decide(const int32_t logits[10], lenet_verdict so_far, lenet_reading 
 lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict so_far);
 #endif
 
-/* Checks the constants in flash by their CRC-32, then the logits of 4 made-up images.
+/* Checks the constants in flash by their CRC-32C, then what is read in 4 made-up images, the last
+ * of which lacks its last row: logits, verdict, digit, gap, and whether the gap suffices.
  *
  * Takes about as long as 4 predictions and a CRC of LENET_CONSTANT_BYTES, bit by bit.
  */
 lenet_self_test_result lenet_self_test(lenet_workspace *ws);
+
+/* The same in LENET_SELF_TEST_STEPS steps, beside other work: begin once, then a step whenever
+ * there is time.
+ *
+ * A step reads at most 256 bytes of the constants, or makes at most 123 720 multiply-adds. It
+ * returns LENET_SELF_TEST_RUNNING; the last one LENET_SELF_TEST_PASSED, and the next step begins
+ * anew. What failed is told at once, and lenet_self_test_begin comes before another step.
+ *
+ * Between two steps the workspace may read an image, from lenet_begin to lenet_finish. The next
+ * step finds it used, and begins its own image again, which is at most 29 steps more. Where so many
+ * are never made between two readings the test needs a workspace of its own, or it does not end:
+ * count the steps. A step between lenet_begin and lenet_finish spoils that image, which is
+ * LENET_MISCOUNTED.
+ */
+void lenet_self_test_begin(lenet_self_test_state *test);
+lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_workspace *ws);
 
 #ifdef __cplusplus
 }

@@ -510,9 +510,7 @@ def _ready_rows(plan: Plan, image_rows: int) -> dict[str, int]:
     ready: dict[str, int] = {}
     rows = image_rows
     for layer in plan.row_layers:
-        padded = layer.rows_padded if rows == layer.input_shape[0] else layer.above + rows
-        rows = max(0, (padded - layer.rows_read) // layer.row_step + 1)
-        ready[layer.name] = rows
+        rows = ready[layer.name] = layer.rows_made(rows)
     return ready
 
 

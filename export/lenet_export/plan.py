@@ -327,6 +327,11 @@ class Layer:
         """Rows of its input, with the border."""
         return sum(self.padding[0]) + self.input_shape[0]
 
+    def rows_made(self, rows: int) -> int:
+        """Rows of output after so many of its input; the last of these comes with the border."""
+        here = self.above + rows if rows < self.input_shape[0] else self.rows_padded
+        return max(0, (here - self.rows_read) // self.row_step + 1)
+
     @property
     def kernel_values(self) -> int:
         """Weights in one row of a convolution's kernel: its columns and input channels."""
@@ -584,6 +589,17 @@ class Plan:
     def multiply_adds(self) -> int:
         """Multiplications for one image."""
         return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def multiply_adds_of_rows(self) -> list[int]:
+        """Multiplications that each row of an image makes, the last one's with the border below."""
+        made: list[tuple[int, list[int]]] = []
+        rows = list(range(self.input_shape[0] + 1))  # of the input, after so many of the image
+        for layer in self.row_layers:
+            rows = [layer.rows_made(count) for count in rows]
+            made.append((layer.multiply_adds // layer.output_shape[0], rows))
+        sums = [sum(each * of[n] for each, of in made) for n in range(self.input_shape[0] + 1)]
+        return [after - before for before, after in itertools.pairwise(sums)]
 
     @property
     def logit_scale(self) -> float:

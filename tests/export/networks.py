@@ -171,6 +171,40 @@ def rows_given(network, rows):
 ACCEPTED, UNSURE, MISCOUNTED, NO_CLASS, NO_INK, OUTSIDE = range(6)
 
 
+#: lenet_self_test_result.
+PASSED, CONSTANTS, ANSWERS, RUNNING = range(4)
+
+
+def new_test(network):
+    """A self-test in steps, begun."""
+    test = network._ffi.new("lenet_self_test_state *")
+    network.function("self_test_begin")(test)
+    return test
+
+
+def steps_of(network):
+    """How many steps a self-test has: slices of the tables, rows of four images, and four ends."""
+    slices = -(-network.plan.constant_bytes // 256)
+    return slices + 4 * (network.plan.input_shape[0] + 1) - 1
+
+
+def results_of(network, test, between=None, workspace=None):
+    """What the steps of a self-test return, up to the first that is not RUNNING, or far too many.
+
+    Args:
+        network: a compiled network.
+        test: of :func:`new_test`; it may have had steps.
+        between: what to call in front of a step, by its number.
+        workspace: default: the network's own.
+    """
+    ws = network.workspace if workspace is None else workspace
+    step, results = network.function("self_test_step"), []
+    while not results or (results[-1] == RUNNING and len(results) < 4 * steps_of(network)):
+        (between or {}).get(len(results), lambda: None)()
+        results.append(step(test, ws))
+    return results
+
+
 def verdict_of(network, rows, workspace=None, begun=True, fault=None):
     """What ``lenet_finish`` tells of rows given one by one.
 

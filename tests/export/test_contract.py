@@ -92,7 +92,10 @@ def test_it_compiles_as_c99_without_a_warning_and_needs_nothing(
     assert [name for name, kind, _ in symbols if kind == "U"] == []
     assert [name for name, kind, _ in symbols if kind in "dDbBC"] == []
     assert {name for name, kind, _ in symbols if kind == "T"} == {
-        f"lenet_{name}" for name in "begin decide finish logits predict read row self_test".split()
+        f"lenet_{name}"
+        for name in (
+            "begin decide finish logits predict read row self_test self_test_begin self_test_step"
+        ).split()
     }
 
 
@@ -438,7 +441,7 @@ def test_the_float_self_test_compares_every_known_answer():
     text = render_c(plan, Options())["lenet.c"].decode()
     start = text.index("known_answers[4]")
     answers = list(re.finditer(r"-?[\d.e-]+f", text[start : text.index("};", start)]))
-    assert len(answers) == 4 * plan.classes
+    assert len(answers) == 4 * (plan.classes + 2)
     for answer in answers:
         at = start + answer.start()
         off = float(answer.group()[:-1]) + 100

@@ -11,7 +11,6 @@ import json
 import math
 import re
 import textwrap
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -37,6 +36,7 @@ from lenet_export.c_text import (
 from lenet_export.cpus import operands
 from lenet_export.cpus.kernel import kernel_of
 from lenet_export.cpus.registry import CPUS
+from lenet_export.crc import crc32c
 from lenet_export.errors import UserError
 from lenet_export.ink import SHARES
 from lenet_export.outputs import templates
@@ -47,6 +47,7 @@ from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
     F32,
     PAIR_BITS,
+    U8,
     U32,
     Array,
     Buffer,
@@ -57,11 +58,13 @@ from lenet_export.plan import (
 )
 from lenet_export.preparation import is_prepared_for
 from lenet_export.quantize import WEIGHT_MAX
+from lenet_export.verdict import Verdict, readings
 
 if TYPE_CHECKING:
     from lenet_export.verify import Comparison
 
 KNOWN_IMAGES = 4
+SLICE_BYTES = 256  # of the constants, that a step of the self-test reads
 STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 PAIR = "@pair@"  # for what tells the files of one export, until all else of them is known
 NAMES = "@names@"  # for the names of the classes, in which no prefix is put
@@ -127,13 +130,15 @@ def costs(plan: Plan) -> list[tuple[str, str]]:
 def known_images(plan: Plan) -> reference.Images:
     """The made-up images of the self-test, uint8 ``(4, rows, columns, channels)``.
 
-    The same formula stands in the C, in ``known_logits``: circles around the top left corner.
+    The same formula stands in the C, in ``draw_circles``. The last row of the last image is not
+    given there, and so is background.
     """
     rows, columns, channels = plan.input_shape
     y = np.arange(rows)[:, None]
     x = np.arange(columns * channels)[None, :]
-    n = np.arange(KNOWN_IMAGES)[:, None, None]
-    images = ((y * y + x * x) * (n + 1)) & 255
+    n = np.arange(1, KNOWN_IMAGES + 1)[:, None, None]
+    images = ((y * y + x * x) * n) & 255
+    images[-1, -1] = 0
     return images.astype(np.uint8).reshape(KNOWN_IMAGES, rows, columns, channels)
 
 
@@ -465,6 +470,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "has_norm": any(layer.norm for layer in plan.layers),
         "weight_peak": max(layer.grid.peak if layer.grid else WEIGHT_MAX for layer in plan.layers),
         "index_is": _index_is(plan),
+        "has_tables": any(activation.has_table for activation in plan.activations),
         "has_zero_point": any(activation.zero_point for activation in plan.activations),
         "moved_types": list(
             dict.fromkeys(layer.source_dtype for layer in plan.row_layers if layer.rows_moved)
@@ -475,15 +481,14 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
             for kernel, layer in zip(kernels, plan.layers, strict=True)
         ),
         "name_width": max(len(layer.name) for layer in plan.layers),
-        "finish_multiply_adds": sum(layer.multiply_adds for layer in plan.dense_layers),
         "reads_any_byte": not plan.dense_inputs_begin_words
         or any(kernel_of(layer).reads_any_byte for layer in plan.row_layers),
         "pair_dtype": U32,
         "puts_codes": _puts_codes(plan),
-        "crc_types": list(dict.fromkeys(constant.values.dtype for constant in plan.constants)),
         "trained": {},
-        "constants_crc": f"0x{_crc(constant.values for constant in plan.constants)}u",
         "known_images": KNOWN_IMAGES,
+        "slice_bytes": SLICE_BYTES,
+        "byte_dtype": U8,
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
     scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
@@ -497,7 +502,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     )
     return (
         context | {"scalar": scalar, "in_lanes": Calls(in_lanes)}
-        | _answers(plan) | _reject(plan) | _ink(plan) | _amounts(plan, options)
+        | _self_test(plan) | _reject(plan) | _ink(plan) | _amounts(plan, options)
         | {"uses": _uses(plan, options)}
     )  # fmt: skip
 
@@ -596,27 +601,68 @@ def _long(number: int, most: int) -> str:
     return f"{number}L" if most > INT16_MAX else str(number)
 
 
-def _crc(tables: Iterable[Array]) -> str:
-    """CRC-32 (hex) of numbers, lowest byte first."""
-    crc = 0
-    for table in tables:
-        little = np.ascontiguousarray(table, table.dtype.newbyteorder("<"))
-        crc = zlib.crc32(little.tobytes(), crc)
-    return f"{crc:08X}"
+def _bytes_of(tables: Iterable[Array]) -> bytes:
+    """Numbers as the self-test takes them, lowest byte first."""
+    little = [np.ascontiguousarray(of, of.dtype.newbyteorder("<")) for of in tables]
+    return b"".join(table.tobytes() for table in little)
 
 
-def _answers(plan: Plan) -> dict[str, Any]:
-    """The known answers of the self-test: a CRC of integers, or rounded floats."""
-    answers = reference.network(plan, known_images(plan))[plan.layers[-1].name]
+def _self_test(plan: Plan) -> dict[str, Any]:
+    """How long the self-test is, and what it must find.
+
+    Raises:
+        UserError: a logit is beyond float32.
+    """
+    constants = _bytes_of(constant.values for constant in plan.constants)
+    found, answers = _answers(plan)
+    rows = plan.multiply_adds_of_rows
+    finish = sum(layer.multiply_adds for layer in plan.dense_layers)
+    image_steps = len(rows) + 1  # one to finish
+    return found | {
+        "constants_crc": f"0x{crc32c(constants):08X}u",
+        "answers_crc": f"0x{crc32c(constants + answers):08X}u",
+        "image_steps": image_steps,
+        # The last image has a row less.
+        "self_test_steps": -(-len(constants) // SLICE_BYTES) + KNOWN_IMAGES * image_steps - 1,
+        "behind_logits": [plan.outputs + place for place in range(4)],
+        "row_multiply_adds": max(rows),
+        "finish_multiply_adds": finish,
+        "step_multiply_adds": max(*rows, finish + rows[-1]),
+    }
+
+
+def _answers(plan: Plan) -> tuple[dict[str, Any], bytes]:
+    """What is known of the made-up images: a table of floats, and what goes into the CRC.
+
+    Of integers all goes into it: logits, verdict, digit, gap, and whether the gap suffices.
+
+    Raises:
+        UserError: a logit is beyond float32.
+    """
+    images = known_images(plan)
+    logits = reference.network(plan, images)[plan.layers[-1].name]
+    verdicts = np.full(KNOWN_IMAGES, Verdict.ACCEPTED, np.int32)
+    if plan.ink:
+        too_little, outside = plan.ink.beyond(images)
+        verdicts[outside], verdicts[too_little] = Verdict.OUTSIDE, Verdict.NO_INK
+    verdicts[-1] = Verdict.MISCOUNTED
+    read = readings(plan, images, logits)
     if plan.dtype == "int8":
-        return {"answers_crc": f"0x{_crc([answers.astype(np.int32)])}u"}
-    if not np.abs(answers).max() < np.finfo(np.float32).max:
+        others = verdicts, read.digits, read.gaps, read.gaps >= plan.threshold
+        return {}, _bytes_of([np.column_stack([logits, *others]).astype(np.int32)])
+    if not np.abs(logits).max() < np.finfo(np.float32).max:
         raise UserError(
             plan.layers[-1].name, "has logits beyond float32", "train with weight decay"
         )
-    rounded = np.array([[float(f"{v:.6g}") for v in row] for row in answers], np.float32)
-    tolerance = np.float32(f"{max(1.0, float(np.abs(answers).max())) * 1e-3:.1g}")
-    return {"answers": rounded, "answers_tolerance": float_literal(tolerance)}
+    best = np.take_along_axis(logits, read.digits[:, None], axis=1)
+    known = np.column_stack([logits, read.gaps, best])
+    rounded = np.array([[float(f"{v:.6g}") for v in row] for row in known], np.float32)
+    tolerance = np.float32(f"{max(1.0, float(np.abs(logits).max())) * 1e-3:.1g}")
+    is_right = np.ones(KNOWN_IMAGES)
+    return (
+        {"answers": rounded, "answers_tolerance": float_literal(tolerance)},
+        np.column_stack([verdicts, is_right]).astype(np.uint8).tobytes(),
+    )
 
 
 def _reject(plan: Plan) -> dict[str, Any]:

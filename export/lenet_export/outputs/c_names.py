@@ -23,7 +23,7 @@ C_WORDS = frozenset(
 #: Prefixes that would hide a system header, or meet a static name of the templates.
 TAKEN_PREFIXES = frozenset(
     "arm_acle arm_mve assert complex ctype errno features fenv immintrin inttypes "  # noqa: SIM905
-    "iso646 known limits locale math setjmp signal stdalign stdarg stdatomic stdbit stdbool "
+    "iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbit stdbool "
     "stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar "
     "wctype".split()
 )
