@@ -66,8 +66,8 @@ class Core:
         models: the bundled models that it runs: the first with every kernel, others with its own.
         calls: what is called for an image, in this order.
         return_bytes: that a call pushes to the stack.
-        stack_slack: the bytes by which its bound may exceed what is measured; of an AArch64, whose
-            frames hold vectors, twice as many.
+        stack_slack: the bytes by which its bound may exceed what is measured; of an AArch64 and a
+            Cortex-M55, whose frames hold vectors, twice as many.
         clang: how clang is told of the core; empty: it does not know it.
         has_model: whether its cycles are estimated.
     """
@@ -100,7 +100,8 @@ CORES = {
         clang="--target=thumbv7em-none-eabihf -mcpu=cortex-m7 -mfpu=fpv5-d16",
     ),
     "cortex-m55": Core(
-        "cortex-m55", clang="--target=thumbv8.1m.main-none-eabihf -mcpu=cortex-m55"
+        "cortex-m55", stack_slack=256,
+        clang="--target=thumbv8.1m.main-none-eabihf -mcpu=cortex-m55",
     ),
     "riscv32": Core(
         "riscv32", "riscv64-unknown-elf-",

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
-from lenet_export.plan import PAIR_BITS, Array, Layer, Plan
+from lenet_export.plan import PAIR_BITS, S8, Array, Layer, Plan
 from lenet_export.preparation import Prepared, check_picture
 from lenet_export.reference import Images, Outputs
 from lenet_export.verdict import Readings
@@ -468,9 +468,10 @@ class CompiledNetwork:
         return seen
 
     def _array(self, struct: Any, layer: Layer) -> Array:
-        """The buffer that ``layer`` writes, flat, its slack included."""
+        """The buffer that ``layer`` writes, flat, its slack included; codes as they are."""
         field = getattr(struct, layer.output)
-        return np.frombuffer(self._ffi.buffer(field), layer.output_dtype)
+        values = np.frombuffer(self._ffi.buffer(field), layer.output_dtype)
+        return values.astype(np.int16) + 128 if layer.output_dtype == S8 else values
 
     def _read_rows(self, seen: Outputs, done: dict[str, int]) -> None:
         """Copies the rows of each convolution's output that are new since the last call."""

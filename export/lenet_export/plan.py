@@ -522,7 +522,8 @@ class Plan:
                     else "values"
                 )
                 + (", zeros around" if layer.is_padded else "")
-                + (", two columns in a word" if layer.layout.in_pairs else ""),
+                + (", two columns in a word" if layer.layout.in_pairs else "")
+                + (", less 128 each" if layer.source_dtype == S8 else ""),
             )
             for layer in self.row_layers
         ]

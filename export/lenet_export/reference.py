@@ -46,7 +46,8 @@ def network(plan: Plan, images: Any, xp: Any = np) -> dict[str, Any]:
             x = pool(layer, activate(layer, normalize(layer, accumulate(layer, x, xp), xp), xp))
         else:
             x = pool_of_its_own(layer, x, xp)
-        outputs[layer.name] = x.astype(layer.output_dtype) if plan.dtype == "int8" else x
+        is_code = plan.dtype == "int8" and layer is not plan.layers[-1]
+        outputs[layer.name] = x.astype(np.uint8) if is_code else x
     return outputs
 
 

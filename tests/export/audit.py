@@ -86,17 +86,29 @@ def recomputed(base, plan, tables):
             continue
         weight = weights_in(layer, tables, places[layer.name])
         features = layer.stage.features
+        about = {constant.name: constant.about for constant in layer.constants}
         numbers = {
-            part: tables[f"{layer.name}_{part}"][:features].astype(np.int64)
+            part: _in_a_row(tables[f"{layer.name}_{part}"], about[f"{layer.name}_{part}"])[
+                :features
+            ]
             for part in ("bias", "gain", "norm_gain", "norm_bias")
             if f"{layer.name}_{part}" in tables
         }
-        about = {constant.name: constant.about for constant in layer.constants}
         if "128 * the sum of the weights is in it" in about[f"{layer.name}_bias"]:
             numbers["bias"] = numbers["bias"] - 128 * weight.sum(axis=1)
         for what, bound in _bounds(layer, weight, **numbers):
             found[layer.name, what] = int(np.min(bound[0])), int(np.max(bound[1]))
     return found
+
+
+def _in_a_row(numbers, about):
+    """A table's numbers, int64, of which rows may have fillers and each may be times 2^n."""
+    rows = re.search(r"\[\w+ / (\d+)\]\[(\d+)\]", about)
+    if rows:
+        used, size = map(int, rows.groups())
+        numbers = numbers.reshape(-1, size)[:, :used].ravel()
+    places = re.search(r"gain \* 2\^(\d+)", about)
+    return numbers.astype(np.int64) >> (int(places[1]) if places else 0)
 
 
 def _bounds(layer, weight, bias, gain=None, norm_gain=None, norm_bias=None):
@@ -129,6 +141,9 @@ def _parts(layer, weight, sums, reach):
     kernel = str(getattr(layer.layout.kernel, "template", layer.layout.kernel))
     if kernel == "smlad_bytes":
         yield "acc - bias", sums
+    if kernel in ("mve", "mve_taps") and layer.integers.requantize and not layer.norm:
+        products = -128 * weight, 127 * weight
+        yield "acc - bias", (np.minimum(*products).sum(1), np.maximum(*products).sum(1))
     if kernel == "kronecker":
         yield "acc - bias + 2^20", (sums[0] + 2**20, sums[1] + 2**20)
     if kernel == "copied":

@@ -240,6 +240,13 @@ def sums_without_bias(layer: Layer) -> tuple[Array, Array]:
     return layer.integers.acc_min - layer.bias, layer.integers.acc_max - layer.bias
 
 
+def sums_of_signed(layer: Layer) -> tuple[Array, Array]:
+    """What the sum of weights times codes less 128 is at least and at most, int64."""
+    weight = layer.weight.reshape(len(layer.weight), -1).astype(np.int64)
+    products = -128 * weight, 127 * weight
+    return np.minimum(*products).sum(1), np.maximum(*products).sum(1)
+
+
 def signed_codes_fit(layer: Layer) -> bool:
     """Whether biases with 128 times the weights in them fit 32 bits."""
     return bool(np.abs(_bias_of_signed(layer)).max() < 2**31)

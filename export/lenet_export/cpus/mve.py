@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from lenet_export.activations import CODE_MAX
 from lenet_export.c_text import plus
+from lenet_export.cpus import operands
 from lenet_export.cpus.blocked import Blocked
 from lenet_export.cpus.kernel import (
+    PartialSum,
+    Pragma,
     divisor,
     place_step,
     signed_codes_fit,
+    sums_of_signed,
     with_signed_codes,
     with_weights,
 )
-from lenet_export.plan import Array, Block, Constant, Layer, Layout
+from lenet_export.plan import S8, Array, Block, Constant, DType, Layer, Layout
 
 VECTOR = 16  # bytes
+GROUP = 8  # sums that become codes at once, in lanes of 16 bits
+GAIN_BITS = 31  # VQDMULH is the upper half of twice a product
+REACH = 128  # bytes from a pointer on that a load of a vector reaches
+UNROLL = 8  # rows of a kernel that are written out, at most
+NO_ADDRESSES = Pragma(
+    "Pointers are moved on by additions, of which gcc would make copies of the pointers.",
+    ("no-auto-inc-dec",),
+)
 
 
 @dataclass(frozen=True)
 class Mve(Blocked):
-    """Layers by Arm's MVE: 16 codes, less 128 each, and 16 weights of 8 bits at a time."""
+    """Layers by Arm's MVE: 16 codes, less 128 each, and 16 weights of 8 bits at a time.
+
+    The sums go to RAM, from where eight at a time become codes and are pooled.
+    """
 
     template: str = "mve"
+    codes: DType = field(default=S8, kw_only=True)
     adds_in_order: ClassVar[bool] = False
+    in_vectors: ClassVar[bool] = True
     kinds: ClassVar[frozenset[str]] = frozenset({"conv", "dense"})
+    pools: ClassVar[frozenset[str] | None] = frozenset({"none", "avg", "max"})
+    pragma: ClassVar[Pragma | None] = NO_ADDRESSES
     packs: bool = field(default=False, kw_only=True)
 
     def computes(self, layer: Layer) -> bool:
-        """Whether it is a layer of integers, and its bias still fits with the 128s in it."""
-        if layer.integers is None or not super().computes(layer):
+        """Whether its codes come of vectors, and its bias still fits with the 128s in it."""
+        if layer.integers is None or not super().computes(layer) or not signed_codes_fit(layer):
             return False
-        return signed_codes_fit(layer)
+        return self._activates(layer)
+
+    def _activates(self, layer: Layer) -> bool:
+        """Whether there is no norm, indices are narrower than sums, and a pool's sums are short."""
+        assert layer.integers
+        requantize = layer.integers.requantize
+        narrows = requantize is None or bool(requantize.gain.max() < 2**requantize.shift)
+        return not layer.norm and narrows and _mean(layer) is not None
 
     def pays(self, layer: Layer) -> bool:
         """Whether a dense layer's weights have 8 bits.
@@ -43,19 +72,99 @@ class Mve(Blocked):
         """
         return layer.grid is None or layer.is_conv
 
+    def partial_sums(self, layer: Layer) -> list[PartialSum]:
+        """The sums of codes less 128, where vectors add the biases."""
+        if not self._gives_codes(layer):
+            return []
+        least, most = sums_of_signed(layer)
+        return [PartialSum("acc - bias", least, most, "int32_t")]
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """How sums become codes, too."""
+        features, block = layer.stage.features, layer.layout.block
+        groups = -(-features // GROUP)
+        has_blocks = block.outputs < min(features, GROUP)
+        group = "group" if groups > 1 else "0"
+        adds_biases = self._gives_codes(layer)
+        return super().view(layer) | {
+            "columns": [
+                {"name": f"v{column}", "offset": column * place_step(layer)}
+                for column in range(block.columns)
+            ],
+            "places": block.rows * block.columns,
+            "is_whole": block.columns == layer.stage.pool_size == block.rows,
+            "keeps_rows": block.rows > 1 and layer.stage.stride == 1,
+            "row_unroll": min(UNROLL, layer.weight.shape[1]) if layer.is_conv else 1,
+            "adds_biases": adds_biases,
+            "start": (lambda _: "0") if adds_biases else partial(operands.bias, layer),
+            "sum_at": lambda place, output: place * (features if layer.norm else GROUP) + output,
+            "groups": groups,
+            "group": f"{group} / {GROUP}" if groups > 1 else group,
+            "has_blocks": has_blocks,
+            "first": "first" if has_blocks else group,
+            "first_group": group,
+            "last_of_group": _end(features),
+            "count": f"{features} - group"
+            if features > GROUP and features % GROUP
+            else min(features, GROUP),
+            "mean": _mean(layer),
+        }
+
+    def _gives_codes(self, layer: Layer) -> bool:
+        """Whether vectors make codes of its sums, to which they add the biases."""
+        return bool(self.in_vectors and layer.integers and layer.integers.requantize)
+
+    def _outputs(self, layer: Layer, most: int) -> int:
+        """How many outputs a block of at most ``most`` has: whole blocks in a group of channels."""
+        features = layer.stage.features
+        in_groups = layer.is_conv and features > GROUP
+        return divisor(math.gcd(features, GROUP) if in_groups else features, most)
+
     def _layout(self, layer: Layer, at_once: Block) -> Layout:
         """16 weights of each channel or unit in turn, those beyond a row or the inputs 0."""
         features, rows = layer.stage.features, layer.weight.shape[1] if layer.is_conv else 1
         weight = _filled(layer.weight.reshape(features, rows, -1))
         values = weight.reshape(features // at_once.outputs, at_once.outputs, rows, -1, VECTOR)
-        values = values.transpose(0, 2, 3, 1, 4)
+        values = values.transpose(0, 3, 2, 1, 4)
         what = "channel" if layer.is_conv else "unit"
-        each = "kernel row, 16 columns and inputs" if layer.is_conv else "16 inputs"
+        each = "16 columns and inputs, kernel row" if layer.is_conv else "16 inputs"
         within = f"{what} % {at_once.outputs}, value"
         about = f"{layer.name}: weights [{what} / {at_once.outputs}][{each}, {within}]"
-        tables = with_weights(layer, values.reshape(len(values), -1), about)
+        tables = self._tables(layer, values.reshape(len(values), -1), about, at_once.outputs)
         slack = -(layer.kernel_values if layer.is_conv else layer.inputs) % VECTOR
-        return Layout(self, at_once, with_signed_codes(layer, tables), slack=slack)
+        return Layout(self, at_once, tables, slack=slack)
+
+    def _tables(self, layer: Layer, values: Array, about: str, units: int) -> tuple[Constant, ...]:
+        """The weights; biases and gains of eight outputs side by side, in rows of 8."""
+        weight, *others = with_signed_codes(layer, with_weights(layer, values, about))
+        if not self._gives_codes(layer):
+            return weight, *others
+        bias, gain = others
+        each = GROUP if layer.is_conv else units
+        what = f"[{'channel' if layer.is_conv else 'unit'} / {each}][{GROUP}]"
+        assert layer.integers and layer.integers.requantize
+        places = GAIN_BITS - layer.integers.requantize.shift
+        scaled = gain.values.astype(np.int64) << places
+        return (
+            weight,
+            replace(bias, values=_grouped(bias.values, each), about=f"{bias.about} {what}"),
+            replace(
+                gain,
+                values=_grouped(scaled, each),
+                about=f"{layer.name}: gain * 2^{places}: index = acc * gain >> {GAIN_BITS} {what}",
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class MveNormed(Mve):
+    """The same where a norm follows, in plain C, which takes all sums of a place at once."""
+
+    in_vectors: ClassVar[bool] = False
+
+    def _activates(self, layer: Layer) -> bool:
+        """Whether there is a norm."""
+        return bool(layer.norm)
 
 
 @dataclass(frozen=True)
@@ -67,12 +176,11 @@ class MveTaps(Mve):
     """
 
     template: str = "mve_taps"
-    sums: int = 16
     kinds: ClassVar[frozenset[str]] = frozenset({"conv"})
 
     def computes(self, layer: Layer) -> bool:
-        """Whether a byte reaches all that a kernel reads of the strip, and no norm follows."""
-        if layer.norm or not super().computes(layer):
+        """Whether a byte reaches all that a kernel reads of the strip."""
+        if not super().computes(layer):
             return False
         last = (layer.weight.shape[1] - 1) * layer.strip_values + layer.kernel_values - 1
         return bool(last < 2**8)
@@ -85,22 +193,60 @@ class MveTaps(Mve):
 
     def layout(self, layer: Layer) -> Layout:
         """All weights of a channel in a row, and the places of its inputs in the strip."""
-        channels = divisor(layer.stage.features, self.sums // layer.stage.pool_size)
+        channels = self._outputs(layer, GROUP)
         weight = _filled(layer.weight.reshape(len(layer.weight), -1))
         about = f"{layer.name}: weights [channel][kernel row, column, input]"
-        tables = with_weights(layer, weight, about)
-        block = Block(channels, columns=layer.stage.pool_size)
-        return Layout(self, block, (*with_signed_codes(layer, tables), _taps(layer)))
+        size = layer.stage.pool_size
+        tables = self._tables(layer, weight, about, channels)
+        return Layout(self, Block(channels, size, size), (*tables, _taps(layer)))
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The vectors of inputs that are gathered, too."""
-        return super().view(layer) | {"gathers": _gathers(layer)}
+        weights = layer.constants[0].values.shape[1]
+        return super().view(layer) | {
+            "gathers": _gathers(layer),
+            "reach": max(1, REACH // weights),
+        }
 
 
 def _filled(values: Array) -> Array:
     """``values`` with its last axis filled up to whole vectors by 0."""
     fill = [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % VECTOR)]
     return np.pad(values, fill)
+
+
+def _grouped(values: Array, each: int) -> Array:
+    """``each`` of ``values`` in a row of 8, int32; the rest is 0."""
+    rows = np.pad(values, (0, -len(values) % each)).reshape(-1, each)
+    return np.pad(rows, [(0, 0), (0, GROUP - each)]).astype(np.int32)
+
+
+def _end(features: int) -> str:
+    """Where the channels of a group end, in C."""
+    if features <= GROUP:
+        return str(features)
+    return f"group + {GROUP}" + (f" && first < {features}" if features % GROUP else "")
+
+
+def _mean(layer: Layer) -> str | None:
+    """What makes of eight sums of a pool's codes their mean in C, rounded half up.
+
+    That of a maximum, or of one code, is what it is. ``None``: 16 bits are too few for the sums.
+    """
+    window = layer.stage.pool_size**2
+    if layer.stage.pool != "avg" or window == 1:
+        return "pooled"
+    if CODE_MAX * window + window // 2 >= 2**16:
+        return None
+    if window & (window - 1) == 0:
+        return f"vrshrq_n_u16(pooled, {window.bit_length() - 1})"
+    sums = np.arange(CODE_MAX * window + window // 2 + 1)
+    for shift in range(16):
+        factor = -(-(2 ** (16 + shift)) // window)
+        if factor < 2**16 and (sums * factor >> 16 + shift == sums // window).all():
+            upper = f"vmulhq_u16(vaddq_n_u16(pooled, {window // 2}), vdupq_n_u16({factor}))"
+            return f"vshrq_n_u16({upper}, {shift})" if shift else upper
+    return None
 
 
 def _taps(layer: Layer) -> Constant:
@@ -113,14 +259,14 @@ def _taps(layer: Layer) -> Constant:
 
 def _gathers(layer: Layer) -> list[dict[str, Any]]:
     """The vectors of 16 inputs that a kernel with taps gathers: of each column of a pool window."""
-    vectors = layer.constants[0].values.shape[-1] // 16
+    vectors = layer.constants[0].values.shape[-1] // VECTOR
     return [
         {
             "value": f"value{column}{n}",
             "column": column,
             "base": plus("in", column * place_step(layer)),
-            "taps": plus(f"{layer.name}_taps", 16 * n),
-            "weight": plus("weight", 16 * n),
+            "taps": plus(f"{layer.name}_taps", VECTOR * n),
+            "weight": f"w{n}",
         }
         for column in range(layer.stage.pool_size)
         for n in range(vectors)

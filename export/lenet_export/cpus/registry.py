@@ -13,10 +13,10 @@ from lenet_export.cpus.blocked import Blocked, Copied
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.kronecker import Kronecker
 from lenet_export.cpus.lanes import PAIRED_LOADS, Columns, Lanes
-from lenet_export.cpus.mve import Mve, MveTaps
+from lenet_export.cpus.mve import Mve, MveNormed, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, S16, U8, U16, DType, Plan, check_plan
+from lenet_export.plan import F32, S8, S16, U8, U16, DType, Plan, check_plan
 
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
 OPTIMIZE = ("speed", "ram", "flash")
@@ -150,7 +150,7 @@ CPUS = {
         **ARM,
     ),
     "cortex-m55": Cpu(
-        _choices(Blocked(reload=True), MveTaps(), Mve(dense_sums=6)),
+        _choices(Blocked(reload=True), MveTaps(), Mve(dense_sums=6), MveNormed(dense_sums=6)),
         headers=("arm_acle.h", "arm_mve.h"),
         flags=("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
         requires=(SATURATES, "__ARM_FEATURE_MVE"),
@@ -391,9 +391,10 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
             f"leave it out, or take a --cpu of {', '.join(several)}",
         )
     of_cpu = CPUS[cpu].kernels[optimize]
-    # What plain C does beside vectors reads the same codes as they do.
+    # What plain C does beside vectors reads the same codes as they do, but not less 128.
     is_float = plan.dtype == "float32"
     codes = next((k.codes for k in of_cpu if k.in_vectors and (k.codes == F32) == is_float), U8)
+    codes = U8 if codes == S8 else codes
     kernels = *of_cpu, replace(GENERIC, codes=codes), replace(POOLING, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     far = bool(CPUS[cpu].program_memory)

@@ -47,6 +47,7 @@ from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
     F32,
     PAIR_BITS,
+    S8,
     U8,
     U32,
     Array,
@@ -367,6 +368,8 @@ def _border(layer: Layer) -> int | str:
     """What a value of the border of a layer's input is, in C."""
     if isinstance(layer.pad_code, float):
         return float_literal(np.float32(layer.pad_code))
+    if layer.source_dtype == S8:
+        return layer.pad_code - 128
     return layer.pad_code * (1 + 2**PAIR_BITS) if layer.layout.in_pairs else layer.pad_code
 
 
@@ -484,6 +487,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "reads_any_byte": not plan.dense_inputs_begin_words
         or any(kernel_of(layer).reads_any_byte for layer in plan.row_layers),
         "pair_dtype": U32,
+        "signed_dtype": S8,
         "puts_codes": _puts_codes(plan),
         "trained": {},
         "known_images": KNOWN_IMAGES,

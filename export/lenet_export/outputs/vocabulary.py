@@ -28,7 +28,9 @@ class Vocabulary:
         found: dict[str, str] = {}
         for part in self.text.strip().split("\n\n"):
             code = _without_comments(part)
-            name = re.search(r"typedef [^;]*?(\w+)(?: __attribute__.*)?;|(\w+)\(", code)
+            name = re.search(
+                r"typedef [^;]*?(\w+)(?: __attribute__.*)?;|\b(?!__attribute__)(\w+)\(", code
+            )
             if name:
                 found.setdefault(name[1] or name[2], part.strip())
         return found
