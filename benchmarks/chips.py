@@ -33,7 +33,7 @@ import chart
 import cycles
 import firmware
 import keywords
-import sizes
+import object_sizes
 import stack
 import stages
 from lenet_export import checkpoint, reference, verify
@@ -158,12 +158,12 @@ def variants(core: str) -> dict[str, Variant]:
 def compilers() -> dict[str, str]:
     """The version of each compiler."""
     gcc = [f"{prefix}gcc" for prefix in sorted({core.prefix for core in CORES.values()})]
-    return {name: sizes.output(name, "-dumpversion").strip() for name in (*gcc, "clang")}
+    return {name: object_sizes.output(name, "-dumpversion").strip() for name in (*gcc, "clang")}
 
 
 def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
     """The addresses that the calls for one image pass through, and what each instruction took."""
-    listed = sizes.output(f"{core.prefix}nm", built.program).splitlines()
+    listed = object_sizes.output(f"{core.prefix}nm", built.program).splitlines()
     symbols = dict(line.split()[::-2] for line in listed)
     starts = [int(symbols[function], 16) for function in core.calls]
     source, record, out = (built.folder / name for name in ("image", "record", "trace"))
@@ -174,7 +174,7 @@ def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
     else:
         plugin = built.folder / "trace.so"
         flags = ["-std=c99", "-O2", "-shared", "-fPIC", "-DPLUGIN_VERSION=1"]
-        sizes.output("gcc", *flags, "-o", plugin, FOLDER / "trace.c")
+        object_sizes.output("gcc", *flags, "-o", plugin, FOLDER / "trace.c")
         options = f"-plugin {plugin},start={starts[0]:#x},out={out}"
         done = built.emulate(built.program, source, record, QEMU_OPTIONS=options)
     if done.returncode != 0:
@@ -234,7 +234,7 @@ def measure(
     frames = stack.frames(usage)
     bound = max(stack.bound(frames, edges, call, core.return_bytes) for call in core.calls)
     (compiled,) = folder.rglob("lenet.c.obj")
-    text, data, bss = sizes.sections(compiled, core.prefix)
+    text, data, bss = object_sizes.sections(compiled, core.prefix)
     if data or bss:
         sys.exit(f"{label}: .data is {data} bytes and .bss {bss}; both must be 0")
     header = (built.generated / "lenet.h").read_text()
@@ -242,7 +242,7 @@ def measure(
     slack = core.stack_slack * (2 if variant.clang else 1)  # its frames share less
     if not record.stack <= bound <= record.stack + slack:
         sys.exit(f"{label}: stack measured {record.stack}, bound {bound}: they disagree")
-    code, variables, zeros = sizes.sections(built.program, core.prefix)
+    code, variables, zeros = object_sizes.sections(built.program, core.prefix)
     return {
         "instructions": sum(parts.values()),
         **estimate,
@@ -316,7 +316,7 @@ def grown(old: Figures, new: Figures) -> list[str]:
     return lines
 
 
-def show(figures: Figures, objects: sizes.Sizes) -> None:
+def show(figures: Figures, objects: object_sizes.Sizes) -> None:
     """Prints the tables."""
     names = list(next(iter(next(iter(figures.values())).values()))["stages"])
     table = Table(title="One image: instructions (AVR: cycles), thousands; bytes")
@@ -350,10 +350,11 @@ def main(arguments: list[str] | None = None) -> None:
     committed = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     if options.check and committed["compilers"] != compilers():
         sys.exit(f"the figures are those of {committed['compilers']}, not of {compilers()}")
-    objects, figures = sizes.measure(), measure_all(options.cores, options.images)
+    objects, figures = object_sizes.measure(), measure_all(options.cores, options.images)
     show(figures, objects)
     if options.check and (
-        lines := grown(committed["figures"], figures) + sizes.changed(committed["sizes"], objects)
+        lines := grown(committed["figures"], figures)
+        + object_sizes.changed(committed["sizes"], objects)
     ):
         remedy = "if that is meant: python benchmarks/chips.py --update, and commit figures.json"
         sys.exit("\n".join([*lines, remedy]))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import chips
 import cycles
 import family
-import sizes
+import object_sizes
 import stack
 from lenet_train import architectures, cli
 
@@ -40,7 +40,7 @@ def test_a_figure_that_grows_by_more_than_two_percent_is_named():
 
 def test_the_command_fails_and_tells_the_remedy(monkeypatch):
     monkeypatch.setattr(chips, "compilers", lambda: FIGURES["compilers"])
-    monkeypatch.setattr(sizes, "measure", lambda: FIGURES["sizes"])
+    monkeypatch.setattr(object_sizes, "measure", lambda: FIGURES["sizes"])
     monkeypatch.setattr(chips, "measure_all", lambda *_: scaled(1.03))
     with pytest.raises(SystemExit, match=r"chips\.py --update"):
         chips.main(["--check"])
@@ -50,21 +50,21 @@ def test_the_command_fails_and_tells_the_remedy(monkeypatch):
 
 def test_the_sizes_are_those_of_objects_compiled_now():
     require(ARM_GCC)
-    if sizes.output(ARM_GCC, "-dumpversion").strip() != FIGURES["compilers"][ARM_GCC]:
+    if object_sizes.output(ARM_GCC, "-dumpversion").strip() != FIGURES["compilers"][ARM_GCC]:
         missing("the compiler of figures.json", f"it was {ARM_GCC} {FIGURES['compilers'][ARM_GCC]}")
-    assert sizes.changed(FIGURES["sizes"], sizes.measure()) == []
+    assert object_sizes.changed(FIGURES["sizes"], object_sizes.measure()) == []
 
 
 def test_a_size_that_changed_is_named_by_the_check(monkeypatch):
     larger = copy.deepcopy(FIGURES["sizes"])
     larger["int8, Cortex-M4"]["bytes"] += 1
     larger["int8, Cortex-M0"]["undefined"] += 1
-    m0, m4 = sizes.changed(FIGURES["sizes"], larger)
+    m0, m4 = object_sizes.changed(FIGURES["sizes"], larger)
     assert m0.startswith("int8, Cortex-M0, -Os: ")
     assert m4.startswith("int8, Cortex-M4, -Os: ")
     monkeypatch.setattr(chips, "compilers", lambda: FIGURES["compilers"])
     monkeypatch.setattr(chips, "measure_all", lambda *_: FIGURES["figures"])
-    monkeypatch.setattr(sizes, "measure", lambda: larger)
+    monkeypatch.setattr(object_sizes, "measure", lambda: larger)
     with pytest.raises(SystemExit, match=r"int8, Cortex-M4, -Os"):
         chips.main(["--check"])
 
