@@ -15,7 +15,7 @@ from lenet_export.checkpoint import Model, check_chain
 from lenet_export.errors import UserError
 from lenet_export.float_network import activation_ranges, run_floats, run_logits
 from lenet_train import architectures, loop, summary
-from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, lenet
+from lenet_train.architectures import INPUT_SHAPE, LENET5, MLP, TINY, lenet
 from lenet_train.conv import Conv
 from lenet_train.model import Network, deployed, recompute_batch_stats
 from lenet_train.recipes import BEST, TEXTBOOK
@@ -26,6 +26,8 @@ PARAMETERS = {lenet(): 61_706, MLP: 203_530, LENET5: 60_850, MODERN: 61_706 + 2 
     lenet("tanh", "stride", channels=(4, 8), kernels=(3, 5)): 40 + 808 + 24_120 + 10_164 + 850,
     lenet("relu", channels=(8, 24), dense=(84, 64)): 208 + 4_824 + 50_484 + 5_440 + 650,
     lenet("relu", dense=(9,)): 156 + 2_416 + 3_609 + 100,
+    lenet("relu", dense=()): 156 + 2_416 + 4_010,
+    TINY: 96 + 1_092 + 3_104 + 330 + 2 * 50,
     lenet("gelu", head="gap", channels=(6, 16, 32), kernels=(5, 3, 3), init="he"): 6_006,
     lenet("gelu", "stride", "batch", head="gap"): 2_742 + 2 * 22,
     lenet("relu", norm="layer"): 61_706 + 2 * 226,
@@ -226,6 +228,7 @@ def test_a_network_of_other_images_and_classes_is_a_chain_that_exports(name):
         (lambda shape: lenet(input_shape=shape), "conv2 does not fit its input, 5x10"),
         (lambda shape: lenet(input_shape=shape, kernels=(3, 3), head="gap"), "gives 3x8"),
         (architectures.lenet5, "s4 does not fit its input, 1x6"),
+        (lambda _: architectures.tiny((12, 12, 1)), "conv2 does not fit its input, 5x3"),
     ],
 )
 def test_a_network_that_does_not_fit_the_images_is_told(network, message):

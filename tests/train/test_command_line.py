@@ -18,7 +18,7 @@ from lenet_train import cli, run
         ["--recipe", "worst"], ["--unknown"], ["--activation", "swish"], ["--channels", "6,x"],
         ["--kernels", "0"], ["--arch", "mlp", "--pool", "max"],
         ["--arch", "lenet5-1998", "--channels", "6,16"], ["--dense", "84,"],
-        ["--dense", "84", "--head", "gap"],
+        ["--dense", "84", "--head", "gap"], ["--dense", "none", "--head", "gap"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -76,6 +76,12 @@ def test_convolutions_that_do_not_fit_are_told(arguments, says, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_may_have_no_hidden_dense_layer(tmp_path, capsys):
+    for words in (["--dense", "none"], ["--dense", ""]):
+        assert cli.main(["--summary", *words, "--out", str(tmp_path)]) == 0
+        assert "lenet dense=none" in capsys.readouterr().out
+
+
 def test_exchanged_parts_are_in_the_name_of_the_run(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     parts = "--activation relu --pool max --norm batch --init he --head gap --channels 6,12"
@@ -86,7 +92,8 @@ def test_exchanged_parts_are_in_the_name_of_the_run(tmp_path, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "arch, total", [("lenet", "61,706"), ("lenet5-1998", "60,850"), ("mlp", "203,530")]
+    "arch, total",
+    [("lenet", "61,706"), ("lenet5-1998", "60,850"), ("mlp", "203,530"), ("tiny", "4,722")],
 )
 def test_the_summary_shows_and_draws_the_layers(arch, total, tmp_path, capsys):
     assert cli.main(["--summary", "--arch", arch, "--out", str(tmp_path)]) == 0

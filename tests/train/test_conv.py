@@ -11,33 +11,35 @@ import pytest
 from lenet_train.conv import Conv
 from variables import drawn_for
 
-CASES = [  # image shape, kernel, padding, tile, stride
-    ((28, 28, 1), (5, 5), "SAME", 4, 1),  # conv1
-    ((14, 14, 6), (5, 5), "VALID", 2, 1),  # conv2
-    ((14, 14, 6), (5, 5), "VALID", 1, 1),
-    ((14, 14, 2), (5, 5), "SAME", 3, 1),
-    ((7, 9, 2), (3, 3), "SAME", 2, 1),
-    ((7, 9, 2), (3, 3), "VALID", 4, 1),
-    ((5, 5, 1), (5, 5), "VALID", 4, 1),
-    ((13, 6, 4), (2, 4), "SAME", 3, 1),
-    ((11, 5, 2), (5, 2), "VALID", 2, 1),
-    ((6, 11, 3), (1, 1), "VALID", 4, 1),
-    ((28, 28, 1), (5, 5), "SAME", 4, 2),
-    ((14, 14, 6), (5, 5), "VALID", 2, 2),
-    ((13, 12, 2), (3, 4), "SAME", 3, 3),
-    ((14, 12, 2), (3, 2), "VALID", 2, 2),
-    ((10, 10, 1), (2, 2), "VALID", 1, 2),
+CASES = [  # image shape, kernel, padding, tile, strides
+    ((28, 28, 1), (5, 5), "SAME", 4, (1, 1)),  # conv1
+    ((14, 14, 6), (5, 5), "VALID", 2, (1, 1)),  # conv2
+    ((14, 14, 6), (5, 5), "VALID", 1, (1, 1)),
+    ((14, 14, 2), (5, 5), "SAME", 3, (1, 1)),
+    ((7, 9, 2), (3, 3), "SAME", 2, (1, 1)),
+    ((7, 9, 2), (3, 3), "VALID", 4, (1, 1)),
+    ((5, 5, 1), (5, 5), "VALID", 4, (1, 1)),
+    ((13, 6, 4), (2, 4), "SAME", 3, (1, 1)),
+    ((11, 5, 2), (5, 2), "VALID", 2, (1, 1)),
+    ((6, 11, 3), (1, 1), "VALID", 4, (1, 1)),
+    ((28, 28, 1), (5, 5), "SAME", 4, (2, 2)),
+    ((14, 14, 6), (5, 5), "VALID", 2, (2, 2)),
+    ((13, 12, 2), (3, 4), "SAME", 3, (3, 3)),
+    ((14, 12, 2), (3, 2), "VALID", 2, (2, 2)),
+    ((10, 10, 1), (2, 2), "VALID", 1, (2, 2)),
+    ((28, 28, 1), (3, 5), "VALID", 4, (2, 3)),
+    ((13, 9, 2), (3, 2), "SAME", 2, (3, 1)),
 ]
 
 
-@pytest.mark.parametrize("shape, kernel, padding, tile, stride", CASES, ids=str)
-def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile, stride):
+@pytest.mark.parametrize("shape, kernel, padding, tile, strides", CASES, ids=str)
+def test_values_and_gradients_are_those_of_nn_conv(shape, kernel, padding, tile, strides):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, *shape)).astype("f4")
     mask = (np.arange(shape[-1])[:, None] + np.arange(7)) % 3 > 0
     settings = {
         "padding": padding,
-        "strides": stride,
+        "strides": strides,
         "mask": np.broadcast_to(mask, (*kernel, *mask.shape)),
     }
     networks = Conv(7, kernel, tile=tile, **settings), nn.Conv(7, kernel, **settings)

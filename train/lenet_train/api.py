@@ -50,7 +50,7 @@ def train(
         invert: takes 255 minus each pixel: the images are dark ink on bright paper.
         transpose: takes columns for rows, as EMNIST's files ask for.
         split: ``random``, or by ``groups``: no group has images to train and to validate with.
-        arch: ``lenet``, ``lenet5-1998`` or ``mlp``.
+        arch: ``lenet``, ``lenet5-1998``, ``mlp`` or ``tiny``.
         activation: of LeNet's hidden layers: a name in
             :data:`lenet_export.activations.ACTIVATIONS`.
         pool: ``avg``, ``max`` or ``stride``.
@@ -59,7 +59,7 @@ def train(
         head: ``dense`` or ``gap``.
         channels: of each convolution: ``(6, 16)``.
         kernels: sides of their kernels: ``(5, 5)``.
-        dense: units of the hidden dense layers: ``(120, 84)``.
+        dense: units of the hidden dense layers: ``(120, 84)``; ``()``: there are none.
         recipe: how to train: a name in :data:`lenet_train.recipes.RECIPES`.
         set: what to change in it: ``{"lr": 0.002, "augmentation.rotation": 15}``.
         epochs: passes over the training images.

@@ -43,6 +43,16 @@ MLP_STAGES = (
     Stage("fc2", "dense", CLASSES),
 )
 
+# For the 512 bytes of RAM and 8 KB of flash of an ATtiny85: 4,622 parameters. A strip of rows takes
+# RAM for what a row has, so that the first convolution moves on by 3 columns, but by 2 rows: those
+# come one after the other.
+TINY_STAGES = (
+    Stage("conv1", "conv", 6, "relu", (3, 5), "VALID", stride=2, column_stride=3),  # 13x8x6
+    Stage("conv2", "conv", 12, "relu", (3, 5), "VALID", stride=3),  # 4x2x12
+    Stage("fc1", "dense", 32, "relu"),
+    Stage("fc2", "dense", CLASSES),
+)
+
 # LeNet-5 of 1998, section II.B: 60,850 parameters. A border of 2 stands for its 32x32 input; images
 # that are 32x32 get none. S2 and
 # S4 add up 2x2 places of a map, multiply by the map's coefficient, and add its bias. C5 sees all of
@@ -110,6 +120,20 @@ class Architecture:
 def mlp(input_shape: tuple[int, int, int] = INPUT_SHAPE, classes: int = CLASSES) -> Architecture:
     """The dense baseline, for images and classes of any number."""
     return Architecture("mlp", _giving(classes, MLP_STAGES), input_shape)
+
+
+def tiny(input_shape: tuple[int, int, int] = INPUT_SHAPE, classes: int = CLASSES) -> Architecture:
+    """A network for chips of 512 bytes of RAM, with batch normalization.
+
+    Raises:
+        UserError: its convolutions do not fit the image.
+    """
+    stages = _giving(classes, TINY_STAGES)
+    shape: tuple[int, ...] = input_shape
+    for stage in stages[:2]:
+        _check_fits(stage, shape, "--arch tiny", "give larger images, or --arch mlp")
+        shape = stage.output_shape(shape)
+    return Architecture("tiny", stages, input_shape, norm="batch", init="he")
 
 
 def lenet5(input_shape: tuple[int, int, int] = INPUT_SHAPE, classes: int = CLASSES) -> Architecture:
@@ -207,7 +231,7 @@ def lenet(
         head if head != "dense" else "",
         f"channels={_listed(channels)}" if channels != (6, 16) else "",
         f"kernels={_listed(kernels)}" if kernels != (5, 5) else "",
-        f"dense={_listed(dense)}" if head == "dense" and dense != DENSE else "",
+        f"dense={_listed(dense) or 'none'}" if head == "dense" and dense != DENSE else "",
     ]
     title = " ".join(["lenet", *filter(None, changes)])
     return Architecture(title, tuple(stages), input_shape, norm, init)
@@ -234,6 +258,11 @@ def _listed(sizes: tuple[int, ...]) -> str:
     return ",".join(map(str, sizes))
 
 
-MLP, LENET5 = mlp(), lenet5()
+MLP, LENET5, TINY = mlp(), lenet5(), tiny()
 #: By name: of the shape of the images and the number of classes.
-NAMED: dict[str, Callable[..., Architecture]] = {"lenet": lenet, "lenet5-1998": lenet5, "mlp": mlp}
+NAMED: dict[str, Callable[..., Architecture]] = {
+    "lenet": lenet,
+    "lenet5-1998": lenet5,
+    "mlp": mlp,
+    "tiny": tiny,
+}

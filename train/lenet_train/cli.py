@@ -25,7 +25,7 @@ from lenet_train.recipes import BEST, RECIPES, Recipe
 if TYPE_CHECKING:
     from lenet_train.run import Result
 
-ARCHITECTURES = ("lenet", "lenet5-1998", "mlp")
+ARCHITECTURES = tuple(architectures.NAMED)
 #: What can be swapped in LeNet.
 PARTS = {
     "activation": (architectures.ACTIVATIONS, "of the hidden layers (default: sigmoid)"),
@@ -40,9 +40,10 @@ PARTS = {
 SIZES = {
     "channels": "of each convolution (default: 6,16)",
     "kernels": "sides of their kernels (default: 5,5)",
-    "dense": "units of the hidden dense layers (default: 120,84)",
+    "dense": "units of the hidden dense layers, or none (default: 120,84)",
 }
 
+NO_UNITS = "none"
 NETWORK = "network.png"
 EPILOG = """\
 examples:
@@ -115,7 +116,8 @@ def command_line(kind: type[Parser] = Parser) -> Parser:
     for part, (choices, text) in PARTS.items():
         parser.add_argument(f"--{part}", choices=choices, help=text)
     for part, text in SIZES.items():
-        parser.add_argument(f"--{part}", type=_sizes, metavar="N,N", help=text)
+        read = _units if part == "dense" else _sizes
+        parser.add_argument(f"--{part}", type=read, metavar="N,N", help=text)
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
@@ -206,10 +208,10 @@ def parsed(reads: Parser, arguments: Sequence[str] | None) -> argparse.Namespace
     """The options that the arguments are, checked as far as they can be without any work."""
     options = reads.parse_args(arguments)
     parts = {part: getattr(options, part) for part in (*PARTS, *SIZES)}
-    options.swapped = {part: choice for part, choice in parts.items() if choice}
+    options.swapped = {part: choice for part, choice in parts.items() if choice is not None}
     if options.swapped and options.arch != "lenet":
         reads.error(f"--{next(iter(options.swapped))} goes with --arch lenet only")
-    if options.dense and options.head == "gap":
+    if options.dense is not None and options.head == "gap":
         reads.error("--dense goes with --head dense only")
     return options
 
@@ -218,6 +220,10 @@ def _seed(text: str) -> int:
     if text.isdecimal() and int(text) < 2**32:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+
+
+def _units(text: str) -> tuple[int, ...]:
+    return () if text in (NO_UNITS, "") else _sizes(text)  # "" is Python's ()
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ class Network(nn.Module):
             stage.features,
             stage.kernel,
             padding=stage.padding,
-            strides=stage.stride,
+            strides=stage.strides,
             tile=fast_tile(stage.features),
             mask=mask(self.architecture, stage, x.shape[-1]),
             kernel_init=init,

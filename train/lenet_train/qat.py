@@ -131,7 +131,7 @@ class QuantizedLayer(nn.Module):
         if stage.kernel is None:
             return x.reshape(len(x), -1) @ kernel + bias
         tile = fast_tile(stage.features)
-        return tiled_conv(x, kernel, stage.padding, tile, stage.stride) + bias
+        return tiled_conv(x, kernel, stage.padding, tile, stage.strides) + bias
 
 
 def fake_quantize(grid: Grid, kernel: jax.Array, step: jax.Array) -> jax.Array:
