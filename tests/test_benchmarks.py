@@ -16,8 +16,13 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import chips
 import cycles
 import family
+import lenet_train
 import object_sizes
+import sizes
 import stack
+from lenet_export import bundled
+from lenet_export.cpus.registry import lay_out
+from lenet_export.plan import make_plan
 from lenet_train import architectures, cli
 
 ARM_GCC = "arm-none-eabi-gcc"
@@ -84,6 +89,29 @@ def test_clang_spills_no_more_of_blocks_than_gcc_does(core):
     rows = FIGURES["figures"][core]
     by_gcc, by_clang = (rows[f"{core} {of}"]["instructions"] for of in ("speed", "clang"))
     assert by_clang <= 1.15 * by_gcc
+
+
+def test_the_curve_of_sizes_is_that_of_the_models_in_the_package():
+    """Of the others, whose files are not here, the document has what the file says."""
+    results = json.loads(sizes.RESULTS.read_text())
+    for name, result in results.items():
+        called = name if name in bundled.names() else f"mnist-{name}"
+        if called in bundled.names():
+            model = bundled.load(called)
+            plan = lay_out(make_plan(model, "int8"), "generic", "speed")
+            assert result["constants"] == plan.constant_bytes
+            assert abs(result["right"][0] / result["images"] - model.info["test_accuracy"]) < 2e-4
+    document = (ROOT / "docs/training.md").read_text()
+    table = "\n".join(sizes.rows(results))
+    assert f"---|\n{table}\n\n" in document
+
+
+def test_what_the_curve_trains_are_commands_of_lenet_train(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(cli, "run_of", lambda options: seen.append(options) or "result")
+    for arguments in sizes.NETWORKS.values():
+        lenet_train.train("mnist", **arguments, out=tmp_path)
+    assert len(seen) == len(sizes.NETWORKS)
 
 
 def test_a_run_on_x86_is_written_with_its_machine(tmp_path):
