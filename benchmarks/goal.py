@@ -106,7 +106,7 @@ def run_example(seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints a line for each training, and the ratio of the mean times."""
+    """Prints a line for each training, and behind each pair the ratio of the mean times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="of each (default: %(default)s)")
     parser.add_argument("--update", action="store_true", help="write goal.json")
@@ -122,12 +122,12 @@ def main() -> None:
         for name, train in zip(found, (ours, example), strict=True):
             found[name].append(train(seed))
             print(f"{name:20} seed {seed}  {found[name][-1]}", flush=True)
-    means = [statistics.mean(one["seconds"] for one in all_) for all_ in found.values()]
-    ratio = round(means[0] / means[1], 2)
-    print(f"CPU seconds: {means[0]:.0f} and {means[1]:.0f}, ratio {ratio}; {here}")
-    if options.update:
-        content = {"machine": here, "trainings": found, "ratio": ratio}
-        FIGURES.write_text(json.dumps(content, indent=1) + "\n")
+        mean, other = (statistics.mean(one["seconds"] for one in all_) for all_ in found.values())
+        ratio = round(mean / other, 2)
+        print(f"CPU seconds, mean: {mean:.0f} and {other:.0f}, ratio {ratio}; {here}", flush=True)
+        if options.update:
+            content = {"machine": here, "trainings": found, "ratio": ratio}
+            FIGURES.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
