@@ -20,6 +20,7 @@ REFILL = 2
 DIVISION = 12
 
 LINE = re.compile(r" *([0-9a-f]+):\t([0-9a-f ]+?) *\t(\S+)(?:\t([^;@<]*))?")
+REGISTERS = {"sb": 9, "sl": 10, "fp": 11, "ip": 12, "sp": 13, "lr": 14, "pc": 15}
 ONE = re.compile(r"(ldr|str)(b|h|sb|sh)?(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?(\.[nw])?$")
 TWO = re.compile(r"(ldrd|strd)")
 MANY = re.compile(r"(push|pop|ldmia|ldmdb|stmia|stmdb|ldm|stm)")
@@ -83,6 +84,5 @@ def _registers(operands: str) -> int:
 
 
 def _number(register: str) -> int:
-    return {"sl": 10, "fp": 11, "ip": 12, "sp": 13, "lr": 14, "pc": 15}.get(
-        register, int(register[1:]) if register[1:].isdigit() else 9
-    )
+    """Of r0 to r15, by their number or another name."""
+    return REGISTERS[register] if register in REGISTERS else int(register[1:])

@@ -2,7 +2,7 @@
 
     pip install -e '.[bench]'
     python benchmarks/goal.py               prints a line for each training
-    python benchmarks/goal.py --update      writes goal.json, which the documents quote
+    python benchmarks/goal.py --update      writes goal.json
 
 Each training is a program of its own, on one core; CPU seconds are counted from its start. Ours
 are those of the whole of lenet-train: the start of Python, the compilation, both epochs, the

@@ -146,10 +146,10 @@ def host_flags(cpu: str) -> list[str]:
 
     Intrinsics that it lacks are imitated, and the macros of a compiler that has them defined.
     """
-    imitates = CPUS[cpu].imitated_on
-    if CPUS[cpu].features and (not imitates or has_instructions_of(cpu)):
+    base = CPUS[cpu].imitated_on
+    if CPUS[cpu].features and (not base or has_instructions_of(cpu)):
         return list(CPUS[cpu].flags)
-    flags = CPUS[imitates].flags if imitates else ()
+    flags = CPUS[base].flags if base else ()
     return [*flags, "-I", str(IMITATED), *(f"-D{macro}=1" for macro in CPUS[cpu].requires)]
 
 
@@ -198,7 +198,7 @@ def _compiler_of_this_machine() -> list[str]:
 
 
 def has_instructions_of(cpu: str) -> bool:
-    """Whether this machine has all instructions of ``cpu`` itself, and imitates none."""
+    """Whether this machine is known to have all instructions of ``cpu``: none is imitated."""
     if not CPUS[cpu].instruction:
         return bool(CPUS[cpu].features) and runs_here(cpu)
     command = (*compiler(), *CPUS[cpu].flags)

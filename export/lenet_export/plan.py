@@ -594,13 +594,13 @@ class Plan:
     @property
     def multiply_adds_of_rows(self) -> list[int]:
         """Multiplications that each row of an image makes, the last one's with the border below."""
-        made: list[tuple[int, list[int]]] = []
-        rows = list(range(self.input_shape[0] + 1))  # of the input, after so many of the image
+        rows = list(range(self.input_shape[0] + 1))  # of a layer, after so many of the image
+        done = [0 for _ in rows]
         for layer in self.row_layers:
             rows = [layer.rows_made(count) for count in rows]
-            made.append((layer.multiply_adds // layer.output_shape[0], rows))
-        sums = [sum(each * of[n] for each, of in made) for n in range(self.input_shape[0] + 1)]
-        return [after - before for before, after in itertools.pairwise(sums)]
+            each = layer.multiply_adds // layer.output_shape[0]
+            done = [sum_ + each * count for sum_, count in zip(done, rows, strict=True)]
+        return [after - before for before, after in itertools.pairwise(done)]
 
     @property
     def logit_scale(self) -> float:

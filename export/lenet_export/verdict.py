@@ -59,15 +59,23 @@ def readings(plan: Plan, images: Images, logits: npt.NDArray[Any]) -> Readings:
     is_best = np.arange(logits.shape[1]) == classes[:, None]
     lowest = logits.min(axis=1, keepdims=True)
     gaps = logits[is_best] - np.where(is_best, lowest, logits).max(axis=1)
-    verdicts = np.full(len(logits), Verdict.ACCEPTED, np.intp)
-    verdicts[gaps < logits.dtype.type(plan.threshold)] = Verdict.UNSURE
+    of_gaps = np.full(len(logits), Verdict.ACCEPTED, np.intp)
+    of_gaps[gaps < logits.dtype.type(plan.threshold)] = Verdict.UNSURE
     if plan.none_output:
-        verdicts[gaps < 0] = Verdict.NO_CLASS
+        of_gaps[gaps < 0] = Verdict.NO_CLASS
+    of_ink = verdicts_of_ink(plan, images)
+    verdicts = np.where(of_ink == Verdict.ACCEPTED, of_gaps, of_ink)
+    return Readings(classes, gaps, verdicts)
+
+
+def verdicts_of_ink(plan: Plan, images: Images) -> npt.NDArray[np.intp]:
+    """What ``lenet_finish`` returns for ``images`` of which each row came once."""
+    verdicts = np.full(len(images), Verdict.ACCEPTED, np.intp)
     if plan.ink:
         too_little, outside = plan.ink.beyond(images)
         verdicts[outside] = Verdict.OUTSIDE
         verdicts[too_little] = Verdict.NO_INK
-    return Readings(classes, gaps, verdicts)
+    return verdicts
 
 
 def surely_above(share: float, count: int) -> float:

@@ -76,7 +76,6 @@ class Lanes(Kernel):
             instruction's latency.
         groups: how many groups of ``taps`` values are loaded at once, of which an instruction names
             one; 1: it takes them from memory.
-        told: how gcc is told to compile it, if it has to be.
         beside: how many pool windows beside each other are computed as one of so many times the
             channels, at most, where these fill the lanes of their vectors better.
         signed_codes: whether it multiplies signed numbers, so that codes are taken less 128, and
@@ -92,18 +91,13 @@ class Lanes(Kernel):
     vectors: int = 1
     units: int = 8
     groups: int = 1
-    told: Pragma | None = FEW_REGISTERS
+    pragma: Pragma | None = FEW_REGISTERS  # type: ignore[misc]
     beside: int = 1
     signed_codes: bool = False
     weights: DType = field(default=S8, kw_only=True)
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
     functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
     in_vectors: ClassVar[bool] = True
-
-    @property
-    def pragma(self) -> Pragma | None:  # type: ignore[override]
-        """How it must be compiled."""
-        return self.told
 
     def computes(self, layer: Layer) -> bool:
         """Whether it multiplies its kind of weight, has no norm, and its maximum may come first.

@@ -64,7 +64,8 @@ class Cpu:
         features: what a machine that verifies must have, as ``__builtin_cpu_supports`` names it.
         instruction: in assembly, one that tells a machine that has its instructions, where a
             compiler has no name for that.
-        imitated_on: the CPU, less ``instruction``, on which a machine that verifies may imitate it.
+        imitated_on: the CPU that a machine must be, to imitate the instructions which this one has
+            beside that one's.
         is_counted: whether tests hold that every image takes the same number of instructions.
     """
 
@@ -107,11 +108,11 @@ AVR: Any = {
 AVX2: Any = {"lanes": 8, "window": 13, "vectors": 2}
 AVX2_FLOATS = Columns(lanes=8), Lanes(sums=12, taps=1, weights=F32, codes=F32, **AVX2)
 #: 32 registers, in fours of 16 lanes.
-RVV: Any = {"lanes": 16, "sums": 6, "window": 6, "units": 6, "told": None}
+RVV: Any = {"lanes": 16, "sums": 6, "window": 6, "units": 6, "pragma": None}
 #: 32 registers of four lanes; an instruction takes one of the values that a register holds.
 NEON: Any = {
     "lanes": 4, "groups": 4, "sums": 16, "window": 16, "vectors": 4, "units": 10,
-    "told": PAIRED_LOADS,
+    "pragma": PAIRED_LOADS,
 }  # fmt: skip
 NEON_FLOATS = Lanes(taps=1, weights=F32, codes=F32, **NEON)
 

@@ -59,7 +59,7 @@ from lenet_export.plan import (
 )
 from lenet_export.preparation import is_prepared_for
 from lenet_export.quantize import WEIGHT_MAX
-from lenet_export.verdict import Verdict, readings
+from lenet_export.verdict import Readings, Verdict, readings, verdicts_of_ink
 
 if TYPE_CHECKING:
     from lenet_export.verify import Comparison
@@ -645,15 +645,23 @@ def _answers(plan: Plan) -> tuple[dict[str, Any], bytes]:
     """
     images = known_images(plan)
     logits = reference.network(plan, images)[plan.layers[-1].name]
-    verdicts = np.full(KNOWN_IMAGES, Verdict.ACCEPTED, np.int32)
-    if plan.ink:
-        too_little, outside = plan.ink.beyond(images)
-        verdicts[outside], verdicts[too_little] = Verdict.OUTSIDE, Verdict.NO_INK
+    verdicts = verdicts_of_ink(plan, images)
     verdicts[-1] = Verdict.MISCOUNTED
     read = readings(plan, images, logits)
     if plan.dtype == "int8":
         others = verdicts, read.digits, read.gaps, read.gaps >= plan.threshold
         return {}, _bytes_of([np.column_stack([logits, *others]).astype(np.int32)])
+    is_right = np.ones(KNOWN_IMAGES)
+    hashed = np.column_stack([verdicts, is_right]).astype(np.uint8)
+    return _float_answers(plan, logits, read), hashed.tobytes()
+
+
+def _float_answers(plan: Plan, logits: Array, read: Readings) -> dict[str, Any]:
+    """The table of logits, gaps and best logits, and how far from it others may be.
+
+    Raises:
+        UserError: a logit is beyond float32.
+    """
     if not np.abs(logits).max() < np.finfo(np.float32).max:
         raise UserError(
             plan.layers[-1].name, "has logits beyond float32", "train with weight decay"
@@ -662,11 +670,7 @@ def _answers(plan: Plan) -> tuple[dict[str, Any], bytes]:
     known = np.column_stack([logits, read.gaps, best])
     rounded = np.array([[float(f"{v:.6g}") for v in row] for row in known], np.float32)
     tolerance = np.float32(f"{max(1.0, float(np.abs(logits).max())) * 1e-3:.1g}")
-    is_right = np.ones(KNOWN_IMAGES)
-    return (
-        {"answers": rounded, "answers_tolerance": float_literal(tolerance)},
-        np.column_stack([verdicts, is_right]).astype(np.uint8).tobytes(),
-    )
+    return {"answers": rounded, "answers_tolerance": float_literal(tolerance)}
 
 
 def _reject(plan: Plan) -> dict[str, Any]:
