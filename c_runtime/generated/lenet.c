@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_6F9DAF89E2032B9E
+#ifndef LENET_EXPORT_E5B28F309945C65F
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -4255,11 +4255,11 @@ static int is_big_endian(void)
     return *(const uint8_t *)&one == 0;
 }
 
-/* Adds to the CRC what this step reads of a table. test->place is the next byte, counted from where
- * the table begins, and behind the call from where the next one does: below 0, so as a uint32_t
- * beyond any table, once test->left bytes were read. Of a number the lowest byte comes first,
- * wherever this machine has it. Returns test, so that the next call need not get it again.
- * volatile: the flash is read when this runs; a compiler may otherwise work out the CRC itself. */
+/* Adds to the CRC the next bytes of a table: test->left at most, from test->place on. Then counts
+ * test->place from where the next table begins: below 0 if bytes of this one are left, which as a
+ * uint32_t is beyond any table. Of a number the lowest byte comes first, on big-endian machines
+ * too. Returns test, so that the caller need not save it. volatile: the flash is read when this
+ * runs; a compiler may otherwise work out the CRC itself. */
 static lenet_self_test_state *hash(lenet_self_test_state *test, const volatile uint8_t *table,
                                    uint32_t count, uint32_t width)
 {
@@ -4330,8 +4330,8 @@ void lenet_self_test_begin(lenet_self_test_state *test)
     test->row = 0;
 }
 
-/* An image's rows to come are counted from 0 down, as no reading's are: so ws->left tells whether
- * the workspace has test->row rows of the image, or was used meanwhile. */
+/* Rows to come of a made-up image are counted from 0 down, as of no reading: so ws->left tells
+ * whether the workspace has test->row rows of the image, or was used meanwhile. */
 lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_workspace *ws)
 {
     if (test->image == 0) {

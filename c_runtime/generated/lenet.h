@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_6F9DAF89E2032B9E
+#define LENET_EXPORT_E5B28F309945C65F
 
 #ifdef __cplusplus
 extern "C" {
@@ -119,7 +119,7 @@ typedef struct {
     uint32_t place; /* the next byte of the constants */
     uint32_t left;  /* bytes that a step still reads */
     uint16_t image; /* 0: the constants */
-    uint16_t row;   /* rows that it has got */
+    uint16_t row;   /* how many of its rows the workspace has */
 } lenet_self_test_state;
 
 /* Classifies one image. Returns the class of the largest logit, 0 to 9; of equals, the smallest. */
@@ -171,12 +171,12 @@ lenet_self_test_result lenet_self_test(lenet_workspace *ws);
  *
  * A step reads at most 256 bytes of the constants, or makes at most 123 720 multiply-adds. It
  * returns LENET_SELF_TEST_RUNNING; the last one LENET_SELF_TEST_PASSED, and the next step begins
- * anew. What failed is told at once, and lenet_self_test_begin comes before another step.
+ * anew. A failure is returned at once; after it lenet_self_test_begin comes before another step.
  *
  * Between two steps the workspace may read an image, from lenet_begin to lenet_finish. The next
- * step finds it used, and begins its own image again, which is at most 29 steps more. Where so many
- * are never made between two readings the test needs a workspace of its own, or it does not end:
- * count the steps. A step between lenet_begin and lenet_finish spoils that image, which is
+ * step finds it used, and begins its own image again: at most 29 steps more. Where fewer steps than
+ * that come between any two readings the test never ends, and needs a workspace of its own: count
+ * them. A step between lenet_begin and lenet_finish spoils that image: lenet_finish returns
  * LENET_MISCOUNTED.
  */
 void lenet_self_test_begin(lenet_self_test_state *test);

@@ -94,7 +94,7 @@ def recomputed(base, plan, tables):
             for part in ("bias", "gain", "norm_gain", "norm_bias")
             if f"{layer.name}_{part}" in tables
         }
-        if "128 * the sum of the weights is in it" in about[f"{layer.name}_bias"]:
+        if "plus 128 * sum(weight)" in about[f"{layer.name}_bias"]:
             numbers["bias"] = numbers["bias"] - 128 * weight.sum(axis=1)
         for what, bound in _bounds(layer, weight, **numbers):
             found[layer.name, what] = int(np.min(bound[0])), int(np.max(bound[1]))

@@ -229,7 +229,7 @@ def with_weights(layer: Layer, values: Array, about: str) -> tuple[Constant, ...
 def with_signed_codes(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Constant, ...]:
     """``tables`` with the biases of codes that are less 128, as signed bytes hold them."""
     weight, bias, *others = tables
-    about = f"{bias.about}; 128 * the sum of the weights is in it"
+    about = f"{bias.about}, plus 128 * sum(weight)"
     values = _bias_of_signed(layer).astype(np.int32)
     return weight, replace(bias, values=values, about=about), *others
 

@@ -31,7 +31,7 @@ GAIN_BITS = 31  # VQDMULH is the upper half of twice a product
 REACH = 128  # bytes from a pointer on that a load of a vector reaches
 UNROLL = 8  # rows of a kernel that are written out, at most
 NO_ADDRESSES = Pragma(
-    "Pointers are moved on by additions, of which gcc would make copies of the pointers.",
+    "gcc would move pointers on within loads, and copy them first.",
     ("no-auto-inc-dec",),
 )
 

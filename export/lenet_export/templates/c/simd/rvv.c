@@ -1,7 +1,7 @@
 /* The words of RISC-V's vectors: registers in fours hold 16 lanes of 32 bits, where one has 128 bits or
  * more. */
 
-/* An intrinsic by its name of before version 0.11, which clang 14 knows. */
+/* Since version 0.11 names of intrinsics begin with __riscv_; clang 14 knows those of before. */
 #if !defined __riscv_v_intrinsic || __riscv_v_intrinsic < 11000
 #define rvv(name) name
 #else
