@@ -660,7 +660,7 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--prefix", "int"], "use lower-case letters"),
         (["--prefix", "stdint"], "use lower-case letters"),
         (["--prefix", "threads"], "no word or header of C"),
-        (["--prefix", "known"], "use lower-case letters"),
+        (["--prefix", "riscv_vector"], "use lower-case letters"),
         (["--prefix", "features"], "use lower-case letters"),
         (["--prefix", "a/b"], "use lower-case letters"),
         (["--prefix", "Lenet"], "use lower-case letters"),

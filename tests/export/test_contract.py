@@ -613,6 +613,22 @@ def test_every_other_name_compiles(names, tmp_path):
     subprocess.run([require("gcc"), *flags], cwd=tmp_path, check=True)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "cpu", "parts"),
+    [
+        ("put", "cortex-m4", ()),
+        ("store", "x86-64-v3", ()),
+        ("find", "generic", ("picture",)),
+        ("prepare", "generic", ("picture",)),
+    ],
+)
+def test_a_prefix_that_makes_a_static_name_public_is_refused(int8_plan, prefix, cpu, parts):
+    plan = lay_out(int8_plan, cpu, "speed")
+    with pytest.raises(UserError, match=f"two meanings of {prefix}_"):
+        render_c(plan, Options(prefix=prefix, parts=parts))
+    render_c(plan, Options(prefix=f"{prefix}_", parts=parts))
+
+
 def test_a_prefix_that_is_a_layer_is_refused(int8_plan):
     for prefix in ("pool1", "conv1"):
         with pytest.raises(UserError, match="take another --prefix"):

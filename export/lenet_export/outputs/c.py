@@ -41,7 +41,7 @@ from lenet_export.errors import UserError
 from lenet_export.ink import SHARES
 from lenet_export.outputs import templates
 from lenet_export.outputs.bounds import bounds_of
-from lenet_export.outputs.c_names import check_names
+from lenet_export.outputs.c_names import check_names, check_printed
 from lenet_export.outputs.options import Options, Output, command
 from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
@@ -78,7 +78,8 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     """The generated files by name: ``lenet.h``, ``lenet.c`` (or one header), ``lenet.json``.
 
     Raises:
-        UserError: the layers' names cannot be used in C, or the options contradict each other.
+        UserError: the layers' names or the prefix cannot be used in C, or the options contradict
+            each other.
     """
     prefix = options.prefix
     if options.single_file and options.tables == "apart":
@@ -103,6 +104,7 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         texts = {f"{prefix}.h": header, f"{prefix}.c": body}
     if options.tables == "apart":
         texts[f"{prefix}_tables.h"] = printed("lenet_tables.h")
+    check_printed("".join(texts.values()), prefix)
     stamp, names = _stamp(plan, options), _named(plan.model.class_names)
     texts = {
         name: _indexed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lenet_export.activations import ACTIVATIONS
+from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.plan import Plan
 
@@ -20,13 +21,12 @@ C_WORDS = frozenset(
     "thread_local wchar_t xor_eq".split()
 )
 
-#: Prefixes that would hide a system header, or meet a static name of the templates.
+#: Prefixes that would hide a system header: of C, or of the intrinsics of a CPU.
 TAKEN_PREFIXES = frozenset(
-    "arm_acle arm_mve assert complex ctype errno features fenv immintrin inttypes "  # noqa: SIM905
-    "iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbit stdbool "
-    "stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar "
-    "wctype".split()
-)
+    "assert complex ctype errno features fenv inttypes iso646 limits locale math setjmp "  # noqa: SIM905
+    "signal stdalign stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib "
+    "stdnoreturn string tgmath threads time uchar wchar wctype".split()
+) | {header.removesuffix(".h") for cpu in CPUS.values() for header in cpu.headers}
 
 
 def check_prefix(prefix: str) -> None:
@@ -84,3 +84,25 @@ def check_names(plan: Plan, prefix: str) -> None:
                     "rename the layer, or take another --prefix",
                 )
             taken[new] = f"layer {name!r}"
+
+
+def check_printed(text: str, prefix: str) -> None:
+    """Checks that no public name is one that the C has already, a static function's say.
+
+    Args:
+        text: of all files, with the prefix of the templates.
+        prefix: that will be put in its place.
+
+    Raises:
+        UserError: one is.
+    """
+    if prefix == "lenet":
+        return
+    for old, new in (("lenet", prefix), ("LENET", prefix.upper())):
+        public, others = (set(re.findall(rf"\b{of}_(\w+)", text)) for of in (old, new))
+        for name in sorted(public & others):
+            raise UserError(
+                f"--prefix {prefix}",
+                f"would give the C two meanings of {new}_{name}",
+                "take another --prefix",
+            )
