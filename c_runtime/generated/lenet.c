@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_E5B28F309945C65F
+#ifndef LENET_EXPORT_C35457CC7351C902
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 

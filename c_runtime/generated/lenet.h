@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_E5B28F309945C65F
+#define LENET_EXPORT_C35457CC7351C902
 
 #ifdef __cplusplus
 extern "C" {
@@ -176,7 +176,8 @@ lenet_self_test_result lenet_self_test(lenet_workspace *ws);
  * Between two steps the workspace may read an image, from lenet_begin to lenet_finish. The next
  * step finds it used, and begins its own image again: at most 29 steps more. Where fewer steps than
  * that come between any two readings the test never ends, and needs a workspace of its own: count
- * them. A step between lenet_begin and lenet_finish spoils that image: lenet_finish returns
+ * them. A test keeps to one workspace, and a workspace to one test at a time. A step between
+ * lenet_begin and lenet_finish, unless it reads constants, spoils that image: lenet_finish returns
  * LENET_MISCOUNTED.
  */
 void lenet_self_test_begin(lenet_self_test_state *test);

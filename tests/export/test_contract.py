@@ -652,6 +652,19 @@ def test_the_index_names_every_section_and_its_line(cpu, dtype, single_file):
     assert list(index.values()) == sorted(index.values())
 
 
+def test_more_steps_than_an_int_of_16_bits_counts_compile_without_a_warning(tmp_path):
+    stages = (
+        Stage("conv1", "conv", 2, "relu", (16, 1), "VALID", stride=16, column_stride=1),
+        Stage("conv2", "conv", 2, "relu", (16, 1), "VALID", stride=16, column_stride=1),
+        Stage("fc", "dense", 3),
+    )
+    write_files(make_plan(random_model(stages, (16_384, 1, 1)), "int8"), tmp_path)
+    (steps,) = re.findall(r"SELF_TEST_STEPS (\d+)", header(tmp_path))
+    assert int(steps) > 2 * 2**15
+    command = [require("avr-gcc"), "-std=c99", "-O1", *WARNINGS, *C_WARNINGS, "-c", "lenet.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
 @pytest.mark.parametrize("compiler", ["avr-gcc", "gcc"])
 def test_an_image_larger_than_an_int_of_16_bits_compiles_without_a_warning(compiler, tmp_path):
     stages = (

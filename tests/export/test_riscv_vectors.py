@@ -86,6 +86,14 @@ def test_the_instructions_give_the_integers_of_the_reference(name, tmp_path):
         assert (run(program, images, bits) != expected).sum() == 0, bits
 
 
+def test_vectors_of_fewer_than_128_bits_are_refused(tmp_path):
+    """Those for embedded cores (Zve64x) may have 64: half of the lanes would not be computed."""
+    write_files(lay_out(make_plan(named_model("one"), "int8"), CPU, "speed"), tmp_path)
+    command = [require("clang"), *CLANG, "-march=rv64gc_zve64x", "-fsyntax-only", "lenet.c"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "this file is for riscv64gcv" in done.stderr
+
+
 def test_the_instructions_give_the_floats_of_flax(tmp_path):
     plan = lay_out(make_plan(named_model("lenet"), "float32"), CPU, "speed")
     images = verify.stress_images(plan, random=20)

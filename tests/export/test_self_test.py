@@ -216,6 +216,12 @@ def test_a_step_between_two_rows_spoils_the_image_and_this_is_told(network):
     image, step = noise(network, 1)[0], network.function("self_test_step")
     images = steps - 4 * (rows + 1) + 1  # steps before the first made-up image
 
+    network.function("begin")(network.workspace)
+    for row in image[:3]:
+        network.function("row")(network.workspace, network.bytes_of(row))
+    for _ in range(images):  # these read constants
+        assert step(test, network.workspace) == RUNNING
+    assert verdict_of(network, image[3:], begun=False) != MISCOUNTED
     for given in range(rows + 1):  # rows of the image before the steps
         for count in (1, 2, given, rows, rows + 1):
             network.function("self_test_begin")(test)

@@ -239,7 +239,7 @@ CPUS = {
         headers=("riscv_vector.h",),
         flags=("-march=rv64gcv",),
         simd=Simd("rvv", alignment=16),
-        requires=("__riscv_vector",),
+        requires=("__riscv_v",),
         instruction="vsetivli zero, 16, e32, m4, ta, mu",
         is_counted=False,  # of two images, by one compiler
     ),

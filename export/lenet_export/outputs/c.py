@@ -624,12 +624,14 @@ def _self_test(plan: Plan) -> dict[str, Any]:
     rows = plan.multiply_adds_of_rows
     finish = sum(layer.multiply_adds for layer in plan.dense_layers)
     image_steps = len(rows) + 1  # one to finish
+    # The last image has a row less.
+    steps = -(-len(constants) // SLICE_BYTES) + KNOWN_IMAGES * image_steps - 1
     return found | {
         "constants_crc": f"0x{crc32c(constants):08X}u",
         "answers_crc": f"0x{crc32c(constants + answers):08X}u",
         "image_steps": image_steps,
-        # The last image has a row less.
-        "self_test_steps": -(-len(constants) // SLICE_BYTES) + KNOWN_IMAGES * image_steps - 1,
+        "self_test_steps": steps,
+        "step_type": "int" if steps <= INT16_MAX else "int32_t",
         "behind_logits": [plan.outputs + place for place in range(4)],
         "row_multiply_adds": max(rows),
         "finish_multiply_adds": finish,
