@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -33,9 +33,9 @@ def start(name: str, module: str) -> int:
     _open_closed_streams()
     _outlive_readers()
     sys.unraisablehook = _ask_again
+    _listen(name)
     try:
-        with imports(name):
-            command_line = importlib.import_module(module)
+        command_line = importlib.import_module(module)
         status = int(command_line.main())
         if status > 128:
             _leave(status)
@@ -47,25 +47,26 @@ def start(name: str, module: str) -> int:
         ending()
 
 
-@contextlib.contextmanager
-def imports(name: str) -> Iterator[None]:
-    """While modules are imported in it, Ctrl-C ends the program ``name`` at once.
+def _listen(name: str) -> None:
+    """Lets Ctrl-C end the program ``name`` at once while modules are imported.
 
-    An exception would not do: what is half imported turns it into others.
+    An exception would not do: what is half imported turns it into others, or crashes by it.
+    Elsewhere it raises ``KeyboardInterrupt``, as ever.
     """
 
-    def leave(_: int, __: FrameType | None) -> NoReturn:
-        with contextlib.suppress(OSError):
-            os.write(2, f"{name}: interrupted; nothing was written\n".encode())
-        os._exit(128 + signal.SIGINT)
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        at = frame
+        while at:
+            if at.f_code.co_filename == "<frozen importlib._bootstrap>":
+                with contextlib.suppress(OSError):
+                    os.write(2, f"{name}: interrupted; no file is half written\n".encode())
+                os._exit(128 + number)
+            at = at.f_back
+        signal.default_int_handler(number, frame)
 
     listens = signal.getsignal(signal.SIGINT) == signal.default_int_handler  # not under nohup
-    listens &= threading.current_thread() is threading.main_thread()
-    if listens:
-        signal.signal(signal.SIGINT, leave)
-    yield
-    if listens:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if listens and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def _ask_again(ignored: sys.UnraisableHookArgs) -> None:

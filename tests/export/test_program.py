@@ -78,7 +78,10 @@ def test_a_closed_stream_is_not_the_file_that_is_opened_next(tmp_path):
 @pytest.mark.parametrize(
     ("program", "module"),
     [
-        *(("export", module) for module in ("argparse", "numpy._core", "jinja2", "cli")),
+        *(
+            ("export", module)
+            for module in ("argparse", "numpy._core", "jinja2", "cli", "jax", "cffi")
+        ),
         *(("train", module) for module in ("argparse", "cli", "run", "jax", "orbax.checkpoint")),
     ],
 )
@@ -96,10 +99,7 @@ def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(program, 
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.stderr in {
-        f"lenet-{program}: interrupted; {left}\n"
-        for left in ("nothing was written", "no file is half written")
-    }
+    assert done.stderr == f"lenet-{program}: interrupted; no file is half written\n"
     assert done.returncode == 130
     assert list(tmp_path.iterdir()) == []
 
@@ -203,11 +203,13 @@ def test_ctrl_c_while_python_leaves_changes_nothing():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_program_that_the_shell_started_in_the_background_is_not_interrupted():
-    code = "import os, signal; from lenet_export.program import imports\n"
-    code += "with imports('p'): os.kill(os.getpid(), signal.SIGINT)\nprint('on')"
+def test_a_program_that_the_shell_started_in_the_background_is_not_interrupted(tmp_path):
+    (tmp_path / "p.py").write_text(
+        "import os, signal; os.kill(os.getpid(), signal.SIGINT)\ndef main(): print('on'); return 0"
+    )
+    code = "import sys; from lenet_export.program import start; sys.exit(start('p', 'p'))"
     line = f'(trap "" INT; {sys.executable} -c "$0")'
-    done = subprocess.run(["bash", "-c", line, code], capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", line, code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "on\n")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lenet_export import files
 from lenet_export.parser import Parser
-from lenet_export.program import exit_status, imports
+from lenet_export.program import exit_status
 from lenet_train import architectures, data
 from lenet_train.architectures import Architecture
 from lenet_train.datasets.registry import ABOUT
@@ -247,11 +247,11 @@ def _folder(options: argparse.Namespace, architecture: Architecture, recipe: Rec
 
 
 def _summarize(architecture: Architecture, out: Path) -> None:
-    with imports("lenet-train"):
-        from rich.console import Console
+    from rich.console import Console
 
-        from lenet_train import figures, summary
-        from lenet_train.run import make_folder
+    from lenet_train import figures, summary
+    from lenet_train.run import make_folder
+
     make_folder(out, (NETWORK,))
     files.write({out / NETWORK: figures.network(architecture)})
     Console().print(summary.table(architecture))
@@ -279,8 +279,8 @@ def run_of(options: argparse.Namespace) -> Result | None:
     if options.summary:
         _summarize(architecture, out)
         return None
-    with imports("lenet-train"):
-        from lenet_train import devices, run
+    from lenet_train import devices, run
+
     if options.distributed:
         devices.join_cluster()
     return run.run(
