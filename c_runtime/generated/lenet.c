@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_C35457CC7351C902
+#ifndef LENET_EXPORT_7A09B3D3B761D4F2
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 
@@ -4126,7 +4126,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
         to[k] = (uint8_t)(row ? row[k] : 0);
     }
     ws->row++;
-    ws->left--;
+    ws->left = (uint16_t)(ws->left - 1);
     conv1_step(ws, y + 3);
     if (y == 27) {
         for (int i = 30; i < 32; i++) {
@@ -4264,12 +4264,12 @@ static lenet_self_test_state *hash(lenet_self_test_state *test, const volatile u
                                    uint32_t count, uint32_t width)
 {
     uint32_t flip = is_big_endian() ? width - 1 : 0;
-    while (test->place < count && test->left > 0) {
-        test->crc = crc_byte(test->crc, table[test->place ^ flip]);
+    while ((uint32_t)test->place < count && test->left > 0) {
+        test->crc = crc_byte(test->crc, table[(uint32_t)test->place ^ flip]);
         test->place++;
         test->left--;
     }
-    test->place -= count;
+    test->place -= (int32_t)count;
     return test;
 }
 

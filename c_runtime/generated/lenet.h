@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_C35457CC7351C902
+#define LENET_EXPORT_7A09B3D3B761D4F2
 
 #ifdef __cplusplus
 extern "C" {
@@ -116,7 +116,7 @@ typedef enum {
 /* How far a self-test in steps is. */
 typedef struct {
     uint32_t crc;   /* of what was read so far */
-    uint32_t place; /* the next byte of the constants */
+    int32_t place;  /* the next byte of the constants */
     uint32_t left;  /* bytes that a step still reads */
     uint16_t image; /* 0: the constants */
     uint16_t row;   /* how many of its rows the workspace has */

@@ -99,7 +99,7 @@ DAMAGE = {
     "verdict": ("ws->row == 22 && ws->left == 0", "ws->row == 22"),
     "rows that do not come": ("(uint8_t)(row ? row[k] : 0)", "(uint8_t)(row ? row[k] : 255)"),
     "their count": ("        ws->left = 2;", "        ws->left = 1;"),
-    "row": ("    ws->left--;\n", ""),
+    "row": ("    ws->left = (uint16_t)(ws->left - 1);\n", ""),
     "ink": ("(lenet_verdict)verdict_of_ink(ws)", "LENET_ACCEPTED"),
 }
 
@@ -156,7 +156,11 @@ def test_it_runs_all_code_but_whole_images_and_what_failed(dtype, tmp_path):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_workspace_that_does_not_keep_what_is_written_ends_the_test(dtype):
-    network = compiled(named_model("deep"), dtype, lambda text: text.replace("ws->left--;", ""))
+    network = compiled(
+        named_model("deep"),
+        dtype,
+        lambda text: text.replace("ws->left = (uint16_t)(ws->left - 1);", ""),
+    )
     assert network.function("self_test")(network.workspace) == ANSWERS
 
 

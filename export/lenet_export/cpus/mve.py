@@ -86,7 +86,9 @@ class Mve(Blocked):
         has_blocks = block.outputs < min(features, GROUP)
         group = "group" if groups > 1 else "0"
         adds_biases = self._gives_codes(layer)
-        return super().view(layer) | {
+        given = super().view(layer)
+        sums = [output.acc for output in given["outputs"]]
+        return given | {
             "columns": [
                 {"name": f"v{column}", "offset": column * place_step(layer)}
                 for column in range(block.columns)
@@ -96,6 +98,7 @@ class Mve(Blocked):
             "keeps_rows": block.rows > 1 and layer.stage.stride == 1,
             "row_unroll": min(UNROLL, layer.weight.shape[1]) if layer.is_conv else 1,
             "adds_biases": adds_biases,
+            "eight_sums": [*sums, *"0" * (GROUP - len(sums))],
             "start": (lambda _: "0") if adds_biases else partial(operands.bias, layer),
             "sum_at": lambda place, output: place * (features if layer.norm else GROUP) + output,
             "groups": groups,
