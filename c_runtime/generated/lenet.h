@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_7A09B3D3B761D4F2
+#define LENET_EXPORT_FE549DA2BE677DDF
 
 #ifdef __cplusplus
 extern "C" {

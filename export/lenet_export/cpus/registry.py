@@ -51,8 +51,8 @@ class Cpu:
         in_order: whether gcc is told to keep the order of loads until it has chosen registers.
         anchors: whether gcc may address a table from where several begin, where code is to be fast:
             on an Arm that takes an addition more for each look-up.
-        high_registers: whether half of its registers can only be added to and moved, so that clang
-            has to be told to keep sums there.
+        thumb1: whether compilers may make Thumb of Armv6-M of it: clang has to be told to keep
+            sums in the upper registers, and gcc not to take registers for kept that are not.
         program_memory: the bytes of tables for which there is room in a memory of their own, which
             ``avr/pgmspace.h`` reads; 0: there is no such memory.
         ram: the bytes that the workspace may have; 0: any number.
@@ -73,7 +73,7 @@ class Cpu:
     headers: tuple[str, ...] = ()
     in_order: bool = False
     anchors: bool = True
-    high_registers: bool = False
+    thumb1: bool = False
     program_memory: int = 0
     ram: int = 0
     saturates: bool = False
@@ -133,8 +133,8 @@ def _choices(
 #: vectors and trampolines take a little; an Arduino Uno has 32 KB for tables and code, and 2 KB of
 #: RAM for workspace and stack.
 CPUS = {
-    "generic": Cpu(dict.fromkeys(OPTIMIZE, ())),
-    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), high_registers=True, **CORTEX_M),
+    "generic": Cpu(dict.fromkeys(OPTIMIZE, ()), thumb1=True),
+    "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), thumb1=True, **CORTEX_M),
     "cortex-m3": Cpu(
         _choices(Blocked(reload=True)),
         flags=("-mcpu=cortex-m3", "-mthumb"),
