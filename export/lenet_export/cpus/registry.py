@@ -394,8 +394,8 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     of_cpu = CPUS[cpu].kernels[optimize]
     # What plain C does beside vectors reads the same codes as they do, but not less 128.
     is_float = plan.dtype == "float32"
-    codes = next((k.codes for k in of_cpu if k.in_vectors and (k.codes == F32) == is_float), U8)
-    codes = U8 if codes == S8 else codes
+    in_vectors = [kernel.codes for kernel in of_cpu if kernel.in_vectors and kernel.codes != S8]
+    codes = next((codes for codes in in_vectors if (codes == F32) == is_float), U8)
     kernels = *of_cpu, replace(GENERIC, codes=codes), replace(POOLING, codes=codes)
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     far = bool(CPUS[cpu].program_memory)
