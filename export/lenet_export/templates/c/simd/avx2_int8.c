@@ -167,7 +167,7 @@ static void fill_u16(uint16_t *values, uint32_t count, uint16_t value)
 }
 
 /* Copies a row of the image; a null pointer is background. */
-static void copy(uint16_t *to, const uint8_t *row, int count)
+static void copy_u16(uint16_t *to, const uint8_t *row, int count)
 {
     int k = 0;
     for (; row && k + 8 <= count; k += 8) {

@@ -89,7 +89,7 @@ static void fill_float(float *values, uint32_t count, float value)
 }
 
 /* Copies a row of the image; a null pointer is background. */
-static void copy(float *to, const uint8_t *row, int count)
+static void copy_float(float *to, const uint8_t *row, int count)
 {
     for (int k = 0; k < count; k += 16) {
         __mmask16 left = count - k < 16 ? (__mmask16)((1 << (count - k)) - 1) : 0xFFFF;

@@ -46,7 +46,7 @@ static void fill_u8(uint8_t *values, uint32_t count, uint8_t value)
 }
 
 /* Copies a row of the image; a null pointer is background. */
-static void copy(uint8_t *to, const uint8_t *row, int count)
+static void copy_u8(uint8_t *to, const uint8_t *row, int count)
 {
     int k = 0;
     for (; row && k + 8 <= count; k += 8) {

@@ -59,7 +59,7 @@ static void fill_u8(uint8_t *values, uint32_t count, uint8_t value)
 
 /* Copies a row of the image; a null pointer is background. Of what 16 at a time leave, the last 16 are
  * copied again. */
-static void copy(uint8_t *to, const uint8_t *row, int count)
+static void copy_u8(uint8_t *to, const uint8_t *row, int count)
 {
     int k = 0;
     for (; row && k + 16 <= count; k += 16) {

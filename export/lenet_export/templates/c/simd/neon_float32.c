@@ -113,7 +113,7 @@ static void fill_float(float *values, uint32_t count, float value)
 }
 
 /* Copies a row of the image; a null pointer is background. */
-static void copy(float *to, const uint8_t *row, int count)
+static void copy_float(float *to, const uint8_t *row, int count)
 {
     int k = 0;
     for (; row && k + 8 <= count; k += 8) {
