@@ -61,6 +61,7 @@ def noise(network, count, seed=0):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("model", ["deep", *wide(["signed", "normed", "separable", "lenet"])])
 def test_a_bit_of_any_byte_of_any_table_is_found_at_once_and_in_steps(model, dtype):
+    """Of 10,000 bytes and more some are tried: to try all would take their number squared."""
     model = named_model(model)
     names = [constant.name for constant in make_plan(model, dtype).constants]
 
@@ -75,19 +76,17 @@ def test_a_bit_of_any_byte_of_any_table_is_found_at_once_and_in_steps(model, dty
     network = compiled(model, dtype, writable, "".join(f"void *lenet_{n}(void);" for n in names))
     whole, test = network.function("self_test"), new_test(network)
     assert whole(network.workspace) == PASSED
-    steps = 0
+    apart = 1 if network.plan.constant_bytes < 10_000 else 997
     for constant in network.plan.constants:
         size = constant.values.nbytes
         table = network._ffi.buffer(network.function(constant.name)(), size)
-        for place in range(size):
-            steps += 1
+        for place in {*range(0, size, apart), size - 1}:
             table[place] = bytes([table[place][0] ^ 1 << place % 8])
             assert whole(network.workspace) == CONSTANTS, (constant.name, place)
             network.function("self_test_begin")(test)
             slices = results_of(network, test)
             assert slices == [*(len(slices) - 1) * [RUNNING], CONSTANTS], (constant.name, place)
             table[place] = bytes([table[place][0] ^ 1 << place % 8])
-    assert steps == network.plan.constant_bytes
     assert whole(network.workspace) == PASSED
 
 
