@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterable
@@ -17,13 +18,15 @@ from lenet_export.checkpoint import Model, check_class_names
 from lenet_export.compiled import cpu_here
 from lenet_export.cpus.registry import AUTO, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, in_python, python_words
+from lenet_export.evidence import page
+from lenet_export.evidence.facts import facts_of
 from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
 from lenet_export.input_scale import doubt
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import NOT_ASKED, PARTS, TABLES, Options, parts_of
+from lenet_export.outputs.options import NOT_ASKED, PARTS, TABLES, Files, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import as_share
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
@@ -66,6 +69,7 @@ def export(
     tables: str = "inside",
     with_: Iterable[str] = (),
     verify: bool | None = True,
+    report: Path | str | None = None,
 ) -> Exported:
     """Exports a network, as C compared with JAX before it is written.
 
@@ -118,6 +122,8 @@ def export(
         verify: whether the C is compiled and every logit compared with JAX; other targets have
             nothing to run. ``None``: where the packages for it are installed; else the report and
             the manifest say that it is not verified.
+        report: a folder for ``index.html``, a page that tells what the export costs, what was
+            compared, and what it reads in ``images``; and ``report.json``, the page's numbers.
 
     Returns:
         What was written, and its network: ``print`` shows the screen of the command line,
@@ -155,6 +161,8 @@ def export(
     _check_options(options, cpu, optimize, dtype)
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
+    if not isinstance(report, str | os.PathLike | None):
+        raise UserError("report", f"is {report!r}", "give a folder's path, or leave it out")
     max_error = _checked_share("max_error", max_error)
     if not isinstance(amount_table, GapTable | None):
         raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
@@ -209,7 +217,8 @@ def export(
         options = replace(options, doubts=tuple(map(python_words, doubts)))
     name = _name_of(module)
     plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
-    exported = write(name, plan, Path(out), options, verify, images, labels)
+    page_of = None if report is None else Path(report)
+    exported = write(name, plan, Path(out), options, verify, images, labels, page_of)
     for text in exported.report.warnings:
         warnings.warn(text, stacklevel=3)
     return replace(exported, input_shape=shape, _laid_out=laid_out)
@@ -279,6 +288,7 @@ def write(
     verify: bool | None,
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
+    report: Path | None = None,
 ) -> Exported:
     """Renders ``plan``, compares it with JAX if asked to, and writes the files to ``out``.
 
@@ -291,9 +301,10 @@ def write(
             for it are installed.
         images: to compare on, beside those that are made for it.
         labels: their classes.
+        report: a folder for a page that tells all of it, and its numbers; ``None``: none.
 
     Raises:
-        UserError: a name cannot be used, the C differs from JAX, or ``out`` cannot be written.
+        UserError: a name cannot be used, the C differs from JAX, or a folder cannot be written.
     """
     output = OUTPUTS[options.target]
     compare = None if verify is False else output.verify
@@ -308,11 +319,31 @@ def write(
             compare = None
             options = replace(options, not_verified=f"{error.what}; {error.remedy}")
     rendered = output.files(plan, options)
-    found = compare(plan, rendered, options.prefix, images, labels) if compare else None
-    paths = {out / file: data for file, data in rendered.items()}
-    files.write(paths)
-    report = Report.of(name, plan, output, found, options, tuple(paths))
-    return Exported(plan, report, plan.input_shape, rendered, options.prefix)
+    found = None
+    if compare:
+        found = compare(plan, rendered, options.prefix, images, labels)
+        manifest = f"{options.prefix}.json"
+        held = json.loads(rendered[manifest]) | {"verified": found.record(plan.dtype)}
+        rendered = rendered | {manifest: (json.dumps(held, indent=2) + "\n").encode()}
+    written = [out / file for file in rendered]
+    if report is not None:
+        written += [report / file for file in page.NAMES]
+        if len(set(map(os.path.realpath, written))) < len(written):
+            both = " and ".join(sorted(set(rendered) & set(page.NAMES)))
+            raise UserError(
+                f"--report {report}",
+                f"{both} would be the page's and the export's",
+                "give another folder, or another --prefix",
+            )
+    told = Report.of(name, plan, output, found, options, tuple(written))
+    exported = Exported(plan, told, plan.input_shape, rendered, options.prefix)
+    pages: Files = {}
+    if report is not None:
+        pages = page.files_of(facts_of(exported, rendered, options, images, labels))
+    files.write({out / file: data for file, data in rendered.items()})
+    if report is not None:
+        files.write({report / file: data for file, data in pages.items()})
+    return exported
 
 
 def _ranges(model: Model, images: Images | None) -> dict[str, float]:

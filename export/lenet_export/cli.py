@@ -194,6 +194,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="verify on these test images too, and measure on them the ranges of a --network's "
         "ReLU: an IDX file, or a folder like MNIST's",
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a page too, DIR/index.html: memory by table, bounds, integers beside floats, "
+        "and what the C reads in the --images; and its numbers as report.json",
+    )
     said = parser.add_mutually_exclusive_group()
     said.add_argument(
         "--json", action="store_true", help="print what the screen says as a JSON object"
@@ -276,9 +283,9 @@ def _told_of(name: str) -> dict[str, Any]:
 
 
 def _export(options: argparse.Namespace) -> None:
-    out: Path = options.out
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}", "is a file, not a folder", "give a folder")
+    for option, folder in (("out", options.out), ("report", options.report)):
+        if folder and folder.exists() and not folder.is_dir():
+            raise UserError(f"--{option} {folder}", "is a file, not a folder", "give a folder")
     name = options.model
     is_bundled = name in bundled.names() and not options.network
     network = None
@@ -306,7 +313,9 @@ def _export(options: argparse.Namespace) -> None:
         network=_told(options) if network else (),
         doubts=doubts,
     )
-    exported = write(name, plan, out, chosen, options.verify, images, labels)
+    exported = write(
+        name, plan, options.out, chosen, options.verify, images, labels, options.report
+    )
     if options.json:
         print(json.dumps(exported.report.as_json(), indent=2))
     elif not options.quiet:

@@ -749,7 +749,7 @@ def _pooled(stage: Stage, before: Layer) -> _Numbers:
         return _Numbers(*nothing, None, None)
     assert stage.kernel is not None
     most = CODE_MAX * (math.prod(stage.kernel) if stage.pool == "avg" else 1)
-    scale, zero = _codes_of(before)
+    scale, zero = codes_of(before)
     sums = np.zeros(stage.features, np.int64)
     ones = np.ones(stage.features)
     integers = Integers(scale, zero, ones, scale, sums, sums + most, None)
@@ -808,7 +808,7 @@ def _integers(model: Model, before: list[Layer], at: str) -> _Numbers:
         )
     is_last = place == len(model.stages) - 1
     activation = None if is_last else _activation(stage, model, at)
-    codes = _codes_of(before[-1]) if before else (1 / CODE_MAX, model.input_zero)
+    codes = codes_of(before[-1]) if before else (1 / CODE_MAX, model.input_zero)
     if norm and activation:
         return _Numbers(*quantize_normed(weight, bias, codes, activation, norm, at))
     step = None
@@ -817,11 +817,12 @@ def _integers(model: Model, before: list[Layer], at: str) -> _Numbers:
     return _Numbers(*quantize(weight, step, bias, codes, activation, at), norm)
 
 
-def _codes_of(layer: Layer) -> tuple[float, int]:
-    """The scale and the zero point of the codes that a hidden integer layer gives."""
+def codes_of(layer: Layer) -> tuple[float, int]:
+    """The scale and the zero point of the codes, or of the logits, that an integer layer gives."""
     assert layer.integers is not None
-    if layer.integers.requantize is None:  # a pool, whose codes are those that it reads
-        return layer.integers.output_scale, layer.integers.input_zero
+    if layer.integers.requantize is None:  # logits, or a pool's codes, which are those it reads
+        zero = 0 if layer.stage.learns else layer.integers.input_zero
+        return layer.integers.output_scale, zero
     return layer.integers.output_scale, layer.integers.requantize.activation.zero_point
 
 

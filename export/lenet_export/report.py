@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,9 +98,10 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """What the screen says, as values of JSON."""
-        values = asdict(self) | {"files": [str(path) for path in self.files]}
+        values = asdict(replace(self, verified=None))
         del values["lines"]
-        return values
+        found = self.verified and self.verified.as_json()
+        return values | {"verified": found, "files": [str(path) for path in self.files]}
 
     def __str__(self) -> str:
         """One screen: what was exported, how well it reads, what it costs, where it is."""

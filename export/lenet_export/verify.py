@@ -36,6 +36,7 @@ class Comparison:
         verdicts: how many of the user's images get each :class:`lenet_export.verdict.Verdict`.
         accepted_wrong: how many of those accepted are wrong, or ``None`` without labels.
         warnings: what makes the export doubtful though the C is what was planned; in sentences.
+        readings: what the C reads in the user's images.
     """
 
     images: int
@@ -48,6 +49,24 @@ class Comparison:
     verdicts: tuple[int, ...] = ()
     accepted_wrong: int | None = None
     warnings: tuple[str, ...] = ()
+    readings: Readings | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the readings, as values of JSON."""
+        return {name: value for name, value in vars(self).items() if name != "readings"}
+
+    def record(self, dtype: str) -> dict[str, Any]:
+        """What ``lenet.json`` holds of it: the same on every machine."""
+        is_exact = dtype == "int8"
+        found: dict[str, Any] = {
+            "with": "the JAX integer reference" if is_exact else "JAX float32",
+            "images": self.images,
+            "logits": self.logits,
+            **({"largest_difference": 0} if is_exact else {"tolerance": FLOAT_TOLERANCE}),
+        }
+        if self.real_images:
+            found |= {"test_images": self.real_images, "accuracy": self.c_accuracy}
+        return found
 
 
 def stress_images(plan: Plan, seed: int = 0, random: int = 400) -> Images:
@@ -174,6 +193,7 @@ def verify(
         if labels is None
         else int(((classes != labels) & (verdicts == Verdict.ACCEPTED)).sum()),
         warnings=tuple(text for text in told if text),
+        readings=Readings(*(of[:real] for of in read)) if real else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Jinja2 for the templates of C, which are compiled once and kept."""
+"""Jinja2 for the templates of C and of HTML, which are compiled once and kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from jinja2.bccache import Bucket
 
-FOLDER = Path(__file__).parents[1] / "templates/c"
+FOLDER = Path(__file__).parents[1] / "templates"
 
 
 class _Kept(jinja2.FileSystemBytecodeCache):
@@ -34,19 +34,19 @@ class _Kept(jinja2.FileSystemBytecodeCache):
                 super().dump_bytecode(bucket)
 
 
-def environment() -> jinja2.Environment:
-    """Jinja2 for C, without filters of ours."""
+def environment(of: str = "c") -> jinja2.Environment:
+    """Jinja2 for the templates ``of`` C, or of ``html``, without filters of ours."""
     # What is compiled depends on these; on filters it would, if it were optimized.
     settings: dict[str, Any] = {
         "undefined": jinja2.StrictUndefined,
         "trim_blocks": True,
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
-        "autoescape": False,
+        "autoescape": of == "html",
         "optimized": False,
     }
     crc = zlib.crc32(f"{jinja2.__version__} {settings}".encode())
-    place = Path(cache_from_source(str(FOLDER / "lenet.c.j2"))).parent
+    place = Path(cache_from_source(str(FOLDER / of / "any.j2"))).parent
     kept = _Kept(str(place), f"jinja-{crc:08x}-%s.pyc")
-    loader = jinja2.PackageLoader("lenet_export", "templates/c")
+    loader = jinja2.PackageLoader("lenet_export", f"templates/{of}")
     return jinja2.Environment(loader=loader, bytecode_cache=kept, **settings)
