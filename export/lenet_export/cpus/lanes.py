@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
+from itertools import groupby
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -42,8 +43,9 @@ FUNCTIONS_IN_VECTORS = frozenset(
 )
 
 #: Rows of a kernel that are written out, at most, where values are loaded in groups: what one place
-#: of a pool window has loaded, the next one takes from a register.
+#: of a pool window has loaded, the next one takes from a register. So are so many turns of a row.
 UNROLL = 8
+TURNS = 2
 
 FEW_REGISTERS = Pragma(
     "gcc would keep values of a row for later turns of a loop, and run out of registers.",
@@ -78,9 +80,9 @@ class Lanes(Kernel):
             one; 1: it takes them from memory.
         beside: how many pool windows beside each other are computed as one of so many times the
             channels, at most, where these fill the lanes of their vectors better.
-        signed_codes: whether it multiplies signed numbers, so that codes are taken less 128, and
-            the biases hold 128 times the weights.
         weights: the type of a weight in flash.
+        codes: those that it reads; where it multiplies signed bytes, codes are stored less 128, and
+            the biases hold 128 times the weights.
     """
 
     template: str = "lanes"
@@ -93,7 +95,6 @@ class Lanes(Kernel):
     groups: int = 1
     pragma: Pragma | None = FEW_REGISTERS  # type: ignore[misc]
     beside: int = 1
-    signed_codes: bool = False
     weights: DType = field(default=S8, kw_only=True)
     pools: ClassVar[frozenset[str] | None] = POOLS_IN_VECTORS
     functions: ClassVar[frozenset[str] | None] = FUNCTIONS_IN_VECTORS
@@ -108,7 +109,7 @@ class Lanes(Kernel):
             return False
         falls = layer.stage.pool == "max" and not function_of(layer.stage.activation).rises
         is_float = layer.integers is None
-        fits = not self.signed_codes or is_float or signed_codes_fit(layer)
+        fits = is_float or self.codes != S8 or signed_codes_fit(layer)
         return is_float == (self.weights == F32) and not layer.norm and not falls and fits
 
     def layout(self, layer: Layer) -> Layout:
@@ -232,6 +233,8 @@ class Lanes(Kernel):
             "blocks": layer.constants[1].values.shape[0],
             "reciprocal": "{}, {}".format(*reciprocal(layer.stage.pool_size**2)) if divides else "",
             "stretches": _stretches(layer, self.groups),
+            "fours": _fours(outputs),
+            "pooled_fours": _fours([pooled]),
             "values": _values(outputs) if self.groups > 1 else [],
             "unroll": min(UNROLL, layer.weight.shape[1]) if self.groups > 1 else 1,
             "weight": lambda group, number: f"w{group * block.vectors + number}",
@@ -250,7 +253,7 @@ class Lanes(Kernel):
         where = "[vector][kernel row][group of values" if layer.is_conv else "[vectors][input group"
         about = f"{layer.name}: weights {where}, lane, value]; a lane is a {lane}"
         tables = with_weights(layer, values, about)
-        weight, *others = with_signed_codes(layer, tables) if self.signed_codes else tables
+        weight, *others = with_signed_codes(layer, tables) if self.codes == S8 else tables
         padded = [weight]
         for table in others:
             full = np.zeros(
@@ -369,13 +372,15 @@ class Vector:
         name: what the C calls it.
         sums: those of its pool window; all have the same vector of weights.
         to: where it is stored, in C.
-        count: how many of its lanes are outputs, in C.
+        count: how many outputs there are from its first lane on, in C.
+        window: the number of its pool window in the block.
     """
 
     name: str
     sums: list[Sum]
     to: str
     count: str
+    window: int = 0
 
 
 def _vector_block(layer: Layer) -> VectorBlock:
@@ -441,7 +446,20 @@ def _vectors(layer: Layer) -> list[Vector]:
                 for p in range(block.rows)
                 for q in range(block.columns)
             ]
-            found.append(Vector(f"out{mark}", sums, *_stored(layer, number, window=window)))
+            to, count = _stored(layer, number, window=window)
+            found.append(Vector(f"out{mark}", sums, to, count, window))
+    return found
+
+
+def _fours(outputs: list[Vector]) -> list[dict[str, Any]]:
+    """Up to four vectors of outputs of one pool window at a time, which are stored together."""
+    found = []
+    for _, of_window in groupby(outputs, lambda output: output.window):
+        vectors = list(of_window)
+        for start in range(0, len(vectors), 4):
+            four = vectors[start : start + 4]
+            fillers = ["broadcast(0)"] * (4 - len(four))
+            found.append({"outputs": four, "fillers": fillers})
     return found
 
 
@@ -483,12 +501,14 @@ class Stretch:
         end: behind the last.
         step: values of a turn.
         groups: the numbers of a turn's groups.
+        unroll: how many turns are written out.
     """
 
     start: int
     end: int
     step: int
     groups: range
+    unroll: int = 1
 
 
 def _stretches(layer: Layer, at_once: int) -> list[Stretch]:
@@ -503,7 +523,8 @@ def _stretches(layer: Layer, at_once: int) -> list[Stretch]:
     step = at_once * block.taps
     whole = read // step * step
     left = range((read - whole) // block.taps)
-    found = [Stretch(0, whole, step, range(at_once))] if whole else []
+    turns = whole // step if at_once > 1 and whole <= TURNS * step else 1
+    found = [Stretch(0, whole, step, range(at_once), turns)] if whole else []
     return [*found, Stretch(whole, read, step, left)] if left else found
 
 

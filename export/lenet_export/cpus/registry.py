@@ -219,7 +219,7 @@ CPUS = {
     "aarch64-dotprod": Cpu(
         dict.fromkeys(
             OPTIMIZE,
-            (Lanes(taps=4, beside=4, signed_codes=True, **NEON), NEON_FLOATS),
+            (Lanes(taps=4, beside=4, codes=S8, **NEON), NEON_FLOATS),
         ),
         headers=("arm_neon.h",),
         in_order=True,

@@ -57,6 +57,8 @@ IMITATED_LOAD(vld1q_s8, int8x16_t, int8_t)
 IMITATED_LOAD(vld1_u16, uint16x4_t, uint16_t)
 IMITATED_LOAD(vld1q_s32, int32x4_t, int32_t)
 IMITATED_LOAD(vld1q_f32, float32x4_t, float)
+IMITATED_STORE(vst1_u8, uint8x8_t, uint8_t)
+IMITATED_STORE(vst1q_u8, uint8x16_t, uint8_t)
 IMITATED_STORE(vst1_u16, uint16x4_t, uint16_t)
 IMITATED_STORE(vst1q_s32, int32x4_t, int32_t)
 IMITATED_STORE(vst1q_f32, float32x4_t, float)
@@ -76,6 +78,7 @@ IMITATED_DUP(vdupq_n_u32, uint32x4_t, uint32_t, 4)
 IMITATED_DUP(vdupq_n_s32, int32x4_t, int32_t, 4)
 IMITATED_DUP(vdupq_n_f32, float32x4_t, float, 4)
 
+#define vgetq_lane_u8(a, lane) ((a)[lane])
 #define vgetq_lane_s32(a, lane) ((a)[lane])
 #define vgetq_lane_f32(a, lane) ((a)[lane])
 #define vget_lane_u64(a, lane) ((a)[lane])
@@ -260,6 +263,7 @@ IMITATED_TO(vqmovn_u16, uint8x8_t, uint16x8_t, 8, (uint8_t)(a[k] > 255 ? 255 : a
 IMITATED_TO(vmovn_u32, uint16x4_t, uint32x4_t, 4, (uint16_t)(a[k] & 65535))
 IMITATED_TO(vmovl_u8, uint16x8_t, uint8x8_t, 8, a[k])
 IMITATED_TO(vmovl_u16, uint32x4_t, uint16x4_t, 4, a[k])
+IMITATED_TO(vget_low_u8, uint8x8_t, uint8x16_t, 8, a[k])
 IMITATED_TO(vget_low_u16, uint16x4_t, uint16x8_t, 4, a[k])
 IMITATED_TO(vget_high_u16, uint16x4_t, uint16x8_t, 4, a[k + 4])
 
@@ -280,6 +284,13 @@ IMITATED uint16x8_t vcombine_u16(uint16x4_t low, uint16x4_t high)
 }
 
 /* From lane `first` of a on, then from the first of b. */
+IMITATED uint8x16_t vextq_u8(uint8x16_t a, uint8x16_t b, int first)
+{
+    uint8x16_t made;
+    IMITATED_LANES(made, 16, k + first < 16 ? a[(k + first) % 16] : b[(k + first) % 16]);
+    return made;
+}
+
 IMITATED int32x4_t vextq_s32(int32x4_t a, int32x4_t b, int first)
 {
     int32x4_t made;
