@@ -107,6 +107,9 @@ def _in_a_row(numbers, about):
     if rows:
         used, size = map(int, rows.groups())
         numbers = numbers.reshape(-1, size)[:, :used].ravel()
+    behind = re.search(r"\[unit\], then (\d+) \* 0", about)
+    if behind:
+        numbers = numbers[: len(numbers) - int(behind[1])]
     places = re.search(r"gain \* 2\^(\d+)", about)
     return numbers.astype(np.int64) >> (int(places[1]) if places else 0)
 
@@ -141,7 +144,10 @@ def _parts(layer, weight, sums, reach):
     kernel = str(getattr(layer.layout.kernel, "template", layer.layout.kernel))
     if kernel == "smlad_bytes":
         yield "acc - bias", sums
-    if kernel in ("mve", "mve_taps") and layer.integers.requantize and not layer.norm:
+    if kernel == "mve_fields":
+        yield from _fields_of_signed(layer, weight)
+    in_vectors = kernel in ("mve", "mve_taps") and layer.integers.requantize and not layer.norm
+    if in_vectors or kernel == "mve_fields":
         products = -128 * weight, 127 * weight
         yield "acc - bias", (np.minimum(*products).sum(1), np.maximum(*products).sum(1))
     if kernel == "kronecker":
@@ -158,6 +164,17 @@ def _parts(layer, weight, sums, reach):
             yield f"{packing.grid.spacing} * sum", (0, packing.grid.spacing * fields)
         times = f"{packing.grid.peak} * " if packing.grid.peak > 1 else ""
         yield f"{times}total", (0, 255 * layer.inputs * packing.grid.peak)
+
+
+def _fields_of_signed(layer, weight):
+    """What is added up of fields and codes less 128."""
+    grid, ends = layer.layout.packing.grid, np.array([-128, 127])
+    fields = ends[:, None] * ((weight + grid.peak) // grid.spacing).sum(axis=1)
+    yield "sum(field * (code - 128))", fields
+    if grid.spacing > 1:
+        yield f"{grid.spacing} * sum", grid.spacing * fields
+    times = f"{grid.peak} * " if grid.peak > 1 else ""
+    yield f"{times}total", ends * layer.inputs * grid.peak
 
 
 def weights_in(layer, tables, places):

@@ -617,6 +617,42 @@ FEW = {
         "k < {{ layer.inputs }}",
         "k + 1 < {{ layer.inputs }}",
     ),
+    "fields of another unit": (
+        "cortex-m55",
+        "mve_fields",
+        "{{ product.acc }} = vmladavaq_s8({{ product.acc }}",
+        "{{ v.products[0].acc }} = vmladavaq_s8({{ v.products[0].acc }}",
+    ),
+    "fields not moved on": (
+        "cortex-m55",
+        "mve_fields",
+        "weight += {{ v.vectors | product(16) }};",
+        "weight += {{ v.vectors | product(8) }};",
+    ),
+    "fields' upper bits kept": (
+        "cortex-m55",
+        "mve_fields",
+        "vdupq_n_u8({{ v.mask }})",
+        "vdupq_n_u8(255)",
+    ),
+    "fields of the first 16 inputs": (
+        "cortex-m55",
+        "mve_fields",
+        '{{ "k" | plus(value.offset) }}',
+        "k",
+    ),
+    "total of whole vectors": (
+        "cortex-m55",
+        "simd/helium_int8",
+        "vctp8q((uint32_t)(count - k))));",
+        "vctp8q(16)));",
+    ),
+    "nothing repaid": (
+        "cortex-m55",
+        "mve_fields",
+        "repaid = {{",
+        "repaid = 0 * {{",
+    ),
     "bit says the contrary": ("avr", "blocked", "if ({{", "if (!({{ v.selected(0) }}) && {{"),
     "copy of another channel": (
         "cortex-m3",

@@ -10,20 +10,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lenet_export.activations import CODE_MAX
-from lenet_export.c_text import plus
+from lenet_export.c_text import plus, times
+from lenet_export.checkpoint import Grid
 from lenet_export.cpus import operands
 from lenet_export.cpus.blocked import Blocked
 from lenet_export.cpus.kernel import (
     PartialSum,
     Pragma,
     divisor,
+    packed,
     place_step,
     signed_codes_fit,
     sums_of_signed,
     with_signed_codes,
     with_weights,
 )
-from lenet_export.plan import S8, Array, Block, Constant, DType, Layer, Layout
+from lenet_export.plan import S8, U8, Array, Block, Constant, DType, Layer, Layout, Packing
 
 VECTOR = 16  # bytes
 GROUP = 8  # sums that become codes at once, in lanes of 16 bits
@@ -66,10 +68,7 @@ class Mve(Blocked):
         return not layer.norm and narrows and _mean(layer) is not None
 
     def pays(self, layer: Layer) -> bool:
-        """Whether a dense layer's weights have 8 bits.
-
-        One of few bits would lose what they are for: it has most of the weights.
-        """
+        """Whether a dense layer's weights have 8 bits; of few bits it keeps them so."""
         return layer.grid is None or layer.is_conv
 
     def partial_sums(self, layer: Layer) -> list[PartialSum]:
@@ -138,22 +137,27 @@ class Mve(Blocked):
         return Layout(self, at_once, tables, slack=slack)
 
     def _tables(self, layer: Layer, values: Array, about: str, units: int) -> tuple[Constant, ...]:
-        """The weights; biases and gains of eight outputs side by side, in rows of 8."""
+        """The weights; biases and gains as eight are loaded, in rows or from any unit on."""
         weight, *others = with_signed_codes(layer, with_weights(layer, values, about))
         if not self._gives_codes(layer):
             return weight, *others
         bias, gain = others
-        each = GROUP if layer.is_conv else units
-        what = f"[{'channel' if layer.is_conv else 'unit'} / {each}][{GROUP}]"
         assert layer.integers and layer.integers.requantize
         places = GAIN_BITS - layer.integers.requantize.shift
         scaled = gain.values.astype(np.int64) << places
+        more = -len(scaled) % GROUP if layer.is_conv else GROUP - units
+        what = f"[channel / {GROUP}][{GROUP}]" if layer.is_conv else f"[unit], then {more} * 0"
+
+        def loaded(values: Array) -> Array:
+            filled = np.pad(values, (0, more)).astype(np.int32)
+            return filled.reshape(-1, GROUP) if layer.is_conv else filled
+
         return (
             weight,
-            replace(bias, values=_grouped(bias.values, each), about=f"{bias.about} {what}"),
+            replace(bias, values=loaded(bias.values), about=f"{bias.about} {what}"),
             replace(
                 gain,
-                values=_grouped(scaled, each),
+                values=loaded(scaled),
                 about=f"{layer.name}: gain * 2^{places}: index = acc * gain >> {GAIN_BITS} {what}",
             ),
         )
@@ -212,16 +216,117 @@ class MveTaps(Mve):
         }
 
 
+@dataclass(frozen=True)
+class MveFields(Mve):
+    """Dense layers of few bits by MVE: a byte has the fields of several units.
+
+    Shifted and masked, 16 bytes are the fields of one unit for 16 values. They are summed as they
+    are; by how much a field differs from its weight is the same for all units, which repay it.
+    """
+
+    template: str = "mve_fields"
+    kinds: ClassVar[frozenset[str]] = frozenset({"dense"})
+
+    def pays(self, layer: Layer) -> bool:
+        """Whether weights have few bits."""
+        return layer.grid is not None
+
+    def partial_sums(self, layer: Layer) -> list[PartialSum]:
+        """What it sums in place of weights, what it repays, and the sums less their biases."""
+        grid, codes = _grid(layer), np.array([-128, 127])
+        fields = ((layer.weight.astype(np.int64) + grid.peak) // grid.spacing).sum(axis=1)
+        found = [("sum(field * (code - 128))", 1, fields)]
+        if grid.spacing > 1:
+            found.append((f"{grid.spacing} * sum", grid.spacing, fields))
+        found.append((times("total", grid.peak), grid.peak, np.full_like(fields, layer.inputs)))
+        sums = [(number, *(codes[:, None] * factor * of)) for number, factor, of in found]
+        every = [*sums, ("acc - bias", *sums_of_signed(layer))]
+        return [PartialSum(number, least, most, "int32_t") for number, least, most in every]
+
+    def view(self, layer: Layer) -> dict[str, Any]:
+        """How a unit's fields are read from a vector of bytes, too."""
+        units, packing = layer.layout.block.outputs, layer.layout.packing
+        assert packing
+        bits, peak, spacing = packing.grid
+        vectors = max(1, units * bits // 8)
+        given = super().view(layer)
+
+        def less_bias(acc: str) -> str:
+            return f"{times(acc, spacing)} - repaid"
+
+        return given | {
+            "mask": 2**bits - 1,
+            "vectors": vectors,
+            "turn": packing.values * VECTOR,
+            "products": [
+                {
+                    "acc": f"acc{unit}",
+                    "codes": f"codes{value}",
+                    "fields": _fields(bits, value * units + unit),
+                }
+                for value in range(packing.values)
+                for unit in range(units)
+            ],
+            "values": [
+                {"name": f"codes{value}", "offset": value * VECTOR}
+                for value in range(packing.values)
+            ],
+            "peak": peak,
+            "less_bias": less_bias,
+            "eight_sums": [less_bias(output.acc) for output in given["outputs"]]
+            + ["0"] * (GROUP - units),
+        }
+
+    def _outputs(self, layer: Layer, most: int) -> int:
+        """How many units a block of at most ``most`` has: of whole bytes, or of a part of one."""
+        in_byte = 8 // _grid(layer).bits
+        return max(
+            units
+            for units in range(1, most + 1)
+            if layer.outputs % units == 0 and 0 in (units % in_byte, in_byte % units)
+        )
+
+    def _layout(self, layer: Layer, at_once: Block) -> Layout:
+        """The fields that meet 16 values side by side; those beyond the inputs are 0."""
+        units, grid = at_once.outputs, _grid(layer)
+        in_byte = min(units, 8 // grid.bits)
+        packing = Packing(grid, U8, 8 // grid.bits // in_byte)
+        slack = -layer.inputs % (VECTOR * packing.values)
+        weight = layer.weight.reshape(layer.outputs, -1)
+        weight = np.pad(weight, [(0, 0), (0, slack)], constant_values=-grid.peak)
+        split = weight.reshape(
+            layer.outputs // units, units // in_byte, in_byte, -1, packing.values, VECTOR
+        )
+        values = packed(packing, split.transpose(0, 3, 1, 5, 4, 2))
+        inputs = VECTOR * packing.values
+        within = f"unit / {in_byte}, input % 16" if in_byte < units else "input % 16"
+        about = (
+            f"{layer.name}: weights [unit / {units}][{inputs} inputs, {within}], {packing.about}"
+        )
+        tables = self._tables(layer, values.reshape(len(values), -1), about, units)
+        return Layout(self, at_once, tables, slack=slack, packing=packing)
+
+
+def _grid(layer: Layer) -> Grid:
+    """The integers that the weights of few bits of a layer can be."""
+    assert layer.grid
+    return layer.grid
+
+
+def _fields(bits: int, number: int) -> str:
+    """The ``number``-th field of each byte of vectors that are called so, in C."""
+    in_byte = 8 // bits
+    vector, shift = f"fields{number // in_byte}", bits * (number % in_byte)
+    if shift == 0:
+        return f"vandq_u8({vector}, lowest)"
+    shifted = f"vshrq_n_u8({vector}, {shift})"
+    return shifted if shift == 8 - bits else f"vandq_u8({shifted}, lowest)"
+
+
 def _filled(values: Array) -> Array:
     """``values`` with its last axis filled up to whole vectors by 0."""
     fill = [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % VECTOR)]
     return np.pad(values, fill)
-
-
-def _grouped(values: Array, each: int) -> Array:
-    """``each`` of ``values`` in a row of 8, int32; the rest is 0."""
-    rows = np.pad(values, (0, -len(values) % each)).reshape(-1, each)
-    return np.pad(rows, [(0, 0), (0, GROUP - each)]).astype(np.int32)
 
 
 def _end(features: int) -> str:

@@ -13,7 +13,7 @@ from lenet_export.cpus.blocked import Blocked, Copied
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.kronecker import Kronecker
 from lenet_export.cpus.lanes import PAIRED_LOADS, Columns, Lanes
-from lenet_export.cpus.mve import Mve, MveNormed, MveTaps
+from lenet_export.cpus.mve import Mve, MveFields, MveNormed, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
 from lenet_export.errors import UserError
 from lenet_export.plan import F32, S8, S16, U8, U16, DType, Plan, check_plan
@@ -151,7 +151,13 @@ CPUS = {
         **ARM,
     ),
     "cortex-m55": Cpu(
-        _choices(Blocked(reload=True), MveTaps(), Mve(dense_sums=6), MveNormed(dense_sums=6)),
+        _choices(
+            Blocked(reload=True),
+            MveTaps(),
+            Mve(dense_sums=6),
+            MveFields(dense_sums=6),
+            MveNormed(dense_sums=6),
+        ),
         headers=("arm_acle.h", "arm_mve.h"),
         flags=("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
         requires=(SATURATES, "__ARM_FEATURE_MVE"),

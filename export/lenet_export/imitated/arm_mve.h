@@ -86,6 +86,22 @@ static inline uint8x16_t veorq_u8(uint8x16_t x, uint8x16_t y)
     return x;
 }
 
+static inline uint8x16_t vandq_u8(uint8x16_t x, uint8x16_t y)
+{
+    for (int k = 0; k < 16; k++) {
+        x.lane[k] = (uint8_t)(x.lane[k] & y.lane[k]);
+    }
+    return x;
+}
+
+static inline uint8x16_t vshrq_n_u8(uint8x16_t x, int places)
+{
+    for (int k = 0; k < 16; k++) {
+        x.lane[k] = (uint8_t)(x.lane[k] >> places);
+    }
+    return x;
+}
+
 static inline int8x16_t vreinterpretq_s8_u8(uint8x16_t x)
 {
     int8x16_t vector;
@@ -97,6 +113,14 @@ static inline int8x16_t vreinterpretq_s8_u8(uint8x16_t x)
 
 /* acc + the sum of all lanes. */
 static inline uint32_t vaddvaq_u8(uint32_t acc, uint8x16_t x)
+{
+    for (int k = 0; k < 16; k++) {
+        acc += x.lane[k];
+    }
+    return acc;
+}
+
+static inline int32_t vaddvaq_s8(int32_t acc, int8x16_t x)
 {
     for (int k = 0; k < 16; k++) {
         acc += x.lane[k];
@@ -116,11 +140,11 @@ static inline uint8_t vmaxvq_u8(uint8_t least, uint8x16_t x)
 /* acc + the sum of all products; it wraps, as the instruction does. */
 static inline int32_t vmladavaq_s8(int32_t acc, int8x16_t x, int8x16_t y)
 {
-    uint32_t sum = (uint32_t)acc;
+    int64_t sum = acc;
     for (int k = 0; k < 16; k++) {
-        sum += (uint32_t)(x.lane[k] * y.lane[k]);
+        sum += x.lane[k] * y.lane[k];
     }
-    return (int32_t)sum;
+    return (int32_t)(sum & 0xFFFFFFFF);
 }
 
 typedef struct {

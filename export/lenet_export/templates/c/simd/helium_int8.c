@@ -35,6 +35,16 @@ __attribute__((always_inline)) static inline int32_t plus_products(int32_t sum, 
     return __builtin_constant_p(sum) && sum == 0 ? vmladavq_s8(codes, weights) : vmladavaq_s8(sum, codes, weights);
 }
 
+/* The sum of `count` codes. */
+static int32_t total_of(const int8_t *codes, int count)
+{
+    int32_t total = 0;
+    for (int k = 0; k < count; k += 16) {
+        total = vaddvaq_s8(total, vldrbq_z_s8(codes + k, vctp8q((uint32_t)(count - k))));
+    }
+    return total;
+}
+
 /* Sums of lanes that belong to no channel: 0. */
 static void clear_sums(int32_t *sums, int count)
 {
