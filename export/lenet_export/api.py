@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from lenet_export.compiled import cpu_here
 from lenet_export.cpus.registry import AUTO, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, in_python, python_words
 from lenet_export.evidence import page
-from lenet_export.evidence.facts import facts_of
+from lenet_export.evidence.check import FAILED
+from lenet_export.evidence.facts import Facts, facts_of
+from lenet_export.evidence.run import evidence_of
 from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
@@ -33,6 +35,7 @@ from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
 from lenet_export.report import Report
 from lenet_export.trained import Trained
+from lenet_export.verify import BUG
 
 DTYPES = ("int8", "float32")
 
@@ -70,6 +73,7 @@ def export(
     with_: Iterable[str] = (),
     verify: bool | None = True,
     report: Path | str | None = None,
+    evidence: Path | str | None = None,
 ) -> Exported:
     """Exports a network, as C compared with JAX before it is written.
 
@@ -124,6 +128,8 @@ def export(
             the manifest say that it is not verified.
         report: a folder for ``index.html``, a page that tells what the export costs, what was
             compared, and what it reads in ``images``; and ``report.json``, the page's numbers.
+        evidence: in place of ``report`` a folder for the same page with the checks that can be run
+            here, of which some take a minute; their logs; and ``evidence.json``.
 
     Returns:
         What was written, and its network: ``print`` shows the screen of the command line,
@@ -161,8 +167,11 @@ def export(
     _check_options(options, cpu, optimize, dtype)
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
-    if not isinstance(report, str | os.PathLike | None):
-        raise UserError("report", f"is {report!r}", "give a folder's path, or leave it out")
+    for option, folder in (("report", report), ("evidence", evidence)):
+        if not isinstance(folder, str | os.PathLike | None):
+            raise UserError(option, f"is {folder!r}", "give a folder's path, or leave it out")
+    if report is not None and evidence is not None:
+        raise UserError("report", "is a part of evidence", "leave one of them out")
     max_error = _checked_share("max_error", max_error)
     if not isinstance(amount_table, GapTable | None):
         raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
@@ -217,8 +226,8 @@ def export(
         options = replace(options, doubts=tuple(map(python_words, doubts)))
     name = _name_of(module)
     plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
-    page_of = None if report is None else Path(report)
-    exported = write(name, plan, Path(out), options, verify, images, labels, page_of)
+    pages = [None if folder is None else Path(folder) for folder in (report, evidence)]
+    exported = write(name, plan, Path(out), options, verify, images, labels, *pages)
     for text in exported.report.warnings:
         warnings.warn(text, stacklevel=3)
     return replace(exported, input_shape=shape, _laid_out=laid_out)
@@ -289,6 +298,7 @@ def write(
     images: Images | None = None,
     labels: npt.NDArray[Any] | None = None,
     report: Path | None = None,
+    evidence: Path | None = None,
 ) -> Exported:
     """Renders ``plan``, compares it with JAX if asked to, and writes the files to ``out``.
 
@@ -302,6 +312,7 @@ def write(
         images: to compare on, beside those that are made for it.
         labels: their classes.
         report: a folder for a page that tells all of it, and its numbers; ``None``: none.
+        evidence: one for such a page with what checks found, in place of ``report``.
 
     Raises:
         UserError: a name cannot be used, the C differs from JAX, or a folder cannot be written.
@@ -325,25 +336,59 @@ def write(
         manifest = f"{options.prefix}.json"
         held = json.loads(rendered[manifest]) | {"verified": found.record(plan.dtype)}
         rendered = rendered | {manifest: (json.dumps(held, indent=2) + "\n").encode()}
+    folder, names = (evidence, page.EVIDENCE) if evidence else (report, page.REPORT)
     written = [out / file for file in rendered]
-    if report is not None:
-        written += [report / file for file in page.NAMES]
-        if len(set(map(os.path.realpath, written))) < len(written):
-            both = " and ".join(sorted(set(rendered) & set(page.NAMES)))
-            raise UserError(
-                f"--report {report}",
-                f"{both} would be the page's and the export's",
-                "give another folder, or another --prefix",
-            )
+    if folder:
+        written += [folder / file for file in names]
+        _check_no_two(written, folder)
     told = Report.of(name, plan, output, found, options, tuple(written))
     exported = Exported(plan, told, plan.input_shape, rendered, options.prefix)
+    checks: Facts | None = None
     pages: Files = {}
-    if report is not None:
-        pages = page.files_of(facts_of(exported, rendered, options, images, labels))
+    if evidence:
+        checks, pages = evidence_of(plan, rendered, options, images)
+    if folder:
+        pages |= page.files_of(facts_of(exported, rendered, options, images, labels, checks))
+        # Of a check that fails the page tells; the C is not what it must be.
+        _check_passed(checks, folder, pages)
     files.write({out / file: data for file, data in rendered.items()})
-    if report is not None:
-        files.write({report / file: data for file, data in pages.items()})
+    if folder:
+        files.write({folder / file: data for file, data in pages.items()})
     return exported
+
+
+def _check_no_two(written: Sequence[Path], folder: Path) -> None:
+    """Checks that no two files have one place.
+
+    Raises:
+        UserError: a page's is an export's.
+    """
+    places = [os.path.realpath(path) for path in written]
+    twice = sorted({Path(place).name for place in places if places.count(place) > 1})
+    if twice:
+        raise UserError(
+            folder,
+            f"{' and '.join(twice)} would be a file of the page and of the export",
+            "give another folder, or another --prefix",
+        )
+
+
+def _check_passed(checks: Facts | None, folder: Path, pages: Files) -> None:
+    """Checks that no check failed; writes the page of one that did.
+
+    Raises:
+        UserError: one did.
+    """
+    failed = [of["title"] for of in checks["results"] if of["status"] == FAILED] if checks else []
+    if failed:
+        files.write({folder / file: data for file, data in pages.items()})
+        raise UserError(
+            folder / page.EVIDENCE[0],
+            f"{len(failed)} checks failed: {'; '.join(failed)}"
+            if len(failed) > 1
+            else f"a check failed: {failed[0]}",
+            f"the C was not written; {BUG}",
+        )
 
 
 def _ranges(model: Model, images: Images | None) -> dict[str, float]:

@@ -34,6 +34,8 @@ from lenet_export.program import exit_status
 if TYPE_CHECKING:
     from lenet_export.readers.registry import Network
 
+#: Options that do not go with every target.
+TARGETED = ["verify", "images", "single_file", "tables", "parts", "cpu", "optimize", "evidence"]
 #: The files of CMake that the package brings.
 CMAKE = Path(__file__).parent / "cmake"
 #: A bundled model, as ``--list-models`` tells of it.
@@ -194,12 +196,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="verify on these test images too, and measure on them the ranges of a --network's "
         "ReLU: an IDX file, or a folder like MNIST's",
     )
-    parser.add_argument(
+    pages = parser.add_mutually_exclusive_group()
+    pages.add_argument(
         "--report",
         type=Path,
         metavar="DIR",
         help="write a page too, DIR/index.html: memory by table, bounds, integers beside floats, "
         "and what the C reads in the --images; and its numbers as report.json",
+    )
+    pages.add_argument(
+        "--evidence",
+        type=Path,
+        metavar="DIR",
+        help="such a page with what checks of the C find, which take minutes: every compiler, all "
+        "accumulators, bounds, damaged tables, branches, stack, analyzers; those whose tools are "
+        "missing are told as not run; and their logs",
     )
     said = parser.add_mutually_exclusive_group()
     said.add_argument(
@@ -215,11 +226,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="print where CMake finds lenet_add_model(), for -Dlenet_export_DIR=, and exit",
     )
     options = parser.parse_args(arguments)
-    given = [
-        name
-        for name in ("verify", "images", "single_file", "tables", "parts", "cpu", "optimize")
-        if getattr(options, name)
-    ]
+    given = [name for name in TARGETED if getattr(options, name)]
     wrong = misplaced(options.target, given)
     if wrong:
         option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
@@ -283,7 +290,8 @@ def _told_of(name: str) -> dict[str, Any]:
 
 
 def _export(options: argparse.Namespace) -> None:
-    for option, folder in (("out", options.out), ("report", options.report)):
+    for option in ("out", "report", "evidence"):
+        folder: Path | None = getattr(options, option)
         if folder and folder.exists() and not folder.is_dir():
             raise UserError(f"--{option} {folder}", "is a file, not a folder", "give a folder")
     name = options.model
@@ -314,7 +322,8 @@ def _export(options: argparse.Namespace) -> None:
         doubts=doubts,
     )
     exported = write(
-        name, plan, options.out, chosen, options.verify, images, labels, options.report
+        *(name, plan, options.out, chosen, options.verify, images, labels),
+        *(options.report, options.evidence),
     )
     if options.json:
         print(json.dumps(exported.report.as_json(), indent=2))

@@ -63,7 +63,7 @@ class Page(HTMLParser):
 
 def told(folder):
     """The page in a folder, and its numbers."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(page.NAMES)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(page.REPORT)
     found = Page((folder / "index.html").read_text())
     # It stands alone: no script, no other file, no address of anywhere.
     assert not {"script", "link", "iframe", "object"} & {*found.seen}
@@ -205,7 +205,7 @@ def test_it_is_the_same_each_time(tmp_path):
     for name in "ab":
         words = ["--no-verify", "--quiet", "--out", tmp_path / "c", "--report", tmp_path / name]
         assert cli.main([*map(str, words)]) == 0
-    for name in page.NAMES:
+    for name in page.REPORT:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -215,7 +215,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is(tmp_path, 
         (["--out", "c", "--report", "file"], "error: --report file: is a file, not a folder"),
         (
             ["--out", "c", "--report", "./c/", "--prefix", "report"],
-            "error: --report c: report.json would be the page's and the export's",
+            "error: c: report.json would be a file of the page and of the export",
         ),
     ):
         words = [tmp_path / word if word in ("c", "./c/", "file") else word for word in words]
@@ -227,7 +227,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is(tmp_path, 
 def test_both_may_be_in_one_folder(tmp_path):
     words = ["--no-verify", "--quiet", "--out", str(tmp_path), "--report", str(tmp_path)]
     assert cli.main(words) == 0
-    names = {"lenet.c", "lenet.h", "lenet.json", *page.NAMES}
+    names = {"lenet.c", "lenet.h", "lenet.json", *page.REPORT}
     assert {path.name for path in tmp_path.iterdir()} == names
 
 

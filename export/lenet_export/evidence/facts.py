@@ -39,6 +39,7 @@ def facts_of(
     options: Options,
     images: Images | None = None,
     labels: Array | None = None,
+    checks: Facts | None = None,
 ) -> Facts:
     """All that is told of an export, the same for the same export and images.
 
@@ -49,6 +50,7 @@ def facts_of(
         images: the user's test images, uint8 ``(images, rows, columns, channels)``, laid out as the
             model reads them.
         labels: their classes.
+        checks: what those of ``--evidence`` found; ``None``: they were not asked for.
 
     Returns:
         Values of JSON, by section. A section that needs what is not there is ``{"not_run": why}``.
@@ -57,6 +59,7 @@ def facts_of(
     return {
         "identity": _identity(exported, files, options),
         "verified": _verified(exported),
+        "checks": checks,
         "costs": _costs(plan),
         "stages": [_stage(layer, exported.report.bounds) for layer in plan.layers],
         "float_difference": _float_difference(plan, images),

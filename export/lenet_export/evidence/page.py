@@ -9,8 +9,9 @@ from lenet_export.evidence.facts import Facts
 from lenet_export.outputs import templates
 from lenet_export.outputs.options import Files
 
-#: The files: the page, and its numbers.
-NAMES = "index.html", "report.json"
+#: The files of a report: the page, and its numbers; and those of one with checks.
+REPORT = "index.html", "report.json"
+EVIDENCE = "index.html", "evidence.json"
 #: Of the curves' plot, in its own units: the plane, and the room for numbers left and below.
 WIDTH, HEIGHT, LEFT, BELOW = 560, 240, 58, 40
 #: Steps between two marks of an axis.
@@ -18,12 +19,13 @@ STEPS = (0.0002, 0.0005, 0.001, 0.002, 0.0025, 0.005, 0.01, 0.02, 0.025, 0.05, 0
 
 
 def files_of(facts: Facts) -> Files:
-    """The page and the facts that it is made of, by their ``NAMES``."""
+    """The page and the facts that it is made of, by their names: ``REPORT`` or ``EVIDENCE``."""
+    names = EVIDENCE if facts["checks"] else REPORT
     page = templates.environment("html").get_template("report.html.j2")
     words = {"share": _share, "sizes": _sizes, "percent": _percent, "words": _words}
-    text = page.render(facts=facts, **_drawn(facts), **words)
+    text = page.render(facts=facts, numbers=names[1], **_drawn(facts), **words)
     data = json.dumps(facts, indent=1, allow_nan=False) + "\n"
-    return dict(zip(NAMES, (text.encode(), data.encode()), strict=True))
+    return dict(zip(names, (text.encode(), data.encode()), strict=True))
 
 
 def _drawn(facts: Facts) -> dict[str, Any]:

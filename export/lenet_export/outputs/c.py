@@ -786,7 +786,9 @@ def _verify(
 OUTPUT = Output(
     "lenet.c, lenet.h, lenet.json",
     render_c,
-    frozenset({"cpu", "optimize", "single_file", "tables", "parts", "verify", "images"}),
+    frozenset(
+        {"cpu", "optimize", "single_file", "tables", "parts", "verify", "images", "evidence"}
+    ),
     _verify,
     costs,
 )

@@ -1,0 +1,46 @@
+"""Compilers that look for mistakes find none."""
+
+from __future__ import annotations
+
+import shutil
+
+from lenet_export.evidence.check import IMPLEMENTATION, Case, Check, FailedError, Outcome
+
+GCC = (
+    "-O2 -fanalyzer -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wcast-qual "
+    "-Wcast-align -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wdouble-promotion"
+)
+#: Less what is of C90, of casts to an enum, of padding in a struct, and of headers not ours.
+CLANG = (
+    "-O1 -Weverything -Wno-declaration-after-statement -Wno-bad-function-cast -Wno-padded "
+    "-Wno-reserved-identifier -Wno-reserved-macro-identifier -Wno-unsafe-buffer-usage "
+    "-Wno-unknown-warning-option"
+)
+
+
+def _run(case: Case) -> Outcome:
+    commands = [["gcc", *GCC.split()]]
+    if shutil.which("clang"):
+        commands.append(["clang", *CLANG.split()])
+        commands.append(["clang", "--analyze", "--analyzer-output", "text"])
+    # Of the headers that imitate another CPU's nothing is told.
+    flags = ["-isystem" if flag == "-I" else flag for flag in case.flags]
+    told = 0
+    for command in commands:
+        made = ["-c", "-o", "check.o"] if "--analyze" not in command else []
+        before = len(case.log)
+        case.run([*command, "-std=c99", *flags, *made, IMPLEMENTATION])
+        told += sum("warning:" in line for line in case.log[before:])
+    if told:
+        raise FailedError(f"{told} warnings: see the log")
+    names = sorted({command[0] for command in commands})
+    return Outcome(f"0 warnings of {' and '.join(names)}", {"warnings": 0, "compilers": names})
+
+
+CHECK = Check(
+    "Analyzers find nothing",
+    "gcc -fanalyzer with its warnings on conversions, clang -Weverything, and clang --analyze.",
+    ("gcc",),
+    _run,
+    runs_the_c=False,
+)

@@ -1,0 +1,92 @@
+"""The C gives the reference's logits under every compiler, at every level, with sanitizers."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+
+from lenet_export import reference
+from lenet_export.evidence.check import (
+    IMPLEMENTATION,
+    Case,
+    Check,
+    FailedError,
+    NotRunError,
+    Outcome,
+    numbers_in,
+)
+from lenet_export.verify import FLOAT_TOLERANCE
+
+LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
+SANITIZED = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+COMPILERS = ("gcc", "clang")
+
+#: Reads images and writes their logits; the workspace is that of the image before.
+PROGRAM = """\
+#include "lenet.h"
+#include <stdio.h>
+
+static uint8_t image[LENET_ROWS * LENET_COLUMNS * LENET_CHANNELS];
+static lenet_workspace ws;
+
+int main(void)
+{
+    LOGIT logits[OUTPUTS];
+    if (lenet_self_test(&ws) != LENET_SELF_TEST_PASSED) {
+        return 1;
+    }
+    while (fread(image, sizeof image, 1, stdin) == 1) {
+        lenet_logits(&ws, image, logits);
+        fwrite(logits, sizeof logits, 1, stdout);
+    }
+    return 0;
+}
+"""
+
+
+def _run(case: Case) -> Outcome:
+    plan = case.plan
+    last = plan.layers[-1].name
+    expected = reference.in_batches(
+        lambda images: {last: reference.network(plan, images)[last]}, case.images
+    )[last]
+    compilers = [name for name in COMPILERS if shutil.which(name)]
+    if not compilers:
+        raise NotRunError("neither gcc nor clang is installed (Debian: apt-get install gcc clang)")
+    c_type = "float" if plan.dtype == "float32" else "int32_t"
+    program = PROGRAM.replace("LOGIT", c_type).replace("OUTPUTS", str(plan.outputs))
+    builds, logits = [], 0
+    for compiler in compilers:
+        for flags in (*((level,) for level in LEVELS), SANITIZED):
+            case.compile(compiler, program, *flags, IMPLEMENTATION)
+            done = case.run(["./check"], case.images.tobytes())
+            found = numbers_in(done.stdout, plan.logit_dtype, plan.outputs)
+            wrong = _differing(found, expected)
+            if wrong:
+                name = " ".join((compiler, *flags))
+                raise FailedError(f"{wrong:,} of {expected.size:,} logits differ under {name}")
+            builds.append(" ".join((compiler, *flags)))
+            logits += found.size
+    says = f"0 of {logits:,} logits differ: {len(case.images):,} images, {len(builds)} builds"
+    return Outcome(says, {"images": len(case.images), "logits": logits, "builds": builds})
+
+
+def _differing(found: np.ndarray, expected: np.ndarray) -> int:
+    """How many logits differ; of floats, by more than the tolerance."""
+    if found.shape != expected.shape:
+        return int(expected.size)
+    if found.dtype != np.float32:
+        return int((found != expected).sum())
+    largest = np.maximum(1, np.abs(expected).max(axis=1, keepdims=True))
+    return int((~(np.abs(found - expected) <= FLOAT_TOLERANCE * largest)).sum())
+
+
+CHECK = Check(
+    "The C gives the reference's logits",
+    "Compiled by each compiler at each level, and with the address and undefined-behaviour "
+    "sanitizers, it reads images made up to find differences, and the first of the user's; the "
+    "reference computes them in NumPy, and an export compares that with JAX.",
+    (),
+    _run,
+)

@@ -1,0 +1,22 @@
+"""The checks of ``--evidence`` by their names, their modules' too, in the order of the page."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from lenet_export.evidence.check import Check
+
+NAMES = (
+    "equality",
+    "audit",
+    "requantize",
+    "faults",
+    "constant_time",
+    "coverage",
+    "stack",
+    "analyzers",
+)
+
+CHECKS: dict[str, Check] = {
+    name: import_module(f"lenet_export.evidence.checks.{name}").CHECK for name in NAMES
+}

@@ -1,0 +1,260 @@
+"""The checks of the evidence: they pass what is right, and none passes what is broken."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from lenet_export import cli, packages
+from lenet_export.cpus.registry import lay_out
+from lenet_export.errors import UserError
+from lenet_export.evidence import check, page
+from lenet_export.evidence.check import FAILED, NOT_RUN, PASSED, Case, result_of
+from lenet_export.evidence.registry import CHECKS
+from lenet_export.evidence.run import evidence_of
+from lenet_export.outputs.c import render_c
+from lenet_export.outputs.options import Options
+from lenet_export.plan import make_plan
+from lenet_export.verify import stress_images
+from needs import require, wide
+
+from .networks import named_model
+
+pytestmark = pytest.mark.usefixtures("tools")
+OPTIONS = Options()
+
+
+@pytest.fixture(scope="module")
+def tools():
+    for tool in ("gcc", "clang", "valgrind", "gcov"):
+        require(tool)
+
+
+def files_of(plan, options=OPTIONS):
+    return render_c(plan, options)
+
+
+@pytest.fixture(scope="module")
+def deep():
+    """A small chain of all kinds of layers, and its C."""
+    plan = make_plan(named_model("deep"), "int8")
+    return plan, files_of(plan)
+
+
+def status_of(name, plan, files, folder, options=OPTIONS):
+    """What a check says of some files."""
+    case = Case(plan, files, options, folder, stress_images(plan)[:60])
+    case.write()
+    return result_of(name, CHECKS[name], case)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "not_run"),
+    [
+        (["--model", "mnist-uno"], []),
+        *wide(
+            [
+                (["--model", "mnist"], []),
+                (["--model", "mnist-modern", "--tables", "apart", "--with", "amount"], []),
+                (["--model", "mnist-uno", "--single-file", "--prefix", "my"], []),
+                (["--dtype", "float32"], ["audit", "requantize", "constant_time"]),
+                (["--cpu", "cortex-m4"], ["audit", "requantize", "constant_time"]),
+                (["--cpu", "x86-64-v3"], ["audit", "requantize"]),
+            ]
+        ),
+    ],
+)
+def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_path, capsys):
+    command = [*words, "--quiet", "--out", "c", "--evidence", "evidence"]
+    command = [str(tmp_path / word) if word in ("c", "evidence") else word for word in command]
+    assert cli.main(command) == 0
+    told = json.loads((tmp_path / "evidence/evidence.json").read_text())["checks"]
+    assert [of["name"] for of in told["results"]] == [*CHECKS]
+    statuses = {of["name"]: of["status"] for of in told["results"]}
+    assert statuses == {name: NOT_RUN if name in not_run else PASSED for name in CHECKS}
+    assert told["counts"] == {
+        status: count for status, count in
+        ((PASSED, len(CHECKS) - len(not_run)), (NOT_RUN, len(not_run))) if count
+    }  # fmt: skip
+    written = {path.name for path in (tmp_path / "evidence").iterdir()}
+    logs = {f"log-{name}.txt" for name in CHECKS}
+    assert written - {"audit.c"} == {*page.EVIDENCE, *logs}
+    assert ("audit.c" in written) == ("audit" not in not_run)
+    text = (tmp_path / "evidence/index.html").read_text()
+    assert all(of["says"].split(",")[0] in text for of in told["results"])
+    assert not capsys.readouterr().err
+
+
+def test_the_audit_is_built_by_its_readers(deep, tmp_path):
+    """The file in the folder, beside the C, by the command that it tells."""
+    plan, files = deep
+    status = result_of("audit", CHECKS["audit"], case := Case(plan, files, OPTIONS, tmp_path, None))
+    assert status[0]["status"] == FAILED  # the files are not there yet
+    case.write()
+    told, beside = result_of("audit", CHECKS["audit"], case)
+    assert told["figures"]["bounds"] >= 2 * len(plan.layers)
+    (tmp_path / "audit.c").write_bytes(beside["audit.c"])
+    (tmp_path / check.IMPLEMENTATION).unlink()
+    subprocess.run(["cc", "audit.c", "-o", "audit"], cwd=tmp_path, check=True)
+    done = subprocess.run(["./audit"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.count("as stated") == told["figures"]["bounds"]
+
+
+@pytest.mark.wide
+def test_they_are_the_same_each_time(deep):
+    plan, files = deep
+    first, second = (evidence_of(plan, files, OPTIONS, None) for _ in range(2))
+    assert first == second
+
+
+def test_a_tool_that_is_missing_is_told_with_its_package(deep, tmp_path, monkeypatch):
+    plan, files = deep
+    monkeypatch.setattr(check.shutil, "which", lambda tool: None if tool == "valgrind" else tool)
+    told = status_of("constant_time", plan, files, tmp_path)
+    assert (told["status"], told["figures"]) == (NOT_RUN, {})
+    assert told["says"] == "valgrind is not installed (Debian: apt-get install valgrind)"
+    assert [*told["tools"]] == ["gcc"]
+
+
+# ---- Sabotage -----------------------------------------------------------------------------------
+
+
+def within(function, *lines):
+    """A pattern, and what is put in its place, that gives a function more lines at its start."""
+    added = "".join(f"    {line}\n" for line in lines)
+    return rf"({function}\([^;]*?\n\{{\n)", rf"\1{added}"
+
+
+WEIGHT = r"(stem_weight[^;]*?\{\s*\{\s*\{ *)(-?\d+)", r"\g<1>99"
+BIAS = r"(conv3_bias\[\d+\] = \{)(-?\d+)", r"\g<1>99999"
+SCALED = r"\(positive \* gain\) >> shift"
+#: By check: what is broken, by a pattern in the C and what is put in its place.
+SABOTAGE = {
+    "equality": {
+        "a weight": WEIGHT,
+        "a bias": BIAS,
+        "where a kernel's columns begin": (r"int j = 0; j < 6", "int j = 1; j < 6"),
+        "the floor of requantize": (SCALED, "((positive * gain) >> shift) + 1u"),
+        "a row that stays": (r"image \+ 34 \* y", "image + 34 * (y / 2)"),
+        "an array's end": within("lenet_logits", "logits[image[0] / 16 + 7] = 1;"),
+        "a shift that is too far": within("lenet_logits", "logits[0] = 1 << (image[0] / 2);"),
+        "what a workspace held before": within("lenet_begin", "ws->row = ws->row / 22;", "return;"),
+        "a self-test that fails": (r"(return LENET_SELF_TEST_)PASSED", r"\1ANSWERS"),
+        "one image of many": within("lenet_logits", "if (image[0] == 255 && image[1] == 255) {",
+                                    "    logits[0] = 1;", "    return LENET_ACCEPTED;", "}"),
+    },
+    "audit": {
+        "a weight": (WEIGHT[0], r"\g<1>127"),
+        "a bias": BIAS,
+        "a gain": (r"(stem_gain\[\d+\] = \{)(\d+)", r"\g<1>65535"),
+        "the last bias": (r"(head_bias\[\d+\] = \{)(-?\d+)", r"\g<1>-999999"),
+        "a stated bound": (r"(\n \*     conv2 +acc +)-74 087", r"\g<1>-74 086"),
+        "a stated product": (r"(\n \*     conv2 +acc \* gain +\S[^\n]*?)\d(  int32_t)", r"\1x\2"),
+        "a layer that is not stated": (r"\n \*     conv3 +acc  [^\n]*", ""),
+    },
+    "requantize": {
+        "the floor": (SCALED, "((positive * gain) + 77u) >> shift"),
+        "the top": (r"\(uint32_t\)-is_above\) & top", "0u) & top"),
+        "negative ones": (r"\(uint32_t\)\(is_negative - 1\)", "0xFFFFFFFFu"),
+        "one value": (r"(uint32_t index = )", r"positive ^= (acc == 1000) * 4096u;\n    \1"),
+    },
+    "faults": {
+        "a table that is left out": (r"\n    test = hash\(test, [^\n]*stem_gain, [^\n]*", ""),
+        "a bit that no CRC sees": (r"crc_byte\(test->crc, table\[\(uint32_t\)test->place \^ flip\]",
+                                   "crc_byte(test->crc, table[test->place ^ flip] & 0x7Fu"),
+    },
+    "constant_time": {
+        "a pixel that is looked at": within(
+            "lenet_logits", "if (image[3] > 7) {", "    ws->row = 1;", "}"
+        ),
+        "a loop that ends by a pixel": within(
+            "lenet_row", "for (volatile int n = row[0]; n > 0; n--) {", "}"
+        ),
+    },
+    "coverage": {
+        "a function that nothing calls": (
+            r"(\n/\* ---- Self-test)", r"\nint lenet_never(void)\n{\n    return 1;\n}\n\1"
+        ),
+    },
+    "stack": {
+        "a function that calls itself": within(
+            "lenet_row", "if (ws->row == 999) {", "    lenet_row(ws, row);", "    ws->row++;", "}"
+        ),
+        "an array of a size unknown": within(
+            "lenet_finish", "volatile char more[ws->row + 1];", "more[0] = 0;"
+        ),
+        "a call by a pointer": within(
+            "lenet_finish", "void (*volatile by)(lenet_workspace *) = lenet_begin;",
+            "if (ws->row == 999) {", "    by(ws);", "}",
+        ),
+    },
+    "analyzers": {
+        "a number that is cut": within("lenet_logits", "int8_t cut = ws->row;", "(void)cut;"),
+        "a number that was never set": within("lenet_logits", "int never;", "logits[0] = never;"),
+        "a sign that is lost": within("lenet_logits", "ws->row = (uint16_t)-1 > logits[0];"),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"), [(name, what) for name, ways in SABOTAGE.items() for what in ways]
+)
+def test_what_is_broken_fails(name, broken, deep, tmp_path):
+    plan, files = deep
+    pattern, instead = SABOTAGE[name][broken]
+    text, count = re.subn(pattern, instead, files["lenet.c"].decode(), count=1, flags=re.DOTALL)
+    assert count == 1
+    told = status_of(name, plan, files | {"lenet.c": text.encode()}, tmp_path)
+    assert told["status"] == FAILED, told
+    assert told["says"] and told["figures"] == {}
+
+
+def test_every_check_is_broken_somewhere():
+    assert SABOTAGE.keys() == CHECKS.keys()
+
+
+def test_a_check_that_fails_leaves_the_page_and_no_c(tmp_path, capsys, monkeypatch):
+    outcome = check.Check("It is so", "By hand.", (), fails_always)
+    monkeypatch.setitem(CHECKS, "equality", outcome)
+    for name in [*CHECKS][1:]:
+        monkeypatch.delitem(CHECKS, name)
+    words = ["--no-verify", "--out", tmp_path / "c", "--evidence", tmp_path / "evidence"]
+    assert cli.main([*map(str, words)]) == 1
+    error = capsys.readouterr().err
+    assert "evidence/index.html: a check failed: It is so" in error
+    assert "the C was not written; this is a bug of lenet-export" in error
+    assert not (tmp_path / "c").exists()
+    text = (tmp_path / "evidence/index.html").read_text()
+    assert text.index("it is not") < text.index("<h2>Stages</h2>")
+    assert "1 failed" in text
+
+
+def fails_always(_):
+    raise check.FailedError("it is not")
+
+
+def test_what_does_not_go_together_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--report", "a", "--evidence", "b"])
+    with pytest.raises(SystemExit):
+        cli.main(["--target", "npz", "--evidence", "b"])
+    assert "--evidence goes with --target c only" in capsys.readouterr().err
+
+
+def test_another_cpus_tables_are_not_audited(tmp_path):
+    plan = lay_out(make_plan(named_model("deep"), "int8"), "cortex-m4", "speed")
+    told = status_of("audit", plan, files_of(plan), tmp_path)
+    assert told["status"] == NOT_RUN and "--cpu generic" in told["says"]
+
+
+@pytest.mark.wide
+def test_without_jax_there_is_evidence_all_the_same(deep, monkeypatch):
+    def require_(_, where):
+        raise UserError(where, "the package jax is not installed", "install it")
+
+    monkeypatch.setattr(packages, "require", require_)
+    told, _ = evidence_of(*deep, OPTIONS, None)
+    assert told["counts"] == {PASSED: len(CHECKS)}
