@@ -346,7 +346,7 @@ def write(
     checks: Facts | None = None
     pages: Files = {}
     if evidence:
-        checks, pages = evidence_of(plan, rendered, options, images)
+        checks, pages = evidence_of(name, plan, rendered, options, images)
     if folder:
         pages |= page.files_of(facts_of(exported, rendered, options, images, labels, checks))
         # Of a check that fails the page tells; the C is not what it must be.

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from lenet_export import cli, packages
 from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import check, page
+from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, NOT_RUN, PASSED, Case, result_of
 from lenet_export.evidence.registry import CHECKS
 from lenet_export.evidence.run import evidence_of
+from lenet_export.evidence.trace import traced
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
@@ -81,7 +86,7 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
     }  # fmt: skip
     written = {path.name for path in (tmp_path / "evidence").iterdir()}
     logs = {f"log-{name}.txt" for name in CHECKS}
-    assert written - {"audit.c"} == {*page.EVIDENCE, *logs}
+    assert written - {"audit.c"} == {*page.EVIDENCE, "bom.json", *logs}
     assert ("audit.c" in written) == ("audit" not in not_run)
     text = (tmp_path / "evidence/index.html").read_text()
     assert all(of["says"].split(",")[0] in text for of in told["results"])
@@ -106,7 +111,7 @@ def test_the_audit_is_built_by_its_readers(deep, tmp_path):
 @pytest.mark.wide
 def test_they_are_the_same_each_time(deep):
     plan, files = deep
-    first, second = (evidence_of(plan, files, OPTIONS, None) for _ in range(2))
+    first, second = (evidence_of("deep", plan, files, OPTIONS, None) for _ in range(2))
     assert first == second
 
 
@@ -117,6 +122,48 @@ def test_a_tool_that_is_missing_is_told_with_its_package(deep, tmp_path, monkeyp
     assert (told["status"], told["figures"]) == (NOT_RUN, {})
     assert told["says"] == "valgrind is not installed (Debian: apt-get install valgrind)"
     assert [*told["tools"]] == ["gcc"]
+
+
+def test_the_bill_of_materials_is_one(deep):
+    """By the schema of CycloneDX, in its own library."""
+    plan, files = deep
+    data = bill_of(plan, files, "deep")
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(data.decode()) is None
+    found = json.loads(data)
+    component = found["metadata"]["component"]
+    told = {of["name"]: of["hashes"][0]["content"] for of in component["components"]}
+    assert told == {name: hashlib.sha256(of).hexdigest() for name, of in files.items()}
+    assert found["components"][0]["hashes"][0]["content"] == plan.model_id
+    assert data == bill_of(plan, files, "deep") != bill_of(plan, files | {"lenet.c": b""}, "deep")
+
+
+def test_the_bill_tells_data_and_accuracy(bundled):
+    plan = make_plan(bundled, "int8")
+    data = bill_of(plan, {"lenet.c": b""}, "mnist")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
+    card = json.loads(data)["components"][0]["modelCard"]
+    assert card["modelParameters"]["datasets"][0]["name"] == "mnist"
+    metrics = card["quantitativeAnalysis"]["performanceMetrics"]
+    assert {of["slice"]: of["value"] for of in metrics}["test images"] == "0.9946"
+
+
+@pytest.mark.parametrize("tables", ["inside", "apart"])
+def test_each_layer_is_traced_to_its_lines(tables):
+    plan = make_plan(named_model("deep"), "int8")
+    files = files_of(plan, Options(tables=tables))
+    text = {name: data.decode().splitlines() for name, data in files.items()}
+    layers = traced(plan, files)
+    assert [of["layer"] for of in layers] == [layer.name for layer in plan.layers]
+    for layer, found in zip(plan.layers, layers, strict=True):
+        assert [of["name"] for of in found["tables"]] == [c.name for c in layer.constants]
+        assert found["functions"]
+        for of in found["tables"] + found["functions"]:
+            lines = text[of["file"]][of["first"] - 1 : of["last"]]
+            assert of["name"] in lines[0] and lines[-1].endswith(("};", "}"))
+            assert sum(line.count("{") - line.count("}") for line in lines) == 0
+    functions = [of["name"] for layer in layers for of in layer["functions"]]
+    assert len(functions) == len(set(functions))
 
 
 # ---- Sabotage -----------------------------------------------------------------------------------
@@ -256,5 +303,5 @@ def test_without_jax_there_is_evidence_all_the_same(deep, monkeypatch):
         raise UserError(where, "the package jax is not installed", "install it")
 
     monkeypatch.setattr(packages, "require", require_)
-    told, _ = evidence_of(*deep, OPTIONS, None)
+    told, _ = evidence_of("deep", *deep, OPTIONS, None)
     assert told["counts"] == {PASSED: len(CHECKS)}

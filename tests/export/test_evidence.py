@@ -29,7 +29,7 @@ VOID = {"meta", "img", "br", "line", "circle", "polyline"}
 #: What HTML itself leaves open is closed on this page.
 SECTIONS = [
     "Stages", "No number overflows, whatever the image", "Memory", "What it reads",
-    "What the first layer looks for", "Identity",
+    "What the first layer looks for", "Where it is in the C", "Identity",
 ]  # fmt: skip
 
 

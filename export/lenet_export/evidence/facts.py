@@ -13,6 +13,7 @@ from lenet_export import __version__, packages, reference
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import pictures
+from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
 from lenet_export.gap_table import GapTable
 from lenet_export.outputs.bounds import Bound
@@ -63,6 +64,7 @@ def facts_of(
         "costs": _costs(plan),
         "stages": [_stage(layer, exported.report.bounds) for layer in plan.layers],
         "float_difference": _float_difference(plan, images),
+        "trace": traced(plan, files),
         "constants": [_constant(constant) for constant in plan.constants],
         "workspace": _workspace(plan),
         "rows": plan.multiply_adds_of_rows,

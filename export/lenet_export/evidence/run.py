@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, Case, result_of
 from lenet_export.evidence.facts import Facts
 from lenet_export.evidence.registry import CHECKS
@@ -21,24 +22,26 @@ REAL = 200  # of the user's images, on which checks run
 
 
 def evidence_of(
-    plan: Plan, rendered: Files, options: Options, images: Images | None
+    model: str, plan: Plan, rendered: Files, options: Options, images: Images | None
 ) -> tuple[Facts, Files]:
     """What the checks of an export find.
 
     Args:
+        model: the name of what was exported.
         plan: what the files were printed from, laid out for its CPU.
         rendered: the files by name.
         options: of them.
         images: the user's, uint8 ``(images, rows, columns, channels)``.
 
     Returns:
-        The section of the page, failed checks first, and the files beside it: each check's log.
+        The section of the page, failed checks first, and the files beside it: a bill of materials
+        and each check's log.
     """
     given = stress_images(plan)
     if images is not None:
         given = np.concatenate([given, images[:REAL]])
     results: list[Facts] = []
-    files: Files = {}
+    files: Files = {"bom.json": bill_of(plan, rendered, model)}
     for name, check in CHECKS.items():
         with tempfile.TemporaryDirectory(prefix="lenet-evidence-") as folder:
             case = Case(plan, rendered, options, Path(folder), given)
