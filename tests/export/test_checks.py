@@ -121,7 +121,7 @@ def test_a_tool_that_is_missing_is_told_with_its_package(deep, tmp_path, monkeyp
     told = status_of("constant_time", plan, files, tmp_path)
     assert (told["status"], told["figures"]) == (NOT_RUN, {})
     assert told["says"] == "valgrind is not installed (Debian: apt-get install valgrind)"
-    assert [*told["tools"]] == ["gcc"]
+    assert [*told["tools"]] == ["gcc", "clang"]
 
 
 def test_the_bill_of_materials_is_one(deep):

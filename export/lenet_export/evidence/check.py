@@ -161,6 +161,7 @@ class Check:
         run: runs it. It raises :class:`FailedError` where the claim does not hold, and
             :class:`NotRunError` where it cannot be checked.
         runs_the_c: whether it needs a machine that runs the C.
+        also: further programs, which it uses where they are there.
     """
 
     title: str
@@ -168,6 +169,7 @@ class Check:
     tools: tuple[str, ...]
     run: Callable[[Case], Outcome]
     runs_the_c: bool = True
+    also: tuple[str, ...] = ()
 
 
 def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], Files]:
@@ -189,7 +191,8 @@ def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], File
         told |= {"status": NOT_RUN, "says": str(why), "figures": {}}
     except FailedError as what:
         told |= {"status": FAILED, "says": str(what), "figures": {}}
-    told["tools"] = {tool: version_of(tool) for tool in check.tools if shutil.which(tool)}
+    tools = filter(shutil.which, check.tools + check.also)
+    told["tools"] = {tool: version_of(tool) for tool in tools}
     files[f"log-{name}.txt"] = ("\n".join(case.log) + "\n").encode()
     return told, files
 

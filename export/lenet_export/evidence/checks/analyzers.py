@@ -43,4 +43,5 @@ CHECK = Check(
     ("gcc",),
     _run,
     runs_the_c=False,
+    also=("clang",),
 )

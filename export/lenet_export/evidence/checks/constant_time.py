@@ -82,4 +82,5 @@ CHECK = Check(
     "found. Nothing is claimed of caches.",
     ("gcc", "valgrind"),
     _run,
+    also=("clang",),
 )

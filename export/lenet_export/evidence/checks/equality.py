@@ -89,4 +89,5 @@ CHECK = Check(
     "reference computes them in NumPy, and an export compares that with JAX.",
     (),
     _run,
+    also=COMPILERS,
 )
