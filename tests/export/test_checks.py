@@ -213,6 +213,11 @@ SABOTAGE = {
         "a bit that no CRC sees": (r"crc_byte\(test->crc, table\[\(uint32_t\)test->place \^ flip\]",
                                    "crc_byte(test->crc, table[test->place ^ flip] & 0x7Fu"),
     },
+    "calls": {
+        "a verdict that does not count": (r"ws->row == 22 && ws->left == 0 \?", "ws->row >= 1 ?"),
+        "a counter of two": (r"ws->row == 22 && ws->left == 0 \?", "ws->row == 22 ?"),
+        "a count that is put right": within("lenet_finish", "ws->left = 0;"),
+    },
     "constant_time": {
         "a pixel that is looked at": within(
             "lenet_logits", "if (image[3] > 7) {", "    ws->row = 1;", "}"

@@ -11,6 +11,7 @@ NAMES = (
     "audit",
     "requantize",
     "faults",
+    "calls",
     "constant_time",
     "coverage",
     "stack",
