@@ -53,6 +53,8 @@ COUNT_SLACK = 4
 KEYWORDS = "keywords"
 #: simavr takes as long for an image as QEMU for ten.
 AVR_IMAGES = 16
+#: Of a core without a counter, whose images are traced one by one.
+TRACED_IMAGES = 3
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ class Core:
         level: how its code is compiled.
         models: the bundled models that it runs: the first with every kernel, others with its own.
         calls: what is called for an image, in this order.
-        return_bytes: that a call pushes to the stack.
+        return_bytes: that a call pushes to the stack, where a frame counts them in.
         stack_slack: the bytes by which its bound may exceed what is measured; of an AArch64 and a
             Cortex-M55, whose frames hold vectors, twice as many.
         clang: how clang is told of the core; empty: it does not know it.
         has_model: whether its cycles are estimated.
+        counts: whether its board has a counter.
     """
 
     cpu: str
@@ -81,6 +84,7 @@ class Core:
     stack_slack: int = STACK_SLACK
     clang: str = ""
     has_model: bool = False
+    counts: bool = True
 
     @property
     def is_avr(self) -> bool:
@@ -119,6 +123,10 @@ CORES = {
     "atmega328p": Core(
         "atmega328p", "avr-", "-O2", ("mnist-uno",),
         ("lenet_begin", "lenet_row", "lenet_finish"), return_bytes=2,
+    ),
+    "attiny85": Core(
+        "attiny85", "avr-", "-Os", ("mnist-tiny",),
+        ("lenet_begin", "lenet_row", "lenet_finish"), return_bytes=2, counts=False,
     ),
 }  # fmt: skip
 CHECKED = (
@@ -161,11 +169,18 @@ def compilers() -> dict[str, str]:
     return {name: object_sizes.output(name, "-dumpversion").strip() for name in (*gcc, "clang")}
 
 
-def trace(built: firmware.Firmware, core: Core, image: Any) -> Any:
-    """The addresses that the calls for one image pass through, and what each instruction took."""
+def trace(built: firmware.Firmware, core: Core, image: Any, calls: Iterable[str] = ()) -> Any:
+    """The addresses that the calls for one image pass through, and what each instruction took.
+
+    Args:
+        built: the firmware.
+        core: it was built for.
+        image: the image.
+        calls: functions in place of those that the core calls for an image.
+    """
     listed = object_sizes.output(f"{core.prefix}nm", built.program).splitlines()
     symbols = dict(line.split()[::-2] for line in listed)
-    starts = [int(symbols[function], 16) for function in core.calls]
+    starts = [int(symbols[function], 16) for function in calls or core.calls]
     source, record, out = (built.folder / name for name in ("image", "record", "trace"))
     source.write_bytes(image.tobytes())
     if core.is_avr:
@@ -214,8 +229,12 @@ def measure(
     record = built.run(images, plan.outputs, emulators=2 if core.is_avr else 1)
     if record.self_test != 0 or (record.logits != expected).any():
         sys.exit(f"{label}: logits differ from the reference: the figures mean nothing")
-    if record.counts.min() != record.counts.max():
-        sys.exit(f"{label}: {record.counts.min()} to {record.counts.max()} an image: not constant")
+    counted, self_test_count = record.counts, record.steps_count
+    if not core.counts:
+        counted = np.array([trace(built, core, image)[1].sum() for image in images[:TRACED_IMAGES]])
+        self_test_count = int(trace(built, core, images[0], ["lenet_self_test"])[1].sum())
+    if counted.min() != counted.max():
+        sys.exit(f"{label}: {counted.min()} to {counted.max()} an image: not constant")
     addresses, counts = trace(built, core, images[0])
     parts = stages.attribute(
         addresses, counts, built.program, f"{core.prefix}addr2line", plan.layers
@@ -227,12 +246,20 @@ def measure(
             "cycles": count,
             "cycles_per_multiply_add": round(count / plan.multiply_adds, 2),
         }
-    if abs(sum(parts.values()) - record.counts[0]) > COUNT_SLACK:
-        sys.exit(f"{label}: traced {sum(parts.values())}, counted {record.counts[0]}")
+    if abs(sum(parts.values()) - counted[0]) > COUNT_SLACK:
+        sys.exit(f"{label}: traced {sum(parts.values())}, counted {counted[0]}")
     (usage,) = folder.rglob("lenet.c.su")
     edges = stack.calls(built.program, f"{core.prefix}objdump")
-    frames = stack.frames(usage)
+    frames = stack.frames(usage, core.return_bytes)
     bound = max(stack.bound(frames, edges, call, core.return_bytes) for call in core.calls)
+    in_all = {}
+    if core.is_avr:
+        for usage in folder.rglob("*.su"):
+            frames |= stack.frames(usage, core.return_bytes)
+        in_all = {
+            f"{name}_bound": stack.bound(frames, edges, function, core.return_bytes)
+            for name, function in (("self_test", "lenet_self_test"), ("program", "main"))
+        }
     (compiled,) = folder.rglob("lenet.c.obj")
     text, data, bss = object_sizes.sections(compiled, core.prefix)
     if data or bss:
@@ -252,11 +279,12 @@ def measure(
         "stack": record.stack,
         "stack_bound": bound,
         "self_test_stack": record.self_test_stack,
-        "self_test_count": record.steps_count,
+        "self_test_count": self_test_count,
         "step_count": record.step_count,
         "steps": record.steps,
         "program_flash": code + variables,
         "program_ram": variables + zeros,
+        **in_all,
     }
 
 
@@ -326,7 +354,7 @@ def show(figures: Figures, objects: object_sizes.Sizes) -> None:
         table.add_column(head, justify="right")
     for core, of_core in figures.items():
         for variant, row in of_core.items():
-            counts = [row["instructions"], *row["stages"].values()]
+            counts = [row["instructions"], *(row["stages"].get(name, 0) for name in names)]
             sizes = [row["flash"], row["ram"], row["stack"], row["stack_bound"]]
             table.add_row(
                 core, variant, *(f"{n / 1000:,.0f}" for n in counts), *(f"{n:,}" for n in sizes)

@@ -15,8 +15,12 @@ RETURNS = re.compile(r"\t(?:blx?|jalr?|call|rcall)\b")
 FUNCTION = re.compile(r"[0-9a-f]+ <(.+)>:")
 
 
-def frames(usage: Path) -> dict[str, int]:
+def frames(usage: Path, returned: int = 0) -> dict[str, int]:
     """The bytes of each function's frame, from a ``.su`` file.
+
+    Args:
+        usage: the file.
+        returned: the bytes of a return address, where the compiler counts it in, as avr-gcc does.
 
     Raises:
         ValueError: a frame has no size that is known when it is compiled.
@@ -26,7 +30,7 @@ def frames(usage: Path) -> dict[str, int]:
         place, size, kind = line.split("\t")
         if kind != "static":
             raise ValueError(f"{line}: the stack of this function has no bound")
-        found[place.rsplit(":", 1)[1]] = int(size)
+        found[place.rsplit(":", 1)[1]] = int(size) - returned
     return found
 
 

@@ -26,7 +26,7 @@ from lenet_export.plan import make_plan
 from needs import ROOT
 
 GOLDENS = Path(__file__).with_name("goldens.json")
-BUNDLED = ("mnist", "mnist-field", "mnist-modern", "mnist-uno")
+BUNDLED = ("mnist", "mnist-field", "mnist-modern", "mnist-tiny", "mnist-uno")
 MODELS = (*BUNDLED, *networks.CHAINS, "lenet of few bits")
 
 

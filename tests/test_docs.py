@@ -235,6 +235,42 @@ def test_the_cycles_of_a_multiply_add_are_estimated():
     assert each[0] <= 1.4
 
 
+def test_the_attiny85_of_the_documents_is_measured():
+    tiny = FIGURES["attiny85"]["attiny85 speed"]
+    model = bundled.load("mnist-tiny")
+    plan = lay_out(make_plan(model, "int8"), "attiny85", "speed")
+    text, page = (" ".join(document.split()) for document in (README, KERNELS))
+    assert f"are {tiny['program_flash']:,} bytes of flash, and {tiny['program_ram']:,} of" in text
+    left = 512 - tiny["program_ram"] - tiny["program_bound"]
+    assert f"at most {tiny['program_bound']} more, so that {left} are left" in text
+    million, test_million = tiny["instructions"] / 1e6, tiny["self_test_count"] / 1e6
+    assert f"{million:.1f} million cycles, {million / 8:.2f} s at 8 MHz" in text
+    assert f"takes {test_million:.1f} million cycles, {test_million / 8:.1f} s at 8 MHz" in page
+    assert f"{100 * model.info['test_accuracy']:.2f} % of the MNIST test images" in text
+    curve = json.loads((ROOT / "benchmarks/sizes.json").read_text())["tiny"]
+    mean = sum(curve["right"]) / len(curve["right"]) / curve["images"]
+    assert f"({100 * mean:.2f} % in the mean of three trainings)" in text
+    # The seed that is bundled is the best by validation images.
+    best = np.argmax(curve["validation"])
+    assert curve["right"][best] / curve["images"] == model.info["test_accuracy"]
+    assert f"Your own program has [{512 - tiny['ram'] - tiny['self_test_bound']} bytes" in text
+    for what, ram, bound, used in (
+        ("an image, row by row", tiny["ram"], tiny["stack_bound"], None),
+        ("the self-test too", tiny["ram"], tiny["self_test_bound"], tiny["flash"]),
+        ("the sketch, which measures both", tiny["program_ram"], tiny["program_bound"],
+         tiny["program_flash"]),
+    ):  # fmt: skip
+        flash = f"{8192 - used:,} " if used else ""
+        assert f"| {what} | {ram} | {bound} | {512 - ram - bound} | {flash}|" in KERNELS
+    tables, code = plan.constant_bytes, tiny["flash"] - plan.constant_bytes
+    parts = f"{tables:,} bytes of tables, {code:,} of code with the self-test, "
+    rest = tiny["program_flash"] - tiny["flash"]
+    assert f"{parts}{rest:,} of sketch, USI and start-up: {tiny['program_flash']:,} of 8," in page
+    cycles = thousands(tiny["instructions"])
+    for document in (KERNELS, DESIGN):
+        assert re.search(rf"^\| `attiny85` \| one loop.* \| {cycles} cycles \|", document, re.M)
+
+
 def few_bits_plan(cpu):
     model = checkpoint.load(ROOT / "export/lenet_export/models/mnist-uno.safetensors")
     return lay_out(make_plan(model, "int8"), cpu, "speed")

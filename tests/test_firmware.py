@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 
 import firmware
 import shared
+import stack
 from export.lines import lines
 from export.networks import named_model
 from export.pictures import differ, found_in, pictures, scene
@@ -40,9 +42,12 @@ TOOLS = dict.fromkeys(CPUS, ARM) | {
     "aarch64-dotprod": ("aarch64-linux-gnu-gcc", "qemu-system-aarch64"),
     "avr": ("avr-gcc",),
     "atmega328p": ("avr-gcc",),
+    "attiny85": ("avr-gcc",),
 }
+#: The cores that hold no other bundled model than their own.
+OWN = {"atmega328p": "mnist-uno", "attiny85": "mnist-tiny"}
 #: The cores that the bundled model does not fit as plain C; by which --cpu a small one does.
-SMALL = {"avr": "generic", "atmega328p": "atmega328p"}
+SMALL = {"avr": "generic", "atmega328p": "atmega328p", "attiny85": "attiny85"}
 
 #: Each core with the plain C, and with its own kernels. avr-gcc takes no array as long as fc1's.
 VARIANTS = [(core, "generic", None) for core in CPUS if core not in SMALL] + [
@@ -99,10 +104,19 @@ def small(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def usual(built, small, int8_plan):
+def tiny():
+    """The bundled model for an ATtiny85: its file and its plan."""
+    path = MODELS / "mnist-tiny.safetensors"
+    return path, lay_out(make_plan(checkpoint.load(path), "int8"), "attiny85", "speed")
+
+
+@pytest.fixture(scope="session")
+def usual(built, small, tiny, int8_plan):
     """A function that builds the largest model that a core holds, for that core; and its plan."""
 
     def build(core):
+        if core == "attiny85":
+            return built(core, model=tiny[0]), tiny[1]
         if core in SMALL:
             return built(core, SMALL[core], model=small[0]), small[1]
         if core == "host":
@@ -115,7 +129,7 @@ def usual(built, small, int8_plan):
 # ---- Each core ------------------------------------------------------------------------------
 
 
-OF_BUNDLED = [variant for variant in VARIANTS if variant[0] != "atmega328p"]
+OF_BUNDLED = [variant for variant in VARIANTS if variant[0] not in OWN]
 
 
 def is_first(variant):
@@ -174,6 +188,42 @@ def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
     assert data + bss + max(record.stack, record.self_test_stack) + CALLERS <= 2_048
 
 
+@pytest.mark.parametrize("count", [FEW, *wide([IMAGES])])
+def test_the_whole_network_runs_on_an_attiny85_row_by_row(built, images, tiny, count):
+    """8,192 bytes of flash and 512 of RAM hold tables, code, sketch, start-up code and stack."""
+    path, plan = tiny
+    board, images = built("attiny85", model=path), images[:count]
+    record = board.run(images, emulators=2 if count == IMAGES else 1)
+    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
+    assert (record.logits != expected).sum() == 0
+    assert record.self_test == 0
+    sizes = subprocess.check_output([require("avr-size"), board.program], text=True)
+    text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
+    assert text + data <= 8_192
+    edges, frames = stack.calls(board.program, require("avr-objdump")), {}
+    for usage in board.folder.rglob("*.su"):
+        frames |= stack.frames(usage, returned=2)
+    bound = functools.partial(stack.bound, frames, edges, pushed=2)
+    assert data + bss + bound("main") <= 512
+    assert record.stack <= max(map(bound, ("lenet_begin", "lenet_row", "lenet_finish")))
+    assert record.self_test_stack <= bound("lenet_self_test")
+
+
+def test_every_image_takes_an_attiny85_the_same_cycles(built, images, tiny, tmp_path):
+    """It has no instruction to multiply, and a compiler's functions for it take unequal time."""
+    board = built("attiny85", model=tiny[0])
+    listed = subprocess.check_output([require("avr-nm"), board.program], text=True)
+    symbols = {name: address for address, _, name in re.findall(r"(\S+) (\w) (\S+)", listed)}
+    calls = ",".join(symbols[f"lenet_{name}"] for name in ("begin", "row", "finish"))
+    source, record, trace = (tmp_path / name for name in ("image", "record", "trace"))
+    cycles = []
+    for image in (images[0], np.zeros_like(images[0]), np.full_like(images[0], 255)):
+        source.write_bytes(image.tobytes())
+        assert board.emulate(board.program, source, record, calls, trace).returncode == 0
+        cycles.append(int(np.fromfile(trace, np.uint32)[1::2].sum()))
+    assert 500_000 < min(cycles) == max(cycles) < 8_000_000
+
+
 def test_the_arduino_sketch_answers_each_image_with_its_digit(built, packed, tmp_path):
     path, plan = packed
     board = built("atmega328p", model=path)
@@ -218,7 +268,7 @@ def test_an_avr_gives_the_logits_of_jax_for_a_small_network(built, small):
     assert 0 < record.stack < 2048
 
 
-@pytest.mark.parametrize("core", CPUS)
+@pytest.mark.parametrize("core", [core for core in CPUS if core != "attiny85"])  # it has none
 def test_the_counter_of_a_core_is_exact(usual, core):
     board, _ = usual(core)
     done = board.emulate(board.folder / "check_count")
@@ -239,7 +289,8 @@ def test_the_tests_of_a_preset_pass(usual, core):
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert f"100% tests passed, 0 tests failed out of {2 if core in SMALL else 3}" in done.stdout
+    count = 1 if core == "attiny85" else 2 if core in SMALL else 3
+    assert f"100% tests passed, 0 tests failed out of {count}" in done.stdout
 
 
 def test_the_trace_of_an_avr_has_the_cycles_of_the_record(built, small, tmp_path):
@@ -324,7 +375,7 @@ def test_the_self_test_finds_one_broken_bit_of_the_weights(usual, tmp_path, core
     assert record.read_bytes()[-4:] == b"\1\0\0\0"
 
 
-@pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", "atmega328p", "host"])
+@pytest.mark.parametrize("core", ["cortex-m3", "riscv32", "avr", *OWN, "host"])
 def test_an_input_that_ends_within_an_image_is_told(usual, tmp_path, core):
     board, plan = usual(core)
     size = int(np.prod(plan.input_shape))

@@ -22,7 +22,7 @@ static uint8_t pixels[LINE_BYTES];
 int main(int argc, char **argv)
 {
     if (!board_open(argc, argv)) {
-        board_print("give lines and a file for what is read in them\n");
+        board_print(TEXT("give lines and a file for what is read in them\n"));
         return 2;
     }
     int rows, columns;

@@ -25,7 +25,15 @@ size_t board_read(uint8_t *bytes, size_t size);
 /* Appends bytes to the output. */
 void board_write(const uint8_t *bytes, size_t size);
 
-/* Writes text to the console; on a board with one line only, that is the output. */
+/* Text for board_print. On an AVR it stays in flash, where other text takes RAM. */
+#ifdef __AVR__
+#include <avr/pgmspace.h>
+#define TEXT(text) PSTR(text)
+#else
+#define TEXT(text) (text)
+#endif
+
+/* Writes a TEXT to the console; on a board with one line only, that is the output. */
 void board_print(const char *text);
 
 /* Starts the counter from 0, and reads it.

@@ -23,15 +23,16 @@ static uint32_t count_of(void (*function)(uint32_t), uint32_t loops)
 
 static void print_number(uint32_t number)
 {
-    char digits[11];
-    int first = 10;
-    digits[first] = '\0';
+    const char *digits = TEXT("0\0001\0002\0003\0004\0005\0006\0007\0008\0009");
+    char last_first[10];
+    int count = 0;
     do {
-        first--;
-        digits[first] = (char)('0' + number % 10);
+        last_first[count++] = (char)(number % 10);
         number /= 10;
     } while (number != 0);
-    board_print(digits + first);
+    while (count > 0) {
+        board_print(digits + 2 * last_first[--count]);
+    }
 }
 
 int main(int argc, char **argv)
@@ -42,11 +43,11 @@ int main(int argc, char **argv)
     for (unsigned n = 0; n < sizeof loops / sizeof loops[0]; n++) {
         uint32_t count = count_of(loop_function, loops[n]) - count_of(empty_function, loops[n]);
         print_number(loops[n]);
-        board_print(" loops of 8: counted ");
+        board_print(TEXT(" loops of 8: counted "));
         print_number(count);
-        board_print("\n");
+        board_print(TEXT("\n"));
         is_exact &= count == 8 * loops[n];
     }
-    board_print(is_exact ? "the counter is exact\n" : "the counter is wrong\n");
+    board_print(is_exact ? TEXT("the counter is exact\n") : TEXT("the counter is wrong\n"));
     return is_exact ? 0 : 1;
 }

@@ -34,7 +34,7 @@ static void write_found(lenet_verdict verdict, const lenet_prepared *found)
 int main(int argc, char **argv)
 {
     if (!board_open(argc, argv)) {
-        board_print("give pictures and a file for what is found in them\n");
+        board_print(TEXT("give pictures and a file for what is found in them\n"));
         return 2;
     }
     int rows, columns;

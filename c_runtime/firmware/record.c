@@ -66,14 +66,14 @@ const char *text_of(lenet_self_test_result result)
 {
     switch (result) {
     case LENET_SELF_TEST_PASSED:
-        return "self-test passed\n";
+        return TEXT("self-test passed\n");
     case LENET_SELF_TEST_CONSTANTS:
-        return "self-test failed: the constants are not those of the model (CRC-32C)\n"
-               "  write the program to flash again\n";
+        return TEXT("self-test failed: the constants are not those of the model (CRC-32C)\n"
+                    "  write the program to flash again\n");
     case LENET_SELF_TEST_ANSWERS:
     case LENET_SELF_TEST_RUNNING:
         break;
     }
-    return "self-test failed: the constants are right, but known images are read wrongly\n"
-           "  suspect the RAM, the code in flash, or the compiler and its flags\n";
+    return TEXT("self-test failed: the constants are right, but known images are read wrongly\n"
+                "  suspect the RAM, the code in flash, or the compiler and its flags\n");
 }

@@ -16,7 +16,7 @@ void write_number(uint32_t number);
  * longest counted, and which it was, from 0. Each count is that of a call. Returns the result. */
 lenet_self_test_result write_steps(lenet_workspace *ws);
 
-/* What a result means, and what to do. */
+/* What a result means, and what to do: a TEXT. */
 const char *text_of(lenet_self_test_result result);
 
 /* Fills the stack with a colour, up to its own frame, which what is measured surely overwrites. */

@@ -13,51 +13,62 @@
 #include <stdlib.h>
 
 static lenet_workspace ws;
-static int32_t logits[LENET_LOGITS];
 static lenet_self_test_result result;
 
-/* What the counter counts for a call. */
-#define COUNT_OF(call) (board_start_count(), (call), board_count())
+/* What comes in, and what goes out: never at the same time. */
+typedef union {
+    uint8_t row[LENET_COLUMNS * LENET_CHANNELS];
+    int32_t logits[LENET_LOGITS];
+} traffic;
 
-/* What of that is the call's own: the compiler cannot know that there is nothing in it. */
-__attribute__((noinline)) static void empty(lenet_workspace *workspace, const uint8_t *row)
+/* Adds what the counter counts for a call to `count`, less what it counts for nothing in the same place,
+ * where the compiler has the same arguments at hand. */
+#define COUNT(call)                                                                                \
+    do {                                                                                           \
+        board_start_count();                                                                       \
+        (call);                                                                                    \
+        count += board_count();                                                                    \
+        board_start_count();                                                                       \
+        empty(&ws, io.row);                                                                        \
+        count -= board_count();                                                                    \
+    } while (0)
+
+/* In front of a function whose variables are to lie in RAM only while it runs. */
+#define APART __attribute__((noinline))
+
+/* The compiler cannot know that there is nothing in it. */
+APART static void empty(lenet_workspace *workspace, const uint8_t *row)
 {
     __asm__ volatile("" : : "r"(workspace), "r"(row));
 }
 
-/* The bytes of stack that an image, or the self-test, needs below the frame of this function. */
-static uint32_t stack_of(int is_self_test)
+/* The bytes of stack that an image needs below the frame of this function, as one colour tells. */
+APART static uint32_t stack_of_image(uint8_t colour)
 {
-    static const uint8_t row[LENET_COLUMNS * LENET_CHANNELS];
+    traffic io = {{0}};
     const uint8_t *top = board_stack_pointer();
-    uint32_t most = 0;
-    for (int colour = 0x55; colour <= 0xAA; colour += 0x55) {
-        paint((uint8_t)colour);
-        if (is_self_test) {
-            lenet_self_test(&ws);
-        } else {
-            lenet_begin(&ws);
-            for (int y = 0; y < LENET_ROWS; y++) {
-                lenet_row(&ws, row);
-            }
-            lenet_finish(&ws, logits);
-        }
-        uint32_t bytes = depth((uint8_t)colour, top);
-        most = bytes > most ? bytes : most;
+    paint(colour);
+    lenet_begin(&ws);
+    for (int y = 0; y < LENET_ROWS; y++) {
+        lenet_row(&ws, io.row);
     }
-    return most;
+    lenet_finish(&ws, io.logits);
+    return depth(colour, top);
 }
 
-/* The input ended within row y: ends the record, and the program. */
-static void end(int is_whole)
+/* The same of the self-test. */
+APART static uint32_t stack_of_self_test(uint8_t colour)
 {
-    write_number(stack_of(0));
-    write_number(stack_of(1));
-    if (write_steps(&ws) != result) {
-        exit(2);
-    }
-    write_number((uint32_t)result);
-    exit(!is_whole ? 2 : result == LENET_SELF_TEST_PASSED ? 0 : 1);
+    const uint8_t *top = board_stack_pointer();
+    paint(colour);
+    lenet_self_test(&ws);
+    return depth(colour, top);
+}
+
+/* By two colours: a byte that was written may have one by chance, but not both. */
+static void write_stack(uint32_t first, uint32_t second)
+{
+    write_number(first > second ? first : second);
 }
 
 static void setup(void)
@@ -70,30 +81,43 @@ static void setup(void)
     }
 }
 
-/* One image. */
-static void loop(void)
+/* One image. Returns 1, or 0 where the input ended in front of it, or -1: within. */
+APART static int loop(void)
 {
-    uint8_t row[LENET_COLUMNS * LENET_CHANNELS];
-    const uint32_t overhead = COUNT_OF(empty(&ws, row));
-    uint32_t count = COUNT_OF(lenet_begin(&ws)) - overhead;
+    traffic io;
+    uint32_t count = 0;
+    COUNT(lenet_begin(&ws));
     for (int y = 0; y < LENET_ROWS; y++) {
-        size_t size = board_read(row, sizeof row);
-        if (size < sizeof row) {
-            end(y == 0 && size == 0);
+        size_t size = board_read(io.row, sizeof io.row);
+        if (size < sizeof io.row) {
+            return y == 0 && size == 0 ? 0 : -1;
         }
-        count += COUNT_OF(lenet_row(&ws, row)) - overhead;
+        COUNT(lenet_row(&ws, io.row));
     }
-    count += COUNT_OF(lenet_finish(&ws, logits)) - overhead;
+    COUNT(lenet_finish(&ws, io.logits));
     for (int c = 0; c < LENET_LOGITS; c++) {
-        write_number((uint32_t)logits[c]);
+        write_number((uint32_t)io.logits[c]);
     }
     write_number(count);
+    return 1;
 }
 
+#ifdef __AVR__
+/* Nobody has registers that it would have to keep. */
+__attribute__((OS_main))
+#endif
 int main(void)
 {
+    int more;
     setup();
-    for (;;) {
-        loop();
+    do {
+        more = loop();
+    } while (more > 0);
+    write_stack(stack_of_image(0x55), stack_of_image(0xAA));
+    write_stack(stack_of_self_test(0x55), stack_of_self_test(0xAA));
+    if (write_steps(&ws) != result) {
+        return 2;
     }
+    write_number((uint32_t)result);
+    return more < 0 ? 2 : result == LENET_SELF_TEST_PASSED ? 0 : 1;
 }

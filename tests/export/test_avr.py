@@ -13,11 +13,13 @@ from few_bits import FEW_BITS, on_grids
 from lenet_export.checkpoint import GRIDS, Stage
 from lenet_export.cpus.registry import TABLE_MAX, lay_out
 from lenet_export.errors import UserError
+from lenet_export.ink import Ink
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from needs import require, wide
 
 from .networks import CHAINS, named_model, random_model
+from .test_parity import assert_equals_jax
 
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
 
@@ -92,6 +94,53 @@ def test_the_tables_of_few_bits_are_as_small_as_their_bits(name, size, bundled):
     exact = sum(layer.weight.size * b for layer, b in zip(plan.layers, bits, strict=True)) / 8
     tables = [c.values for c in plan.constants if "_weight" in c.name]
     assert exact <= sum(table.nbytes for table in tables) <= exact + 16  # conv1's rows of 5 weights
+
+
+#: What an ATtiny85 has room for: means whose windows are no power of 2, maxima, few bits, tables.
+FOR_TINY = {
+    "means": (
+        Stage("conv1", "conv", 3, "relu", (3, 3), "SAME", "avg", 3),
+        Stage("fc1", "dense", 7, "relu"),
+        Stage("fc2", "dense", 5),
+    ),
+    "maxima": (
+        Stage("conv1", "conv", 4, "relu", (3, 2), "VALID", "max", 2),
+        Stage("conv2", "conv", 5, "tanh", (2, 3), "VALID", stride=2, column_stride=1),
+        Stage("fc1", "dense", 6),
+    ),
+    "depthwise": (
+        Stage("conv1", "conv", 3, "relu", (3, 3), "VALID", stride=2),
+        Stage("conv2", "depthwise", 6, "relu", (2, 2), "VALID"),
+        Stage("pool", "pool", 6, "none", (2, 2), "VALID", "avg"),
+        Stage("fc1", "dense", 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("bits", ["8", *GRIDS])
+@pytest.mark.parametrize("chain", FOR_TINY)
+def test_sums_in_place_of_products_give_every_layer_of_jax(chain, bits):
+    ink = Ink(1, least=3000, most=30_000, share=90, peak=200)
+    model = replace(random_model(FOR_TINY[chain], (11, 12, 1)), ink=ink)
+    few = [bits if stage.learns else "8" for stage in model.stages]
+    plan = lay_out(make_plan(on_grids(model, few), "int8"), "attiny85", "speed")
+    text = render_c(plan, Options())["lenet.c"].decode()
+    assert "weighted(" in text and "multiplied(" in text
+    assert_equals_jax(plan, count=20)
+
+
+def test_what_an_attiny85_has_no_room_or_no_product_for_is_refused_with_a_remedy():
+    large = random_model((Stage("fc1", "dense", 10),), (18, 19, 1))
+    with pytest.raises(UserError, match=r"(?s)have 3,460 bytes.*3,072.*--model mnist-tiny or"):
+        lay_out(make_plan(large, "int8"), "attiny85", "speed")
+    wide = random_model((Stage("fc1", "dense", 4),), (20, 20, 1))
+    with pytest.raises(UserError, match=r"(?s)workspace has 404 bytes.*room for 368"):
+        lay_out(make_plan(wide, "int8"), "attiny85", "speed")
+    normed = random_model(
+        (Stage("fc1", "dense", 4, "relu", norm="layer"), Stage("fc2", "dense", 3)), (5, 5, 1)
+    )
+    with pytest.raises(UserError, match=r"(?s)fc1 has layer normalization.*--norm batch"):
+        lay_out(make_plan(normed, "int8"), "attiny85", "speed")
 
 
 def test_a_table_beyond_what_avr_gcc_takes_is_refused():

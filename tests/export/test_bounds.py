@@ -31,6 +31,7 @@ CASES = [
     for optimize in choices(cpu)
     for model in (MODELS if optimize == "speed" else ["few bits"])
     if not (CPUS[cpu].program_memory and model == "lenet")  # which is too large for an AVR
+    if CPUS[cpu].multiplies  # what does not has plain C's tables, and no room for these
 ]
 
 

@@ -298,7 +298,7 @@ def test_memcheck_finds_a_jump_on_a_vector(tmp_path):
 # That a test counts is said in the header: the CPUs of the tests above.
 @pytest.mark.parametrize("cpu", CPUS)
 def test_the_header_says_so_of_the_cpus_that_are_counted(cpu, tmp_path):
-    counted = cpu in {"generic", "x86-64-v3", "avr", "atmega328p", *CLANG}
+    counted = cpu in {"generic", "x86-64-v3", "avr", "atmega328p", "attiny85", *CLANG}
     write_files(plan_of("signed", cpu), tmp_path)
     header = (tmp_path / "lenet.h").read_text()
     assert ("takes the same number of instructions for every image" in header) == counted

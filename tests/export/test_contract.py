@@ -203,7 +203,7 @@ def test_c_that_is_compiled_without_its_flags_names_them_and_says_nothing_else(
     cpu, compiler, tmp_path
 ):
     command, *flags = UNTOLD[compiler]
-    plan = lay_out(make_plan(named_model("mlp"), "int8"), cpu, "speed")
+    plan = lay_out(make_plan(named_model("signed"), "int8"), cpu, "speed")
     for options, names in ((Options(), ["lenet.c"]), (Options(single_file=True), SINGLE)):
         write_files(plan, tmp_path, options)
         given = [require(command), *flags, "-std=c99", "-ffreestanding", *WARNINGS, *names]
@@ -241,7 +241,7 @@ def symbols_of(path, nm="nm"):
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_the_header_says_which_compilers_it_needs(cpu):
-    plan = make_plan(named_model("deep"), "int8")
+    plan = make_plan(named_model("signed"), "int8")
     header = render_c(lay_out(plan, cpu, "speed"), Options())["lenet.h"].decode()
     needed = CPUS[cpu].headers
     assert ("with every C99 compiler, on every CPU." in header) == (not needed)

@@ -140,7 +140,7 @@ def with_ink(shape, ink):
     ("name", "cpu", "dtype"),
     pairs(
         INK,
-        [cpu for cpu in CPUS if cpu != "atmega328p" and can_run(cpu)],
+        [cpu for cpu in CPUS if not CPUS[cpu].ram and can_run(cpu)],
         ("int8", "float32"),
     ),
 )

@@ -64,11 +64,11 @@ AMOUNTS = [
 #: Of floats a compiler's lowest level keeps what it keeps of integers.
 FLOAT_AMOUNTS = [case for case in AMOUNTS if case != ("clang -O0", SOME)]
 #: Every CPU's kernels, each choice once. A machine without AVX-512 has no such tests: no package
-#: would bring it. An Arduino Uno has an AVR's kernels, and no room for these networks.
+#: would bring it. CPUs of little RAM have no room for these networks.
 TUNED = [
     (cpu, optimize)
     for cpu in CPUS
-    if cpu != "atmega328p" and can_run(cpu)
+    if not CPUS[cpu].ram and can_run(cpu)
     for optimize in choices(cpu)
 ]
 

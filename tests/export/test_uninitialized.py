@@ -42,7 +42,7 @@ CHAINS = ["normed", *wide(["lenet", "deep", "signed", "strided", "gap", "mlp"])]
 VARIANTS = [
     (cpu, optimize)
     for cpu in CPUS
-    if cpu != "atmega328p" and not CPUS[cpu].features
+    if not CPUS[cpu].ram and not CPUS[cpu].features
     for optimize in choices(cpu)
 ]
 #: Each CPU's own, and all choices of the one whose kernels differ most.

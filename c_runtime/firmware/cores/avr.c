@@ -1,7 +1,7 @@
-/* avr.c - an AVR at 16 MHz: UART 0 for input and output, and where the stack lies.
+/* avr.c - an AVR at 16 MHz: a line for input and output, and where the stack lies.
  * SPDX-License-Identifier: 0BSD
  *
- * 2 Mbaud, 8 data bits, no parity, 1 stop bit. A line has no end, so the sender gives the number
+ * The line is UART 0, or where there is none the USI. It has no end, so the sender gives the number
  * of the input's bytes first, u32, lowest byte first; 0xFFFFFFFF stands for no input. The program
  * leaves its exit status in GPIOR0 and stops: it sleeps, with all interrupts off.
  *
@@ -18,10 +18,16 @@ extern uint8_t __heap_start[];
 static uint32_t input_left;
 
 static void stop(int status) __attribute__((noreturn));
+
+#ifdef UDR0
+#include "avr_uart.h"
+#else
+#include "avr_usi.h"
+#endif
+
 static void stop(int status)
 {
-    while (!(UCSR0A & _BV(UDRE0))) {
-    }
+    end_line();
     GPIOR0 = (uint8_t)status;
     cli();
     for (;;) {
@@ -35,34 +41,11 @@ void exit(int status)
     stop(status);
 }
 
-static uint8_t receive(void)
-{
-    uint8_t status;
-    do {
-        status = UCSR0A;
-    } while (!(status & _BV(RXC0)));
-    if (status & (_BV(DOR0) | _BV(FE0))) {
-        board_print("a byte of the input was lost\n");
-        stop(2);
-    }
-    return UDR0;
-}
-
-static void send(uint8_t byte)
-{
-    while (!(UCSR0A & _BV(UDRE0))) {
-    }
-    UDR0 = byte;
-}
-
 int board_open(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    UBRR0 = 0;
-    UCSR0A = _BV(U2X0);
-    UCSR0C = _BV(UCSZ01) | _BV(UCSZ00);
-    UCSR0B = _BV(RXEN0) | _BV(TXEN0);
+    begin_line();
     for (uint8_t shift = 0; shift < 32; shift = (uint8_t)(shift + 8)) {
         input_left |= (uint32_t)receive() << shift;
     }
@@ -89,8 +72,8 @@ void board_write(const uint8_t *bytes, size_t size)
 
 void board_print(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        send((uint8_t)*text);
+    for (; pgm_read_byte(text) != '\0'; text++) {
+        send(pgm_read_byte(text));
     }
 }
 

@@ -1,4 +1,4 @@
-/* simulate.c - runs a program on a simulated AVR whose UART 0 reads and writes files.
+/* simulate.c - runs a program on a simulated AVR whose UART 0, or USI, reads and writes files.
  * SPDX-License-Identifier: 0BSD
  *
  *     simulate CHIP PROGRAM.elf [INPUT OUTPUT [FUNCTIONS TRACE]]
@@ -8,7 +8,8 @@
  * TRACE gets, for each instruction of their calls, its address and its cycles, u32 each in this
  * machine's byte order. The exit status is the program's own, or 2 if it crashes.
  *
- * See avr.c for what goes over the line. This is a program of the host; it is linked with
+ * See avr.c for what goes over the line. simavr has no USI: what its registers do as SPI's master is
+ * here. This is a program of the host; it is linked with
  * libsimavr.
  */
 #include <errno.h>
@@ -21,13 +22,21 @@
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
+#include <simavr/sim_io.h>
 
-/* Addresses of registers in data memory. */
-enum { GPIOR0 = 0x3E, SPL = 0x5D, SPH = 0x5E };
+/* Addresses of registers in data memory; the first of each chip, those of ports and USI of an ATtiny. */
+enum { GPIOR0 = 0x3E, TINY_GPIOR0 = 0x31, SPL = 0x5D, SPH = 0x5E };
+enum { USICR = 0x2D, USISR = 0x2E, USIDR = 0x2F, PORTB = 0x38 };
+
+/* Bits of them: strobe, byte is through; pins that select, by 0, who sends and who takes. */
+enum { USITC = 1, USIOIF = 64, SENDER = 8, TAKER = 16 };
+
+enum { EDGES = 16 }; /* of the clock, for a byte */
 
 typedef struct {
-    avr_irq_t *receiver;
+    avr_irq_t *receiver; /* null: there is no UART, but a USI */
     int is_ready;
+    int edges;       /* that the USI's clock had since the last byte */
     uint8_t head[4]; /* the number of the input's bytes */
     int head_sent;
     FILE *input; /* or null */
@@ -110,12 +119,44 @@ static void on_byte(struct avr_irq_t *irq, uint32_t value, void *parameter)
     fputc((int)(value & 255), uart->output);
 }
 
+/* USISR is written: a 1 takes the flag back, and the count of edges is set. */
+static void on_status(struct avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter)
+{
+    line *usi = parameter;
+    avr->data[address] &= (uint8_t)~(value & USIOIF);
+    usi->edges = value & (EDGES - 1);
+}
+
+/* USICR is written: the clock gets an edge, and the last of a byte exchanges it. */
+static void on_strobe(struct avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter)
+{
+    line *usi = parameter;
+    avr->data[address] = value & (uint8_t)~USITC;
+    usi->edges += value & USITC;
+    if (usi->edges < EDGES) {
+        return;
+    }
+    usi->edges = 0;
+    avr->data[USISR] |= USIOIF;
+    if (!(avr->data[PORTB] & TAKER)) {
+        fputc(avr->data[USIDR], usi->output);
+    }
+    if (!(avr->data[PORTB] & SENDER)) {
+        avr->data[USIDR] = (uint8_t)next_byte(usi);
+    }
+}
+
 static void connect(avr_t *avr, line *uart)
 {
     const uint32_t port = AVR_IOCTL_UART_GETIRQ('0');
     uint32_t flags = 0;
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
     uart->receiver = avr_io_getirq(avr, port, UART_IRQ_INPUT);
+    if (uart->receiver == NULL) {
+        avr_register_io_write(avr, USISR, on_status, uart);
+        avr_register_io_write(avr, USICR, on_strobe, uart);
+        return;
+    }
     avr_irq_register_notify(avr_io_getirq(avr, port, UART_IRQ_OUTPUT), on_byte, uart);
     avr_irq_register_notify(avr_io_getirq(avr, port, UART_IRQ_OUT_XON), on_room, uart);
     avr_irq_register_notify(avr_io_getirq(avr, port, UART_IRQ_OUT_XOFF), on_full, uart);
@@ -230,5 +271,6 @@ int main(int argc, char **argv)
     if (fclose(uart.output) != 0 || (trace.file != NULL && fclose(trace.file) != 0)) {
         fail("output", strerror(errno));
     }
-    return state == cpu_Done ? avr->data[GPIOR0] : 2;
+    const int status = avr->data[uart.receiver == NULL ? TINY_GPIOR0 : GPIOR0];
+    return state == cpu_Done ? status : 2;
 }

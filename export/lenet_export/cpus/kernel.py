@@ -8,6 +8,7 @@ weights and loops and the width of a code in RAM, never a number.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -104,7 +105,7 @@ class Kernel:
             "template": self.template,
             "window": window,
             "half_window": window // 2,
-            "divide": _divide(window),
+            "divided": partial(_divided, window),
             "inputs_read": layer.inputs + layer.layout.slack,
             "acc_type": operands.acc_type(layer),
             "sum_type": operands.sum_type(layer),
@@ -181,13 +182,15 @@ def reciprocal(window: int) -> tuple[int, int]:
     raise AssertionError(f"no reciprocal of {window}")
 
 
-def _divide(window: int) -> str:
-    """What divides a sum of codes by ``window`` in C.
+def _divided(window: int, total: str, times: Callable[[str, str], str]) -> str:
+    """What a sum of codes is divided by ``window``, in C; ``times`` prints a product.
 
     A division by what is no power of 2 may call a function whose time depends on the sum.
     """
     factor, shift = reciprocal(window)
-    return f"/ {window}" if factor == 1 else f"* (uint32_t){factor} >> {shift}"
+    if factor == 1:
+        return f"{total} / {window}"
+    return f"{times(total, f'(uint32_t){factor}')} >> {shift}"
 
 
 def _windows(layer: Layer) -> dict[str, Any]:

@@ -106,6 +106,12 @@ def bias(layer: Layer, output: str) -> str:
     return value if acc == c_type(layer.bias.dtype) else f"({acc}){value}"
 
 
+def unpacked(layer: Layer, word: str) -> str:
+    """The weight, of few bits, that the lowest bits of ``word`` (in C) stand for; else ``word``."""
+    packing = layer.layout.packing
+    return _unpacked(packing.grid, word) if packing else word
+
+
 def _read(layer: Layer, value: str, dtype: DType) -> str:
     """``value``, an element of a table of ``layer``."""
     return from_program_memory(value, dtype) if layer.layout.in_program_memory else value

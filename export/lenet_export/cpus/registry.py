@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lenet_export.cpus.blocked import Blocked, Copied
+from lenet_export.cpus.dot import Dot
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.kronecker import Kronecker
 from lenet_export.cpus.lanes import PAIRED_LOADS, Columns, Lanes
@@ -56,6 +57,9 @@ class Cpu:
         program_memory: the bytes of tables for which there is room in a memory of their own, which
             ``avr/pgmspace.h`` reads; 0: there is no such memory.
         ram: the bytes that the workspace may have; 0: any number.
+        model: the bundled model that was made for it, where others do not fit.
+        multiplies: whether it has an instruction to multiply. Else the C has functions for integers
+            whose time depends on the model alone; that of a compiler's own depends on the image.
         saturates: whether there is ``__usat`` of ``arm_acle.h``, which clamps in one instruction.
         flags: what its compiler must be told, as gcc; of a family, as for one of its members.
         simd: its vectors, whose words its kernels speak.
@@ -76,6 +80,8 @@ class Cpu:
     thumb1: bool = False
     program_memory: int = 0
     ram: int = 0
+    model: str = ""
+    multiplies: bool = True
     saturates: bool = False
     flags: tuple[str, ...] = ()
     simd: Simd | None = None
@@ -84,6 +90,11 @@ class Cpu:
     instruction: str = ""
     imitated_on: str = ""
     is_counted: bool = True
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether RAM is so scarce that a function's variables may lie there only while it runs."""
+        return 0 < self.ram < 2**9
 
 
 CORTEX_M: Any = {"in_order": True, "anchors": False}
@@ -131,7 +142,7 @@ def _choices(
 #: By name of the CPU, one that has another's instructions behind it. A Cortex-M7 or M33 runs the
 #: code for the M4, a Cortex-M0+ that for the M0. LPM reads the lower 64 KB of an AVR, of which
 #: vectors and trampolines take a little; an Arduino Uno has 32 KB for tables and code, and 2 KB of
-#: RAM for workspace and stack.
+#: RAM for workspace and stack; an ATtiny85 a quarter of each.
 CPUS = {
     "generic": Cpu(dict.fromkeys(OPTIMIZE, ()), thumb1=True),
     "cortex-m0": Cpu(_choices(Blocked(sums=4, reload=True)), thumb1=True, **CORTEX_M),
@@ -167,7 +178,21 @@ CPUS = {
     ),
     "avr": Cpu(program_memory=2**16 - 512, flags=("-mmcu=atmega2560",), **AVR),
     "atmega328p": Cpu(
-        program_memory=2**15 - 2**12, ram=2**11 - 2**8, flags=("-mmcu=atmega328p",), **AVR
+        program_memory=2**15 - 2**12,
+        ram=2**11 - 2**8,
+        model="mnist-uno",
+        flags=("-mmcu=atmega328p",),
+        **AVR,
+    ),
+    "attiny85": Cpu(
+        dict.fromkeys(OPTIMIZE, (Dot(),)),
+        headers=("avr/pgmspace.h",),
+        program_memory=2**13 - 5 * 2**10,
+        ram=2**9 - 2**7 - 2**4,
+        model="mnist-tiny",
+        multiplies=False,
+        flags=("-mmcu=attiny85",),
+        requires=("__AVR__",),
     ),
     "x86-64-v3": Cpu(
         dict.fromkeys(
@@ -424,7 +449,25 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     check_plan(laid_out)
     if CPUS[cpu].program_memory:
         _check_program_memory(laid_out)
+    if not CPUS[cpu].multiplies:
+        _check_products(laid_out)
     return laid_out
+
+
+def _check_products(plan: Plan) -> None:
+    """Checks that no product of ``plan`` is of two numbers that both depend on the image.
+
+    Raises:
+        UserError: a layer normalization has such products.
+    """
+    for layer in plan.layers:
+        if plan.dtype == "int8" and layer.norm:
+            raise UserError(
+                f"--cpu {plan.cpu}",
+                f"{layer.name} has layer normalization, whose products would take unequal time: "
+                "this CPU has no instruction to multiply",
+                "train with batch normalization (lenet-train --norm batch), or take another --cpu",
+            )
 
 
 def _check_program_memory(plan: Plan) -> None:
@@ -434,11 +477,12 @@ def _check_program_memory(plan: Plan) -> None:
         UserError: a table is too large for avr-gcc, or all are for the program memory in reach, or
             the workspace is for the RAM.
     """
+    cpu = CPUS[plan.cpu]
     smaller = "train with fewer bits (lenet-train --bits)"
     if plan.dtype == "float32":
         smaller = "take --dtype int8"
-    remedy = f"{smaller} or a smaller network, or take another --cpu"
-    cpu = CPUS[plan.cpu]
+    own = f"--model {cpu.model} or " if cpu.model else ""
+    remedy = f"{smaller} or a smaller network, or take {own}another --cpu"
     for constant in plan.constants:
         if constant.values.nbytes > TABLE_MAX:
             what = f"has {constant.values.nbytes:,} bytes; avr-gcc takes {TABLE_MAX:,} at most"
