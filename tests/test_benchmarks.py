@@ -145,6 +145,15 @@ def test_a_jump_to_another_function_gives_up_the_frame():
     assert stack.bound(frames | {"step": 500}, jumped, "start", pushed=2) == 2 + 24 + 2 + 500
 
 
+def test_avr_gcc_counts_the_return_address_in_a_frame(tmp_path):
+    """Where nothing is taken off, a call counts it twice."""
+    usage = tmp_path / "lenet.c.su"
+    usage.write_text("lenet.c:1:6:row\t24\tstatic\nlenet.c:2:6:leaf\t2\tstatic\n")
+    frames, edges = stack.frames(usage, returned=2), {"row": [("leaf", True)]}
+    assert frames == {"row": 22, "leaf": 0}
+    assert stack.bound(frames, edges, "row", pushed=2) == 24 + 2
+
+
 def test_the_stages_add_up():
     for core in FIGURES["figures"].values():
         for figures in core.values():
