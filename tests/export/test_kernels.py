@@ -66,7 +66,8 @@ def test_no_kernel_is_asked_for_by_name_outside_its_module():
     names = {kernel.template for kernel in KERNELS} - {GENERIC.template, POOLING.template}
     # An instruction set may have the name of the kernel that uses it.
     asked = re.compile(rf"""(?<!Simd\()["']({"|".join(sorted(names))})["'](?!:)""")
-    own = {f"cpus/{name}.py" for name in ("blocked", "kronecker", "smlad", "mve", "lanes")}
+    modules = ("blocked", "kronecker", "smlad", "mve", "lanes", "dot_columns", "dot")
+    own = {f"cpus/{name}.py" for name in modules} | {"templates/c/kernels/dot.c.j2"}
     found = {
         str(path.relative_to(PACKAGE)): asked.findall(path.read_text())
         for path in PACKAGE.rglob("*")

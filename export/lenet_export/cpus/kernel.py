@@ -57,6 +57,7 @@ class Kernel:
         functions: likewise, the activations of floats; those of integers are all one.
         strides_may_differ: whether it can move on by other columns than rows.
         in_vectors: whether its sums are vectors of the CPU's, which are activated as such.
+        codes_in_lanes: whether codes of four such vectors lie side by side in lanes of 32 bits.
         adds_in_order: whether a product is added before what the next one needs is loaded.
         reads_any_byte: whether it reads words of a row from any byte on.
         sums_fields: whether it sums ``field * code`` where weights are packed.
@@ -71,6 +72,7 @@ class Kernel:
     functions: ClassVar[frozenset[str] | None] = None
     strides_may_differ: ClassVar[bool] = False
     in_vectors: ClassVar[bool] = False
+    codes_in_lanes: ClassVar[bool] = False
     adds_in_order: ClassVar[bool] = False
     reads_any_byte: ClassVar[bool] = False
     sums_fields: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from typing import Any
 
 from lenet_export.cpus.blocked import Blocked, Copied
 from lenet_export.cpus.dot import Dot
+from lenet_export.cpus.dot_columns import DotColumns
 from lenet_export.cpus.kernel import GENERIC, POOLING, Kernel
 from lenet_export.cpus.kronecker import Kronecker
 from lenet_export.cpus.lanes import PAIRED_LOADS, Columns, Lanes
@@ -250,7 +251,7 @@ CPUS = {
     "aarch64-dotprod": Cpu(
         dict.fromkeys(
             OPTIMIZE,
-            (Lanes(taps=4, beside=4, codes=S8, **NEON), NEON_FLOATS),
+            (DotColumns(), Lanes(taps=4, beside=4, codes=S8, **NEON), NEON_FLOATS),
         ),
         headers=("arm_neon.h",),
         in_order=True,

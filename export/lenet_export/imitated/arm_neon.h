@@ -17,6 +17,7 @@ typedef IMITATED_VECTOR(uint16_t, 16) uint16x8_t;
 typedef IMITATED_VECTOR(uint32_t, 16) uint32x4_t;
 typedef IMITATED_VECTOR(int8_t, 16) int8x16_t;
 typedef IMITATED_VECTOR(int32_t, 16) int32x4_t;
+typedef IMITATED_VECTOR(int64_t, 16) int64x2_t;
 typedef IMITATED_VECTOR(float, 16) float32x4_t;
 typedef IMITATED_VECTOR(uint8_t, 8) uint8x8_t;
 typedef IMITATED_VECTOR(uint16_t, 8) uint16x4_t;
@@ -78,6 +79,7 @@ IMITATED_DUP(vdupq_n_u32, uint32x4_t, uint32_t, 4)
 IMITATED_DUP(vdupq_n_s32, int32x4_t, int32_t, 4)
 IMITATED_DUP(vdupq_n_f32, float32x4_t, float, 4)
 
+#define vdupq_laneq_s32(a, lane) vdupq_n_s32((a)[lane])
 #define vgetq_lane_u8(a, lane) ((a)[lane])
 #define vgetq_lane_s32(a, lane) ((a)[lane])
 #define vgetq_lane_f32(a, lane) ((a)[lane])
@@ -86,6 +88,10 @@ IMITATED_DUP(vdupq_n_f32, float32x4_t, float, 4)
 #define vreinterpretq_u8_u16(a) ((uint8x16_t)(a))
 #define vreinterpretq_u8_s32(a) ((uint8x16_t)(a))
 #define vreinterpretq_u8_f32(a) ((uint8x16_t)(a))
+#define vreinterpretq_u8_s64(a) ((uint8x16_t)(a))
+#define vreinterpretq_s8_s32(a) ((int8x16_t)(a))
+#define vreinterpretq_s32_s8(a) ((int32x4_t)(a))
+#define vreinterpretq_s64_s32(a) ((int64x2_t)(a))
 #define vreinterpretq_s8_u8(a) ((int8x16_t)(a))
 #define vreinterpretq_u16_s32(a) ((uint16x8_t)(a))
 #define vreinterpret_s16_u16(a) ((int16x4_t)(a))
@@ -113,11 +119,13 @@ IMITATED_BINARY(vmaxq_u8, uint8x16_t, 16, a[k] > b[k] ? a[k] : b[k])
 IMITATED_BINARY(vcgtq_u8, uint8x16_t, 16, a[k] > b[k] ? 255 : 0)
 IMITATED_BINARY(vceqq_u8, uint8x16_t, 16, a[k] == b[k] ? 255 : 0)
 IMITATED_BINARY(vminq_u16, uint16x8_t, 8, a[k] < b[k] ? a[k] : b[k])
+IMITATED_BINARY(vaddq_u16, uint16x8_t, 8, (uint16_t)(a[k] + b[k]))
 IMITATED_BINARY(vaddq_s32, int32x4_t, 4, (int32_t)((uint32_t)a[k] + (uint32_t)b[k]))
 IMITATED_BINARY(vmulq_s32, int32x4_t, 4, (int32_t)((uint32_t)a[k] * (uint32_t)b[k]))
 IMITATED_BINARY(vmaxq_s32, int32x4_t, 4, a[k] > b[k] ? a[k] : b[k])
 /* The upper half of twice the product; two of the least numbers are none of ours. */
 IMITATED_BINARY(vqdmulhq_s32, int32x4_t, 4, (int32_t)((int64_t)a[k] * b[k] >> 31))
+#define vqdmulhq_laneq_s32(a, b, lane) vqdmulhq_s32(a, vdupq_n_s32((b)[lane]))
 IMITATED_BINARY(vaddq_f32, float32x4_t, 4, a[k] + b[k])
 IMITATED_BINARY(vsubq_f32, float32x4_t, 4, a[k] - b[k])
 IMITATED_BINARY(vmulq_f32, float32x4_t, 4, a[k] * b[k])
@@ -228,6 +236,16 @@ IMITATED uint16x8_t vpaddlq_u8(uint8x16_t a)
     return made;
 }
 
+IMITATED uint16x8_t vpadalq_u8(uint16x8_t a, uint8x16_t b)
+{
+    IMITATED_LANES(a, 8, (uint16_t)(a[k] + b[2 * k] + b[2 * k + 1]));
+    return a;
+}
+
+IMITATED_BINARY(vpmaxq_s32, int32x4_t, 4,
+                k < 2 ? (a[2 * k % 4] > a[2 * k % 4 + 1] ? a[2 * k % 4] : a[2 * k % 4 + 1])
+                      : (b[2 * k % 4] > b[2 * k % 4 + 1] ? b[2 * k % 4] : b[2 * k % 4 + 1]))
+
 IMITATED uint32x4_t vpadalq_u16(uint32x4_t a, uint16x8_t b)
 {
     IMITATED_LANES(a, 4, a[k] + b[2 * k] + b[2 * k + 1]);
@@ -267,6 +285,14 @@ IMITATED_TO(vget_low_u8, uint8x8_t, uint8x16_t, 8, a[k])
 IMITATED_TO(vget_low_u16, uint16x4_t, uint16x8_t, 4, a[k])
 IMITATED_TO(vget_high_u16, uint16x4_t, uint16x8_t, 4, a[k + 4])
 
+/* Shifted right, rounded half up. */
+IMITATED uint8x8_t vrshrn_n_u16(uint16x8_t a, int places)
+{
+    uint8x8_t made;
+    IMITATED_LANES(made, 8, (uint8_t)(((a[k] + (1 << (places - 1))) >> places) & 255));
+    return made;
+}
+
 /* ---- Places ---- */
 
 IMITATED uint8x16_t vcombine_u8(uint8x8_t low, uint8x8_t high)
@@ -298,6 +324,13 @@ IMITATED int32x4_t vextq_s32(int32x4_t a, int32x4_t b, int first)
     return made;
 }
 
+IMITATED uint16x8_t vextq_u16(uint16x8_t a, uint16x8_t b, int first)
+{
+    uint16x8_t made;
+    IMITATED_LANES(made, 8, k + first < 8 ? a[(k + first) % 8] : b[(k + first) % 8]);
+    return made;
+}
+
 #define vextq_f32(a, b, first) ((float32x4_t)vextq_s32((int32x4_t)(a), (int32x4_t)(b), first))
 
 /* The even lanes, and the odd ones, of a and then b. */
@@ -305,12 +338,18 @@ IMITATED_BINARY(vuzp1q_u8, uint8x16_t, 16, k < 8 ? a[2 * k % 16] : b[2 * k % 16]
 IMITATED_BINARY(vuzp2q_u8, uint8x16_t, 16, k < 8 ? a[2 * k % 16 + 1] : b[2 * k % 16 + 1])
 IMITATED_BINARY(vuzp1q_u16, uint16x8_t, 8, k < 4 ? a[2 * k % 8] : b[2 * k % 8])
 
+/* The odd lanes of both in turn, and the first lane of each. */
+IMITATED_BINARY(vtrn2q_s32, int32x4_t, 4, k % 2 == 0 ? a[k + 1] : b[k])
+IMITATED_BINARY(vzip1q_s64, int64x2_t, 2, k == 0 ? a[0] : b[0])
+
 IMITATED uint8x16_t vqtbl1q_u8(uint8x16_t table, uint8x16_t place)
 {
     uint8x16_t made;
     IMITATED_LANES(made, 16, place[k] < 16 ? table[place[k] % 16] : 0);
     return made;
 }
+
+#define vqtbl1q_s8(table, place) vreinterpretq_s8_u8(vqtbl1q_u8((uint8x16_t)(table), place))
 
 /* Of the 64 bytes of a table; what lies beyond them is that of `before`. */
 IMITATED uint8x16_t vqtbx4q_u8(uint8x16_t before, uint8x16x4_t table, uint8x16_t place)

@@ -496,7 +496,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "slice_bytes": SLICE_BYTES,
         "byte_dtype": U8,
     }
-    in_lanes = [layer for layer in plan.layers if kernel_of(layer).in_vectors]
+    in_lanes = [layer for layer in plan.layers if kernel_of(layer).codes_in_lanes]
     scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
     context["takes_signs"] = plan.ink is not None or (
         plan.dtype == "int8"

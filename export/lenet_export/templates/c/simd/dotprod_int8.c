@@ -29,10 +29,9 @@ static uint8x16_t bytes_of(vector a, vector b, vector c, vector d)
     return vuzp1q_u8(vreinterpretq_u8_u16(ab), vreinterpretq_u8_u16(cd));
 }
 
-/* The first `count` of 16 bytes. */
-static inline void store_some(void *bytes, uint8x16_t codes, int count)
+/* The first `count` of 16 codes. */
+static inline void store_u8(uint8_t *to, uint8x16_t codes, int count)
 {
-    uint8_t *to = (uint8_t *)bytes;
     if (count >= 16) {
         vst1q_u8(to, codes);
         return;
@@ -53,16 +52,88 @@ static inline void store_some(void *bytes, uint8x16_t codes, int count)
     }
 }
 
+/* The same, less 128 each. */
+static inline void store_s8(int8_t *to, uint8x16_t codes, int count)
+{
+    store_u8((uint8_t *)to, veorq_u8(codes, vdupq_n_u8(128)), count);
+}
+
 /* The first `count` codes of four vectors. */
 static inline void store_four_u8(uint8_t *to, vector a, vector b, vector c, vector d, int count)
 {
-    store_some(to, bytes_of(a, b, c, d), count);
+    store_u8(to, bytes_of(a, b, c, d), count);
 }
 
 /* The same, less 128 each. */
 static inline void store_four_s8(int8_t *to, vector a, vector b, vector c, vector d, int count)
 {
-    store_some(to, veorq_u8(bytes_of(a, b, c, d), vdupq_n_u8(128)), count);
+    store_s8(to, bytes_of(a, b, c, d), count);
+}
+
+/* What is loaded from the pointer waits for the sum so far: a compiler would load all it needs at once, and
+ * spill. Where another CPU imitates this one's instructions, it may. */
+#ifdef __aarch64__
+#define load_behind(pointer, sum) __asm__("" : "+r"(pointer), "+w"(sum))
+#else
+#define load_behind(pointer, sum) (void)0
+#endif
+
+/* Lane k in all lanes. A macro: k is part of the instruction. */
+#define from_lane(all, k) vdupq_laneq_s32(all, k)
+
+/* acc * lane k of `gain` / 2^31, rounded down: SQDMULH is the upper half of twice a product, which fits:
+ * see the bounds. */
+#define index_by_lane(acc, gain, k) vqdmulhq_laneq_s32(acc, gain, k)
+
+/* Of four columns the values there and in the three next: of a row's first seven. */
+static inline weight_vector neighbours(input_vector row)
+{
+    static const uint8_t places[16] = {0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6};
+    return vqtbl1q_s8(row, vld1q_u8(places));
+}
+
+/* Of two rows the fifth value to the eighth, four bytes of each, in the first two lanes. */
+static inline int64x2_t fifths(input_vector a, input_vector b)
+{
+    return vreinterpretq_s64_s32(vtrn2q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)));
+}
+
+/* Of four rows the fifth value to the eighth: of each column all four rows'. */
+static inline weight_vector below(input_vector a, input_vector b, input_vector c, input_vector d)
+{
+    int64x2_t all = vzip1q_s64(fifths(a, b), fifths(c, d));
+    return vreinterpretq_s8_s32(in_lanes(vreinterpretq_u8_s64(all)));
+}
+
+/* The same of two rows; what is more in each column are other bytes of theirs. */
+static inline weight_vector below_two(input_vector a, input_vector b)
+{
+    return vreinterpretq_s8_s32(in_lanes(vreinterpretq_u8_s64(fifths(a, b))));
+}
+
+/* Each pair of neighbours of both rows, added up. */
+static inline uint16x8_t sum_of_rows(uint8x16_t upper, uint8x16_t lower)
+{
+    return vpadalq_u8(vpaddlq_u8(upper), lower);
+}
+
+/* The same of the first eight codes and the last eight; each sum is there twice. */
+static inline uint16x8_t sum_of_halves(uint8x16_t rows)
+{
+    uint16x8_t sums = vpaddlq_u8(rows);
+    return vaddq_u16(sums, vextq_u16(sums, sums, 4));
+}
+
+/* The means of four codes, from their sums, rounded. */
+static inline uint8x16_t quarters(uint16x8_t a, uint16x8_t b)
+{
+    return vcombine_u8(vrshrn_n_u16(a, 2), vrshrn_n_u16(b, 2));
+}
+
+/* The larger of each pair of neighbours, of a and then of b. */
+static inline vector larger_neighbours(vector a, vector b)
+{
+    return vpmaxq_s32(a, b);
 }
 
 /* The sum of four codes in each lane, each times its byte of `weights`. */

@@ -129,10 +129,16 @@ static uint16x8_t indices(vector a, vector b)
     return vcombine_u16(vqmovun_s32(a), vqmovun_s32(b));
 }
 
-/* Four codes of each lane, side by side in its bytes; more than 255 is 255. */
+/* 16 indices that are codes, one vector's behind the other's; more than 255 is 255. */
+static uint8x16_t codes_themselves(vector a, vector b, vector c, vector d)
+{
+    return vcombine_u8(vqmovn_u16(indices(a, b)), vqmovn_u16(indices(c, d)));
+}
+
+/* Four codes of each lane, side by side in its bytes. */
 static vector side_by_side(vector a, vector b, vector c, vector d)
 {
-    return in_lanes(vcombine_u8(vqmovn_u16(indices(a, b)), vqmovn_u16(indices(c, d))));
+    return in_lanes(codes_themselves(a, b, c, d));
 }
 
 /* The sum of four codes in each lane, each times its byte of `weights`. */
@@ -157,19 +163,25 @@ static inline uint8x16_t entries(const uint8_t *first, uint8x16_t place)
     return vqtbx4q_u8(code, vld1q_u8_x4(first + 192), place);
 }
 
-/* The codes of four indices of each lane, side by side in its bytes. */
-static inline vector look_up(const uint8_t *table, vector a, vector b, vector c, vector d)
+/* The codes of 16 indices, one vector's behind the other's. */
+static inline uint8x16_t codes_of(const uint8_t *table, vector a, vector b, vector c, vector d)
 {
     const uint16x8_t last = vdupq_n_u16(511);
     uint8x16_t ab = vreinterpretq_u8_u16(vminq_u16(indices(a, b), last));
     uint8x16_t cd = vreinterpretq_u8_u16(vminq_u16(indices(c, d), last));
     uint8x16_t place = vuzp1q_u8(ab, cd), is_above = vceqq_u8(vuzp2q_u8(ab, cd), vdupq_n_u8(1));
-    return in_lanes(vbslq_u8(is_above, entries(table + 256, place), entries(table, place)));
+    return vbslq_u8(is_above, entries(table + 256, place), entries(table, place));
 }
 
-/* The codes of four indices of each lane, side by side in its bytes. A code of the table's lower half
+/* The codes of four indices of each lane, side by side in its bytes. */
+static vector look_up(const uint8_t *table, vector a, vector b, vector c, vector d)
+{
+    return in_lanes(codes_of(table, a, b, c, d));
+}
+
+/* The codes of 16 indices, one vector's behind the other's. A code of the table's lower half
  * is `both`, 255 or 256, less its mirror's in the upper half: bits inverted, and 1 more for 256. */
-static inline vector look_up_mirrored(const uint8_t *table, int both, vector a, vector b, vector c, vector d)
+static inline uint8x16_t codes_mirrored(const uint8_t *table, int both, vector a, vector b, vector c, vector d)
 {
     const uint16x8_t last = vdupq_n_u16(511);
     uint8x16_t ab = vreinterpretq_u8_u16(vminq_u16(indices(a, b), last));
@@ -177,7 +189,13 @@ static inline vector look_up_mirrored(const uint8_t *table, int both, vector a, 
     uint8x16_t is_below = vceqq_u8(vuzp2q_u8(ab, cd), vdupq_n_u8(0));
     uint8x16_t code = entries(table + 256, veorq_u8(vuzp1q_u8(ab, cd), is_below));
     uint8x16_t one_more = both == 256 ? is_below : vdupq_n_u8(0);
-    return in_lanes(vsubq_u8(veorq_u8(code, is_below), one_more));
+    return vsubq_u8(veorq_u8(code, is_below), one_more);
+}
+
+/* The codes of four indices of each lane, side by side in its bytes. */
+static vector look_up_mirrored(const uint8_t *table, int both, vector a, vector b, vector c, vector d)
+{
+    return in_lanes(codes_mirrored(table, both, a, b, c, d));
 }
 
 /* Writes a border. */
