@@ -21,7 +21,7 @@ from lenet_export.errors import UserError, in_python, python_words
 from lenet_export.evidence import page
 from lenet_export.evidence.check import FAILED
 from lenet_export.evidence.facts import Facts, facts_of
-from lenet_export.evidence.run import evidence_of
+from lenet_export.evidence.run import FILES, evidence_of
 from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
@@ -172,6 +172,8 @@ def export(
             raise UserError(option, f"is {folder!r}", "give a folder's path, or leave it out")
     if report is not None and evidence is not None:
         raise UserError("report", "is a part of evidence", "leave one of them out")
+    if evidence is not None and (wrong := misplaced(target, ["evidence"])):
+        raise UserError("evidence", wrong[1], "leave it out, or give another target")
     max_error = _checked_share("max_error", max_error)
     if not isinstance(amount_table, GapTable | None):
         raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
@@ -336,12 +338,13 @@ def write(
         manifest = f"{options.prefix}.json"
         held = json.loads(rendered[manifest]) | {"verified": found.record(plan.dtype)}
         rendered = rendered | {manifest: (json.dumps(held, indent=2) + "\n").encode()}
-    folder, names = (evidence, page.EVIDENCE) if evidence else (report, page.REPORT)
-    written = [out / file for file in rendered]
+    folder = evidence or report
+    names = [*page.EVIDENCE, *FILES] if evidence else [*page.REPORT]
+    written = {out / file: data for file, data in rendered.items()}
     if folder:
-        written += [folder / file for file in names]
-        _check_no_two(written, folder)
-    told = Report.of(name, plan, output, found, options, tuple(written))
+        _check_no_two(written, folder, names)
+    beside = [folder / name for name in names[:2]] if folder else []
+    told = Report.of(name, plan, output, found, options, (*written, *beside))
     exported = Exported(plan, told, plan.input_shape, rendered, options.prefix)
     checks: Facts | None = None
     pages: Files = {}
@@ -349,22 +352,20 @@ def write(
         checks, pages = evidence_of(name, plan, rendered, options, images)
     if folder:
         pages |= page.files_of(facts_of(exported, rendered, options, images, labels, checks))
-        # Of a check that fails the page tells; the C is not what it must be.
-        _check_passed(checks, folder, pages)
-    files.write({out / file: data for file, data in rendered.items()})
-    if folder:
         files.write({folder / file: data for file, data in pages.items()})
+        _check_passed(checks, folder)
+    files.write(written)
     return exported
 
 
-def _check_no_two(written: Sequence[Path], folder: Path) -> None:
-    """Checks that no two files have one place.
+def _check_no_two(written: Iterable[Path], folder: Path, names: Sequence[str]) -> None:
+    """Checks that no page's file is in the place of an export's.
 
     Raises:
-        UserError: a page's is an export's.
+        UserError: one is.
     """
-    places = [os.path.realpath(path) for path in written]
-    twice = sorted({Path(place).name for place in places if places.count(place) > 1})
+    places = {os.path.realpath(path) for path in written}
+    twice = sorted(name for name in names if os.path.realpath(folder / name) in places)
     if twice:
         raise UserError(
             folder,
@@ -373,15 +374,14 @@ def _check_no_two(written: Sequence[Path], folder: Path) -> None:
         )
 
 
-def _check_passed(checks: Facts | None, folder: Path, pages: Files) -> None:
-    """Checks that no check failed; writes the page of one that did.
+def _check_passed(checks: Facts | None, folder: Path) -> None:
+    """Checks that no check failed: then the C is not what it must be, and is not written.
 
     Raises:
         UserError: one did.
     """
     failed = [of["title"] for of in checks["results"] if of["status"] == FAILED] if checks else []
     if failed:
-        files.write({folder / file: data for file, data in pages.items()})
         raise UserError(
             folder / page.EVIDENCE[0],
             f"{len(failed)} checks failed: {'; '.join(failed)}"

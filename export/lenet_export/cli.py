@@ -56,7 +56,8 @@ cores and chips that --cpu takes:
 
 exit status:
   0  the files are written (and equal JAX, if they were compared; --verify makes sure of that)
-  1  a mistake, which is told with its remedy; nothing is written
+  1  a mistake, which is told with its remedy; nothing is written, but for the page of --evidence
+     where a check failed
   2  wrong usage
   130  Ctrl-C; nothing is written
 """
@@ -208,9 +209,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--evidence",
         type=Path,
         metavar="DIR",
-        help="such a page with what checks of the C find, which take minutes: every compiler, all "
-        "accumulators, bounds, damaged tables, branches, stack, analyzers; those whose tools are "
-        "missing are told as not run; and their logs",
+        help="such a page with what checks of the C find, in a minute or two: gcc and clang at "
+        "each level, all accumulators, bounds, damaged tables, branches, stack, analyzers; those "
+        "whose tools are missing are told as not run; and their logs",
     )
     said = parser.add_mutually_exclusive_group()
     said.add_argument(

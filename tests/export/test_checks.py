@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 
@@ -11,7 +12,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from lenet_export import cli, packages
+from lenet_export import bundled, cli, packages
 from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import check, page
@@ -86,7 +87,9 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
     }  # fmt: skip
     written = {path.name for path in (tmp_path / "evidence").iterdir()}
     logs = {f"log-{name}.txt" for name in CHECKS}
-    assert written - {"audit.c"} == {*page.EVIDENCE, "bom.json", *logs}
+    programs = {f"check-{name}.c" for name in CHECKS if name not in ("stack", "analyzers")}
+    missing = {f"check-{name}.c" for name in not_run}
+    assert written - {"audit.c"} == {*page.EVIDENCE, "bom.json", *logs, *programs - missing}
     assert ("audit.c" in written) == ("audit" not in not_run)
     text = (tmp_path / "evidence/index.html").read_text()
     assert all(of["says"].split(",")[0] in text for of in told["results"])
@@ -96,13 +99,11 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
 def test_the_audit_is_built_by_its_readers(deep, tmp_path):
     """The file in the folder, beside the C, by the command that it tells."""
     plan, files = deep
-    status = result_of("audit", CHECKS["audit"], case := Case(plan, files, OPTIONS, tmp_path, None))
-    assert status[0]["status"] == FAILED  # the files are not there yet
+    case = Case(plan, files, OPTIONS, tmp_path, None)
     case.write()
     told, beside = result_of("audit", CHECKS["audit"], case)
     assert told["figures"]["bounds"] >= 2 * len(plan.layers)
     (tmp_path / "audit.c").write_bytes(beside["audit.c"])
-    (tmp_path / check.IMPLEMENTATION).unlink()
     subprocess.run(["cc", "audit.c", "-o", "audit"], cwd=tmp_path, check=True)
     done = subprocess.run(["./audit"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.count("as stated") == told["figures"]["bounds"]
@@ -134,7 +135,7 @@ def test_the_bill_of_materials_is_one(deep):
     component = found["metadata"]["component"]
     told = {of["name"]: of["hashes"][0]["content"] for of in component["components"]}
     assert told == {name: hashlib.sha256(of).hexdigest() for name, of in files.items()}
-    assert found["components"][0]["hashes"][0]["content"] == plan.model_id
+    assert found["components"][0]["properties"][0]["value"] == plan.model_id
     assert data == bill_of(plan, files, "deep") != bill_of(plan, files | {"lenet.c": b""}, "deep")
 
 
@@ -148,9 +149,10 @@ def test_the_bill_tells_data_and_accuracy(bundled):
     assert {of["slice"]: of["value"] for of in metrics}["test images"] == "0.9946"
 
 
+@pytest.mark.parametrize("chain", ["deep", "pooled"])
 @pytest.mark.parametrize("tables", ["inside", "apart"])
-def test_each_layer_is_traced_to_its_lines(tables):
-    plan = make_plan(named_model("deep"), "int8")
+def test_each_layer_is_traced_to_its_lines(tables, chain):
+    plan = make_plan(named_model(chain), "int8")
     files = files_of(plan, Options(tables=tables))
     text = {name: data.decode().splitlines() for name, data in files.items()}
     layers = traced(plan, files)
@@ -162,8 +164,10 @@ def test_each_layer_is_traced_to_its_lines(tables):
             lines = text[of["file"]][of["first"] - 1 : of["last"]]
             assert of["name"] in lines[0] and lines[-1].endswith(("};", "}"))
             assert sum(line.count("{") - line.count("}") for line in lines) == 0
-    functions = [of["name"] for layer in layers for of in layer["functions"]]
-    assert len(functions) == len(set(functions))
+    for layer in layers:
+        longer = [other["layer"] for other in layers if other["layer"].startswith(layer["layer"])]
+        for of in layer["functions"]:
+            assert not any(of["name"].startswith(f"{name}_") for name in longer[1:])
 
 
 # ---- Sabotage -----------------------------------------------------------------------------------
@@ -286,6 +290,84 @@ def test_a_check_that_fails_leaves_the_page_and_no_c(tmp_path, capsys, monkeypat
 
 def fails_always(_):
     raise check.FailedError("it is not")
+
+
+def test_a_compiler_that_makes_no_program_is_not_the_cs_fault(deep, tmp_path, monkeypatch):
+    """A clang without the sanitizers' runtime, a gcov that fails, a compiler that hangs."""
+    plan, files = deep
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool, text in {
+        "clang": 'case "$*" in *sanitize*) exit 1;; esac\nexec gcc "$@"\n',
+        "gcov": "exit 1\n",
+    }.items():
+        (tools / tool).write_text(f"#!/bin/sh\n{text}")
+        (tools / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    for name, what in {
+        "equality": "clang makes no program with -O1 -g1 -fsanitize=address,undefined",
+        "coverage": "gcov ended with status 1",
+    }.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        told = status_of(name, plan, files, folder)
+        assert told["says"].startswith(what)
+        assert told["status"] == (NOT_RUN if name == "equality" else FAILED)
+    monkeypatch.setattr(check, "LIMIT", 0.001)
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    told = status_of("faults", plan, files, folder)
+    assert (told["status"], told["says"][:30]) == (NOT_RUN, "gcc had not ended after 0.001 ")
+
+
+@pytest.mark.parametrize("prefix", ["lenet5", "check", "implementation", "work"])
+def test_any_prefix_has_evidence(prefix, tmp_path):
+    plan = make_plan(named_model("deep"), "int8")
+    options = Options(prefix=prefix)
+    files = files_of(plan, options)
+    for name in ("audit", "calls", "stack"):
+        folder = tmp_path / name
+        folder.mkdir()
+        assert status_of(name, plan, files, folder, options)["status"] == PASSED, name
+
+
+def test_functions_that_with_adds_need_no_self_test(tmp_path):
+    """But those of the network do, and what calls a pointer of the user's is told."""
+    plan = make_plan(named_model("mlp"), "int8")
+    options = Options(parts=("picture",))
+    files = files_of(plan, options) if plan.input_shape[2] == 1 else None
+    if files is None:
+        plan = make_plan(bundled.load("mnist-uno"), "int8")
+        files = files_of(plan, options)
+    for name in ("coverage", "stack"):
+        folder = tmp_path / name
+        folder.mkdir()
+        told = status_of(name, plan, files, folder, options)
+        assert told["status"] == PASSED, told
+    # It asks a function for the rows of a picture, by its pointer.
+    assert "lenet_read_picture" in told["figures"]["by_pointer"]
+    text = files["lenet.c"].decode()
+    never = "\nint lenet_never(void)\n{\n    return 1;\n}\n"
+    text = text.replace("\n/* ---- Self-test", f"{never}\n/* ---- Self-test", 1)
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    broken = files | {"lenet.c": text.encode()}
+    assert status_of("coverage", plan, broken, folder, options)["status"] == FAILED
+
+
+def test_no_file_of_the_page_takes_an_exports_place(tmp_path, capsys):
+    for prefix, name in (("audit", "audit.c"), ("bom", "bom.json"), ("evidence", "evidence.json")):
+        words = ["--no-verify", "--prefix", prefix, "--out", tmp_path, "--evidence", tmp_path]
+        assert cli.main([*map(str, words)]) == 1
+        assert f"{name} would be a file of the page and of the export" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_page_that_cannot_be_written_leaves_no_c(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere/at/all")
+    words = ["--no-verify", "--out", tmp_path / "c", "--report", tmp_path / "link"]
+    assert cli.main([*map(str, words)]) == 1
+    assert not (tmp_path / "c").exists()
 
 
 def test_what_does_not_go_together_is_refused(capsys):

@@ -61,11 +61,10 @@ def _file(name: str, of: str) -> dict[str, Any]:
 
 
 def _model(plan: Plan, name: str) -> dict[str, Any]:
-    """The network whose numbers are in the C, by its own file."""
+    """The network whose numbers are in the C."""
     info = plan.model.info
     parameters: dict[str, Any] = {
         "task": "image classification",
-        "architectureFamily": "convolutional network",
         "modelArchitecture": str(info.get("arch", "own")),
         "inputs": [{"format": "x".join(map(str, plan.input_shape)) + " bytes"}],
         "outputs": [{"format": f"{plan.outputs} logits, {plan.logit_dtype.name}"}],
@@ -77,7 +76,11 @@ def _model(plan: Plan, name: str) -> dict[str, Any]:
             dataset["description"] = f"SHA-256 {data['dataset_sha256']}"
         parameters["datasets"] = [dataset]
     metrics = [
-        {"type": "accuracy", "value": str(info[f"{split}_accuracy"]), "slice": f"{split} images"}
+        {
+            "type": "accuracy, when trained",
+            "value": str(info[f"{split}_accuracy"]),
+            "slice": f"{split} images",
+        }
         for split in ("validation", "test")
         if f"{split}_accuracy" in info
     ]
@@ -89,6 +92,6 @@ def _model(plan: Plan, name: str) -> dict[str, Any]:
         "bom-ref": "model",
         "name": name,
         "version": plan.model_id[:12],
-        "hashes": [{"alg": "SHA-256", "content": plan.model_id}],
+        "properties": [{"name": "lenet-export:model_id", "value": plan.model_id}],
         "modelCard": card,
     }

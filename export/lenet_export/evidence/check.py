@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -11,24 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from lenet_export.compiled import IMITATED, host_flags, runs_here
+from lenet_export.compiled import IMITATED, NOTHING, host_flags, runs_here
+from lenet_export.cpus.registry import CPUS
+from lenet_export.errors import UserError
+from lenet_export.outputs.c import rename
 from lenet_export.outputs.options import Files, Options
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 #: Debian's package of a tool, where it is not called as the tool.
-PACKAGES = {"gcov": "gcc", "frama-c": "frama-c-base"}
+PACKAGES = {"gcov": "gcc"}
 #: What valgrind begins its lines with.
 PID = re.compile(r"==\d+==")
-HOURS = 3600  # seconds, after which a program is taken to hang
+LIMIT = 3600  # seconds, after which a program is taken to hang
 
 
-#: A program of the C is this, so that it goes with --single-file, too.
-IMPLEMENTATION = "implementation.c"
+#: A program, and the C as it includes or compiles it. No prefix gives files such names.
+PROGRAM, IMPLEMENTATION = "check-program.c", "check-implementation.c"
 
 
 class NotRunError(Exception):
@@ -46,6 +47,7 @@ class Case:
         folder: where they are, and a check may write.
         images: to run it on, uint8 ``(images, rows, columns, channels)``.
         log: what was run and what it said, line by line; checks add to it by :meth:`run`.
+        programs: the texts of those that were compiled.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Case:
     folder: Path
     images: Images
     log: list[str] = field(default_factory=list)
+    programs: list[str] = field(default_factory=list)
 
     @property
     def prefix(self) -> str:
@@ -63,7 +66,8 @@ class Case:
     @property
     def flags(self) -> list[str]:
         """Of a compiler of this machine, for the C's CPU."""
-        return host_flags(self.plan.cpu)
+        flags = host_flags(self.plan.cpu)
+        return flags if CPUS[self.plan.cpu].headers else []
 
     @property
     def c(self) -> str:
@@ -77,20 +81,29 @@ class Case:
 
     @property
     def implementation(self) -> str:
-        """The lines of a program that is the implementation."""
-        line = f'#include "{self.main_file}"\n'
+        """The lines of a program that is the implementation, for the prefix ``lenet``."""
         if self.options.single_file:
-            return f"#define {self.prefix.upper()}_IMPLEMENTATION\n{line}"
-        return line
+            return '#define LENET_IMPLEMENTATION\n#include "lenet.h"\n'
+        return '#include "lenet.c"\n'
+
+    @property
+    def work(self) -> Path:
+        """Where programs are made and run: a folder beneath the files, whose names are theirs."""
+        return self.folder / "work"
+
+    def is_public(self, function: str) -> bool:
+        """Whether the header declares it."""
+        return function.startswith(f"{self.prefix}_")
 
     def write(self) -> None:
         """Writes the files, and one that is the implementation, to be included or compiled."""
         for name, data in self.files.items():
             (self.folder / name).write_bytes(data)
-        (self.folder / IMPLEMENTATION).write_text(self.implementation)
+        self.work.mkdir()
+        (self.work / IMPLEMENTATION).write_text(self.named(self.implementation))
 
     def compile(self, compiler: str, program: str, *flags: str) -> None:
-        """Compiles a program beside the generated files to ``check``.
+        """Compiles a program to ``check``.
 
         Args:
             compiler: ``gcc`` or ``clang``.
@@ -99,28 +112,49 @@ class Case:
 
         Raises:
             FailedError: the compiler refuses it.
+            NotRunError: it refuses any program with these flags.
         """
-        (self.folder / "check.c").write_text(self.named(program))
+        text = self.named(program)
+        if text not in self.programs:
+            self.programs.append(text)
+        (self.work / "check").unlink(missing_ok=True)
+        (self.work / PROGRAM).write_text(text)
         command = [compiler, "-std=c99", *self.flags, *flags]
-        self.run([*command, "-o", "check", "check.c"])
+        files = [flag for flag in flags if flag.endswith(".c")]
+        self.run([*command, "-I..", "-o", "check", PROGRAM], may_fail=True)
+        if (self.work / "check").exists():
+            return
+        (self.work / PROGRAM).write_text(NOTHING)
+        rest = [word for word in command if word not in files]
+        self.run([*rest, "-o", "check", PROGRAM], may_fail=True)
+        if not (self.work / "check").exists():
+            raise NotRunError(f"{compiler} makes no program with {' '.join(rest[2:])}: see the log")
+        raise FailedError(f"{compiler} refuses the C: see the log")
 
     def named(self, text: str) -> str:
         """A text that is written for the prefix ``lenet``, for that of the files."""
-        return text.replace("lenet", self.prefix).replace("LENET", self.prefix.upper())
+        return rename(text, self.prefix)
 
     def run(
         self, command: Sequence[str | Path], given: bytes = b"", may_fail: bool = False
     ) -> subprocess.CompletedProcess[bytes]:
-        """Runs a command in the folder; the log gets it, its messages and its status.
+        """Runs a command in the folder ``work``; the log gets it, its messages and its status.
 
         Raises:
             FailedError: it ends otherwise than well, and may not.
+            NotRunError: it cannot be started, or does not end.
         """
         words = [str(word) for word in command]
-        done = subprocess.run(
-            words, cwd=self.folder, input=given, capture_output=True, timeout=HOURS
-        )
-        said = done.stderr.decode(errors="replace").replace(str(self.folder), ".").rstrip()
+        english = os.environ | {"LC_ALL": "C"}
+        try:
+            done = subprocess.run(
+                words, cwd=self.work, input=given, capture_output=True, timeout=LIMIT, env=english
+            )
+        except OSError as error:
+            raise NotRunError(f"{words[0]} cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise NotRunError(f"{words[0]} had not ended after {LIMIT} seconds") from None
+        said = done.stderr.decode(errors="replace").replace(str(self.folder), "..").rstrip()
         said = PID.sub("==", said)
         self.log.append("$ " + " ".join(words).replace(str(IMITATED), "imitated"))
         self.log.extend(said.splitlines())
@@ -182,29 +216,28 @@ def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], File
             if shutil.which(tool) is None:
                 package = PACKAGES.get(tool, tool)
                 raise NotRunError(f"{tool} is not installed (Debian: apt-get install {package})")
-        if check.runs_the_c and not runs_here(case.plan.cpu):
+        if check.runs_the_c and not runs_here(case.plan.cpu):  # it asks a compiler
             raise NotRunError(f"this machine lacks the instructions of {case.plan.cpu}")
         outcome = check.run(case)
         told |= {"status": PASSED, "says": outcome.says, "figures": outcome.figures}
         files |= outcome.files
-    except NotRunError as why:
-        told |= {"status": NOT_RUN, "says": str(why), "figures": {}}
+    except (NotRunError, UserError) as why:
+        told |= {"status": NOT_RUN, "says": str(why).partition("\n")[0], "figures": {}}
     except FailedError as what:
         told |= {"status": FAILED, "says": str(what), "figures": {}}
     tools = filter(shutil.which, check.tools + check.also)
     told["tools"] = {tool: version_of(tool) for tool in tools}
     files[f"log-{name}.txt"] = ("\n".join(case.log) + "\n").encode()
+    if case.programs:
+        files[f"check-{name}.c"] = "\n".join(case.programs).encode()
     return told, files
 
 
 @functools.cache
 def version_of(tool: str) -> str:
     """The first line that a tool says of its version."""
-    option = "-version" if tool == "frama-c" else "--version"
-    done = subprocess.run([tool, option], capture_output=True, text=True, errors="replace")
+    try:
+        done = subprocess.run([tool, "--version"], capture_output=True, text=True, errors="replace")
+    except OSError as error:
+        return f"cannot be run: {error.strerror}"
     return (done.stdout or done.stderr).strip().partition("\n")[0]
-
-
-def numbers_in(data: bytes, dtype: npt.DTypeLike, outputs: int) -> npt.NDArray[Any]:
-    """Logits ``(images, outputs)`` as a program on this machine wrote them."""
-    return np.frombuffer(data, dtype).reshape(-1, outputs)

@@ -15,7 +15,7 @@ from lenet_export.errors import UserError
 from lenet_export.evidence import pictures
 from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
-from lenet_export.gap_table import GapTable
+from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.outputs.bounds import Bound
 from lenet_export.outputs.c import does
 from lenet_export.outputs.options import Files, Options, command
@@ -84,6 +84,7 @@ def _identity(exported: Exported, files: Files, options: Options) -> Facts:
         "tool": f"lenet-export {__version__}",
         "command": command(plan, options),
         "dtype": plan.dtype,
+        "target": options.target,
         "cpu": plan.cpu,
         "optimize": plan.optimize,
         "input_shape": list(plan.input_shape),
@@ -206,7 +207,7 @@ def _member(buffer: Buffer) -> Facts:
 def _on_cpu(plan: Plan, cpu: str) -> Facts:
     """What the network takes as the kernels of another CPU want it, beside code and stack."""
     try:
-        other = lay_out(plan, cpu, "speed")
+        other = lay_out(plan, cpu, plan.optimize if cpu == plan.cpu else "speed")
     except UserError as error:
         return {"cpu": cpu, "refused": error.what}
     return {
@@ -236,26 +237,25 @@ def _reject(plan: Plan) -> Facts:
         return {"not_run": "the model has no score-gap table"}
     chosen = None
     if plan.gap_row:
-        chosen = {"max_error": plan.max_error, "min_gap": plan.threshold, **_point(table, plan)}
-    return {"images": table.images, "curve": _curve(table), "chosen": chosen}
+        chosen = {
+            "max_error": plan.max_error,
+            "min_gap": plan.threshold,
+            **_shares(table, plan.gap_row),
+        }
+    return {"images": table.images, "curve": _curve(table, in_floats=True), "chosen": chosen}
 
 
-def _point(table: GapTable, plan: Plan) -> Facts:
-    assert plan.gap_row
-    row = plan.gap_row
+def _shares(table: GapTable, row: GapRow) -> Facts:
+    """The share of images that a threshold rejects, and of the accepted ones that is wrong."""
     return {"rejected": 1 - row.accepted / table.images, "wrong": row.errors / row.accepted}
 
 
-def _curve(table: GapTable) -> list[Facts]:
-    """For thresholds of the score gap: the share rejected, and of the accepted that is wrong."""
+def _curve(table: GapTable, in_floats: bool = False) -> list[Facts]:
+    """For thresholds of the score gap, of float logits or of the C's: what each does."""
     rows = [row for row in table.rows if row.accepted]
     apart = -(-len(rows) // CURVE) or 1
     return [
-        {
-            "gap": row.gap,
-            "rejected": 1 - row.accepted / table.images,
-            "wrong": row.errors / row.accepted,
-        }
+        {"float_gap" if in_floats else "gap": row.gap, **_shares(table, row)}
         for row in rows[::apart]
     ]
 

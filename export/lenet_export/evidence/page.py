@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from lenet_export.evidence.facts import Facts
@@ -24,8 +25,10 @@ def files_of(facts: Facts) -> Files:
     page = templates.environment("html").get_template("report.html.j2")
     words = {"share": _share, "sizes": _sizes, "percent": _percent, "words": _words}
     text = page.render(facts=facts, numbers=names[1], **_drawn(facts), **words)
-    data = json.dumps(facts, indent=1, allow_nan=False) + "\n"
-    return dict(zip(names, (text.encode(), data.encode()), strict=True))
+    data = json.dumps(_finite(facts), indent=1, allow_nan=False) + "\n"
+    # Of a path that is no text there are letters that cannot be written.
+    written = (of.encode(errors="backslashreplace") for of in (text, data))
+    return dict(zip(names, written, strict=True))
 
 
 def _drawn(facts: Facts) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def _drawn(facts: Facts) -> dict[str, Any]:
         sizes[member["part"]] += member["bytes"]
     return {
         "what_for": PARTS,
-        "shared": max(sizes["strips"], sizes["units"]),
+        "shared": max(sizes["strips"], sizes["units"]) if all(sizes.values()) else 0,
         "most": {
             column: max(stage[column] for stage in facts["stages"])
             for column in ("multiply_adds", "constant_bytes")
@@ -72,19 +75,18 @@ def _plot(facts: Facts) -> dict[str, Any] | None:
     curves = {name: section["curve"] for name, section in told.items() if section.get("curve")}
     if not curves:
         return None
-    points = [point for curve in curves.values() for point in curve]
+    chosen = facts["reject"].get("chosen")
+    points = [point for curve in curves.values() for point in curve] + ([chosen] if chosen else [])
     right = _top(max(point["rejected"] for point in points))
     top = _top(max(point["wrong"] for point in points))
 
     def at(point: Facts) -> tuple[float, float]:
-        across, up = min(point["rejected"] / right, 1), min(point["wrong"] / top, 1)
+        across, up = point["rejected"] / right, point["wrong"] / top
         return round(LEFT + WIDTH * across, 1), round(HEIGHT - HEIGHT * up, 1)
 
-    chosen = facts["reject"].get("chosen")
     return {
         "lines": {
-            name: " ".join(f"{x},{y}" for x, y in map(at, _shown(curve, right)))
-            for name, curve in curves.items()
+            name: " ".join(f"{x},{y}" for x, y in map(at, curve)) for name, curve in curves.items()
         },
         "chosen": at(chosen) if chosen else None,
         "across": [(_share(m), round(LEFT + WIDTH * m / right, 1)) for m in _marks(right)],
@@ -94,11 +96,6 @@ def _plot(facts: Facts) -> dict[str, Any] | None:
         "right": LEFT + WIDTH,
         "bottom": HEIGHT,
     }
-
-
-def _shown(curve: list[Facts], right: float) -> list[Facts]:
-    """The points of a curve up to the plot's right edge."""
-    return [point for point in curve if point["rejected"] <= right]
 
 
 def _top(most: float) -> float:
@@ -131,3 +128,12 @@ def _words(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
     return "; ".join(f"{name} {_words(of)}" for name, of in value.items())
+
+
+def _finite(value: Any) -> Any:
+    """A value of JSON, in which what is no number is told as text."""
+    if isinstance(value, dict):
+        return {name: _finite(of) for name, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(of) for of in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

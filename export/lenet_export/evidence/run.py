@@ -18,6 +18,8 @@ from lenet_export.plan import Plan
 from lenet_export.reference import Images
 from lenet_export.verify import stress_images
 
+#: Of what may be beside the page, the names that an export's files could have.
+FILES = ("bom.json", "audit.c")
 REAL = 200  # of the user's images, on which checks run
 
 

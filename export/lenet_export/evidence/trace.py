@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from lenet_export.outputs.options import Files
 from lenet_export.plan import Plan
@@ -12,6 +12,15 @@ from lenet_export.plan import Plan
 TABLE = re.compile(r"^static const \w+ (\w+)\[")
 #: The first line of a function, which may go on; a prototype ends with ";".
 FUNCTION = re.compile(r"^(?!typedef|struct|#|/|\s)[\w ]+[ *](\w+)\(")
+
+
+class Place(NamedTuple):
+    """A table or a function of the C: its file, and its first and last line."""
+
+    name: str
+    file: str
+    first: int
+    last: int
 
 
 def traced(plan: Plan, files: Files) -> list[dict[str, Any]]:
@@ -22,33 +31,35 @@ def traced(plan: Plan, files: Files) -> list[dict[str, Any]]:
         files: the generated files, by name.
 
     Returns:
-        By layer its ``tables`` and ``functions``: name, file, first and last line. None of a file
-        that is no C.
+        By layer its ``tables`` and ``functions``, of which each has the names of a
+        :class:`Place`. None of a file that is no C.
     """
-    found = [
-        place for name, data in files.items() for place in _places(name, data.decode("latin1"))
-    ]
-    layers = []
-    for layer in plan.layers:
-        tables = {constant.name for constant in layer.constants}
-        begin = (f"{layer.name}_", f"{layer.output}_row")
-        layers.append(
-            {
-                "layer": layer.name,
-                "tables": [of for of in found if of["name"] in tables],
-                "functions": [
-                    of for of in found if of["name"].startswith(begin) and of["name"] not in tables
-                ],
-            }
-        )
-    return layers
+    found = [of for name, data in files.items() for of in places(name, data)]
+    layers: dict[str, dict[str, Any]] = {
+        layer.name: {"layer": layer.name, "tables": [], "functions": []} for layer in plan.layers
+    }
+    tables = {constant.name: layer.name for layer in plan.layers for constant in layer.constants}
+    for place in found:
+        table, layer = tables.get(place.name), _layer_of(place.name, plan)
+        if table:
+            layers[table]["tables"].append(place._asdict())
+        elif layer:
+            layers[layer]["functions"].append(place._asdict())
+    return [*layers.values()]
 
 
-def _places(file: str, text: str) -> list[dict[str, Any]]:
-    """The tables and functions that a file defines."""
+def _layer_of(function: str, plan: Plan) -> str:
+    """The layer whose name, or whose output's, a function's begins with: the longest."""
+    begins = {f"{layer.output}_row": layer.name for layer in plan.layers}
+    begins |= {f"{layer.name}_": layer.name for layer in plan.layers}
+    return begins.get(max(filter(function.startswith, begins), key=len, default=""), "")
+
+
+def places(file: str, data: bytes) -> list[Place]:
+    """The tables and functions that a file of C defines."""
     if not file.endswith((".c", ".h")):
         return []
-    lines = text.splitlines()
+    lines = data.decode().splitlines()
     ends = [number for number, line in enumerate(lines, 1) if re.match(r"^\}|.*\};$", line)]
     starts = [
         (number, match[1])
@@ -61,5 +72,5 @@ def _places(file: str, text: str) -> list[dict[str, Any]]:
         # What has no end before the next begins is a prototype.
         last = next((end for end in ends if first <= end < following), 0)
         if last:
-            found.append({"name": name, "file": file, "first": first, "last": last})
+            found.append(Place(name, file, first, last))
     return found

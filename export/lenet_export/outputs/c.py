@@ -107,9 +107,7 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     check_printed("".join(texts.values()), prefix)
     stamp, names = _stamp(plan, options), _named(plan.model.class_names)
     texts = {
-        name: _indexed(
-            tidy(_rename(text, prefix)).replace(f" {STAMP}", stamp).replace(NAMES, names)
-        )
+        name: _indexed(tidy(rename(text, prefix)).replace(f" {STAMP}", stamp).replace(NAMES, names))
         for name, text in texts.items()
     }
     # Any tables of the same code will do: they are whole.
@@ -249,7 +247,7 @@ def _stamp(plan: Plan, options: Options) -> str:
     return indent + indent.join(textwrap.wrap(safe, WIDTH - len(indent), break_on_hyphens=False))
 
 
-def _rename(text: str, prefix: str) -> str:
+def rename(text: str, prefix: str) -> str:
     """Puts ``prefix`` in place of the templates' ``lenet``; prose and the tool's name stay."""
     # A pattern that begins with letters is sought ten times faster than one that begins with \b.
     text = re.sub(r"lenet(?<!\wlenet)(?=_|\.[ch]\b)", prefix, text)

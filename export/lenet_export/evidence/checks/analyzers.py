@@ -29,7 +29,7 @@ def _run(case: Case) -> Outcome:
     for command in commands:
         made = ["-c", "-o", "check.o"] if "--analyze" not in command else []
         before = len(case.log)
-        case.run([*command, "-std=c99", *flags, *made, IMPLEMENTATION])
+        case.run([*command, "-std=c99", *flags, "-I..", *made, IMPLEMENTATION])
         told += sum("warning:" in line for line in case.log[before:])
     if told:
         raise FailedError(f"{told} warnings: see the log")

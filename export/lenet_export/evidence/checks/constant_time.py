@@ -13,7 +13,7 @@ LEVELS = ("-O2", "-O3")
 #: To memcheck the image is undefined, and so is what a table gives for it: each jump that depends
 #: on them is told. CONTROL is one.
 PROGRAM = """\
-#include "implementation.c"
+#include "check-implementation.c"
 #include <valgrind/memcheck.h>
 
 static uint8_t image[LENET_ROWS * LENET_COLUMNS * LENET_CHANNELS];
@@ -76,7 +76,7 @@ def _told(case: Case, compiler: str, program: str, *flags: str) -> str:
 
 
 CHECK = Check(
-    "Every image takes the same instructions",
+    "lenet_logits takes the same instructions for every image",
     "Valgrind's memcheck, to which every pixel and what the tables of activations give for it are "
     "undefined, tells each jump that depends on them; one that is put behind the inference is "
     "found. Nothing is claimed of caches.",

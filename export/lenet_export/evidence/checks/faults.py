@@ -14,7 +14,7 @@ PROGRAM = """\
 #include <string.h>
 HEADERS
 #define const
-#include "implementation.c"
+#include "check-implementation.c"
 #undef const
 
 static struct { uint8_t *at; unsigned long size; } tables[] = {

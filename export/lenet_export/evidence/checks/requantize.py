@@ -9,7 +9,7 @@ from lenet_export.plan import Plan
 
 FUNCTION = "static uint16_t requantize(int32_t acc, uint16_t gain, int shift, uint16_t top)"
 PROGRAM = """\
-#include "implementation.c"
+#include "check-implementation.c"
 #include <stdio.h>
 
 static const struct {
@@ -83,14 +83,18 @@ def _run(case: Case) -> Outcome:
     case.log.append(f"{values:,} accumulators, {wrong:,} wrong")
     if wrong or not values:
         raise FailedError(f"{wrong:,} of {values:,} accumulators get another index")
-    says = f"0 of {values:,} accumulators get another index: all of each channel"
+    layers = [of for of in case.plan.layers if of.integers and of.integers.requantize]
+    says = f"0 of {values:,} accumulators get another index: all of {len(channels)} channels"
+    normed = [of.name for of in layers if of.norm]
+    if normed:
+        says += f"; not of {', '.join(normed)}, which have norms"
     return Outcome(says, {"channels": len(channels), "values": values, "wrong": 0})
 
 
 CHECK = Check(
     "Requantizing is its definition",
-    "For every accumulator between each channel's bounds, the C's requantize is compared with "
-    "clamp(floor(acc * gain / 2^shift), 0, top) in 64 bits.",
+    "For every accumulator between each channel's bounds, with its gain and shift as planned, the "
+    "C's requantize is compared with clamp(floor(acc * gain / 2^shift), 0, top) in 64 bits.",
     ("gcc",),
     _run,
 )
