@@ -14,6 +14,8 @@ import pytest
 from lenet_export.cpus.registry import CPUS
 from needs import ROOT, wide
 
+#: The CPUs whose RAM holds the chain's workspace.
+ROOMY = [name for name, cpu in CPUS.items() if not cpu.is_tight]
 PAGE = ROOT / "docs/extending.md"
 CODE = re.compile(r"^( *)```(?:python|jinja|text|c)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"[Ii]n\s+`([\w/.]+)`,\s+behind\s+`([^`]*)`:|The new file `([\w/.]+)`:")
@@ -153,8 +155,8 @@ def test_a_recipe_has_few_places(title):
         *wide(
             [
                 ("A SIMD instruction set", ("relu", "max", "my-vectors")),
-                ("An activation", ("hard_tanh", "avg", *CPUS)),
-                ("A pool", ("sigmoid", "min", *CPUS)),
+                ("An activation", ("hard_tanh", "avg", *ROOMY)),
+                ("A pool", ("sigmoid", "min", *ROOMY)),
             ]
         ),
     ],
