@@ -171,19 +171,30 @@ def check_steps(board, record):
     assert 0.6 < share < 1.5, share
 
 
-@pytest.mark.parametrize("count", [FEW, *wide([IMAGES])])
-def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
-    """32,768 bytes of flash and 2,048 of RAM hold tables, code, sketch, start-up code and stack."""
-    path, plan = packed
-    board, images = built("atmega328p", model=path), images[:count]
-    record = board.run(images, emulators=2 if count == IMAGES else 1)
+def run_sketch(built, board, model, images):
+    """A board that runs a model row by row, and its record: no logit differs from JAX."""
+    path, plan = model
+    board = built(board, model=path)
+    record = board.run(images, emulators=2 if len(images) == IMAGES else 1)
     expected = reference.run_integers(plan, images)[plan.layers[-1].name]
     assert (record.logits != expected).sum() == 0
     assert record.self_test == 0
+    return board, record
+
+
+def sections(board):
+    """The bytes of text, data and bss of an AVR's program."""
+    sizes = subprocess.check_output([require("avr-size"), board.program], text=True)
+    return map(int, sizes.splitlines()[1].split()[:3])
+
+
+@pytest.mark.parametrize("count", [FEW, *wide([IMAGES])])
+def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
+    """32,768 bytes of flash and 2,048 of RAM hold tables, code, sketch, start-up code and stack."""
+    board, record = run_sketch(built, "atmega328p", packed, images[:count])
     assert record.counts.min() == record.counts.max() < 8_000_000
     check_steps(board, record)
-    sizes = subprocess.check_output([require("avr-size"), board.program], text=True)
-    text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
+    text, data, bss = sections(board)
     assert text + data <= 32_768
     assert data + bss + max(record.stack, record.self_test_stack) + CALLERS <= 2_048
 
@@ -191,14 +202,8 @@ def test_the_whole_network_runs_on_an_arduino_uno(built, images, packed, count):
 @pytest.mark.parametrize("count", [FEW, *wide([IMAGES])])
 def test_the_whole_network_runs_on_an_attiny85_row_by_row(built, images, tiny, count):
     """8,192 bytes of flash and 512 of RAM hold tables, code, sketch, start-up code and stack."""
-    path, plan = tiny
-    board, images = built("attiny85", model=path), images[:count]
-    record = board.run(images, emulators=2 if count == IMAGES else 1)
-    expected = reference.run_integers(plan, images)[plan.layers[-1].name]
-    assert (record.logits != expected).sum() == 0
-    assert record.self_test == 0
-    sizes = subprocess.check_output([require("avr-size"), board.program], text=True)
-    text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
+    board, record = run_sketch(built, "attiny85", tiny, images[:count])
+    text, data, bss = sections(board)
     assert text + data <= 8_192
     edges, frames = stack.calls(board.program, require("avr-objdump")), {}
     for usage in board.folder.rglob("*.su"):

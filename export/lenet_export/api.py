@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,24 +17,20 @@ from lenet_export.checkpoint import Model, check_class_names
 from lenet_export.compiled import cpu_here
 from lenet_export.cpus.registry import AUTO, OPTIMIZE, cpu_named, cpus_like, lay_out
 from lenet_export.errors import UserError, in_python, python_words
-from lenet_export.evidence import page
-from lenet_export.evidence.check import FAILED
-from lenet_export.evidence.facts import Facts, facts_of
-from lenet_export.evidence.run import FILES, evidence_of
 from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
 from lenet_export.images import check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
 from lenet_export.input_scale import doubt
+from lenet_export.outputs.c import with_record
 from lenet_export.outputs.c_names import check_prefix
-from lenet_export.outputs.options import NOT_ASKED, PARTS, TABLES, Files, Options, parts_of
+from lenet_export.outputs.options import NOT_ASKED, PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import as_share
 from lenet_export.plan import SIZE_MAX, Plan, make_plan
 from lenet_export.reference import Images
 from lenet_export.report import Report
 from lenet_export.trained import Trained
-from lenet_export.verify import BUG
 
 DTYPES = ("int8", "float32")
 
@@ -164,7 +159,7 @@ def export(
         max_amount_error=_checked_share("max_amount_error", max_amount_error),
     )
     cpu = _checked_cpu(cpu)
-    _check_options(options, cpu, optimize, dtype)
+    _check_options(options, cpu, optimize, dtype, evidence)
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     for option, folder in (("report", report), ("evidence", evidence)):
@@ -172,8 +167,6 @@ def export(
             raise UserError(option, f"is {folder!r}", "give a folder's path, or leave it out")
     if report is not None and evidence is not None:
         raise UserError("report", "is a part of evidence", "leave one of them out")
-    if evidence is not None and (wrong := misplaced(target, ["evidence"])):
-        raise UserError("evidence", wrong[1], "leave it out, or give another target")
     max_error = _checked_share("max_error", max_error)
     if not isinstance(amount_table, GapTable | None):
         raise UserError("amount_table", f"is {amount_table!r}", "give a GapTable, or leave it out")
@@ -332,63 +325,22 @@ def write(
             compare = None
             options = replace(options, not_verified=f"{error.what}; {error.remedy}")
     rendered = output.files(plan, options)
-    found = None
-    if compare:
-        found = compare(plan, rendered, options.prefix, images, labels)
-        manifest = f"{options.prefix}.json"
-        held = json.loads(rendered[manifest]) | {"verified": found.record(plan.dtype)}
-        rendered = rendered | {manifest: (json.dumps(held, indent=2) + "\n").encode()}
-    folder = evidence or report
-    names = [*page.EVIDENCE, *FILES] if evidence else [*page.REPORT]
+    found = compare(plan, rendered, options.prefix, images, labels) if compare else None
+    if found:
+        rendered = with_record(rendered, options.prefix, found.record(plan.dtype))
     written = {out / file: data for file, data in rendered.items()}
+    folder = evidence or report
+    beside: tuple[Path, ...] = ()
     if folder:
-        _check_no_two(written, folder, names)
-    beside = [folder / name for name in names[:2]] if folder else []
+        from lenet_export.evidence import run  # takes its time to import
+
+        beside = run.page_paths(folder, written, with_checks=evidence is not None)
     told = Report.of(name, plan, output, found, options, (*written, *beside))
     exported = Exported(plan, told, plan.input_shape, rendered, options.prefix)
-    checks: Facts | None = None
-    pages: Files = {}
-    if evidence:
-        checks, pages = evidence_of(name, plan, rendered, options, images)
     if folder:
-        pages |= page.files_of(facts_of(exported, rendered, options, images, labels, checks))
-        files.write({folder / file: data for file, data in pages.items()})
-        _check_passed(checks, folder)
+        run.write_page(folder, exported, rendered, options, images, labels, evidence is not None)
     files.write(written)
     return exported
-
-
-def _check_no_two(written: Iterable[Path], folder: Path, names: Sequence[str]) -> None:
-    """Checks that no page's file is in the place of an export's.
-
-    Raises:
-        UserError: one is.
-    """
-    places = {os.path.realpath(path) for path in written}
-    twice = sorted(name for name in names if os.path.realpath(folder / name) in places)
-    if twice:
-        raise UserError(
-            folder,
-            f"{' and '.join(twice)} would be a file of the page and of the export",
-            "give another folder, or another --prefix",
-        )
-
-
-def _check_passed(checks: Facts | None, folder: Path) -> None:
-    """Checks that no check failed: then the C is not what it must be, and is not written.
-
-    Raises:
-        UserError: one did.
-    """
-    failed = [of["title"] for of in checks["results"] if of["status"] == FAILED] if checks else []
-    if failed:
-        raise UserError(
-            folder / page.EVIDENCE[0],
-            f"{len(failed)} checks failed: {'; '.join(failed)}"
-            if len(failed) > 1
-            else f"a check failed: {failed[0]}",
-            f"the C was not written; {BUG}",
-        )
 
 
 def _ranges(model: Model, images: Images | None) -> dict[str, float]:
@@ -487,7 +439,7 @@ def _shape_of(
     return model.input_shape
 
 
-def _check_options(options: Options, cpu: str, optimize: str, dtype: str) -> None:
+def _check_options(options: Options, cpu: str, optimize: str, dtype: str, evidence: object) -> None:
     """Checks what is chosen of the files.
 
     Raises:
@@ -507,6 +459,7 @@ def _check_options(options: Options, cpu: str, optimize: str, dtype: str) -> Non
         "single_file": options.single_file,
         "tables": options.tables != "inside",
         "parts": bool(options.parts),
+        "evidence": evidence is not None,
     }
     wrong = misplaced(options.target, [name for name, given in beside.items() if given])
     if wrong:

@@ -269,6 +269,11 @@ class Model:
         return self.stages[-1].features - self.none_output
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each class is called: its name, or its number."""
+        return self.class_names or tuple(map(str, range(self.classes)))
+
+    @property
     def shapes(self) -> list[tuple[int, ...]]:
         """The shape in front of each stage, and behind the last."""
         shapes: list[tuple[int, ...]] = [self.input_shape]

@@ -98,13 +98,10 @@ class Exported:
         Raises:
             UserError: the images are no bytes, or of another shape.
         """
-        network, last = self._computer[0], self.plan.layers[-1].name
-        given = self._checked(images)
+        network, given = self._computer[0], self._checked(images)
         if network:
             return network.logits(given)
-        found = reference.in_batches(
-            lambda x: {last: reference.network(self.plan, x)[last]}, given
-        )[last]
+        found: npt.NDArray[Any] = reference.run_logits(self.plan, given)
         return found.astype(self.plan.logit_dtype)
 
     def predict(self, images: Any) -> npt.NDArray[np.intp]:

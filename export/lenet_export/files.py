@@ -17,6 +17,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from lenet_export.errors import UserError
@@ -28,6 +29,11 @@ REMEDIES = {
     errno.EDQUOT: "free some space, or give another folder",
     errno.ENAMETOOLONG: "give a shorter path",
 }
+
+
+def hashes_of(files: dict[str, bytes]) -> dict[str, str]:
+    """The SHA-256 (hex) of each file."""
+    return {name: sha256(data).hexdigest() for name, data in files.items()}
 
 
 def write(files: dict[Path, bytes]) -> None:

@@ -420,6 +420,11 @@ class Buffer:
     shape: tuple[int, ...]
     about: str = ""
 
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -667,7 +672,7 @@ def _input_of(dense: Layer, about: str = "") -> Buffer:
 
 def _size(buffer: Buffer) -> tuple[int, int]:
     """Size and alignment, in bytes."""
-    return math.prod(buffer.shape) * buffer.dtype.itemsize, buffer.dtype.itemsize
+    return buffer.nbytes, buffer.dtype.itemsize
 
 
 def _struct(members: list[tuple[int, int]]) -> tuple[int, int]:

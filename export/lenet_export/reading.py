@@ -85,7 +85,6 @@ def read(network: CompiledNetwork, path: Path, picture: npt.NDArray[np.uint8]) -
     logits = network.logits(found.image[None, ..., None])[0] if found.has_ink else None
     verdict = network.verdict_name(reading.verdict)
     model = network.plan.model
-    names = model.class_names or map(str, range(model.classes))
-    outputs = [*names, *(["none"] if model.none_output else [])]
+    outputs = [*model.names, *(["none"] if model.none_output else [])]
     gap = int(reading.gap)
     return Read(path, picture, found, reading.digit, gap, verdict, logits, outputs)

@@ -119,6 +119,12 @@ def pool_of_its_own(layer: Layer, x: Any, xp: Any) -> Any:
     return (of.codes if layer.integers else of.value)(xp.stack(places), (0,))
 
 
+def run_logits(plan: Plan, images: Images) -> Any:
+    """The logits of :func:`network` in NumPy, over any number of images, ``(images, outputs)``."""
+    last = plan.layers[-1].name
+    return in_batches(lambda x: {last: network(plan, x)[last]}, images)[last]
+
+
 def run_integers(plan: Plan, images: Images, names: Sequence[str] = ()) -> Outputs:
     """:func:`network` in JAX, compiled, over any number of images.
 

@@ -17,18 +17,9 @@ import pytest
 from lenet_export import compiled
 from lenet_export.cpus.registry import lay_out
 from lenet_export.crc import crc32c
+from lenet_export.evidence.checks.audit import stated
 from lenet_export.layer_norm import ROOT_ONE, SHARE_MAX, SHARE_MIN
 from lenet_export.plan import Layer
-
-
-def printed(text):
-    """``{(layer, number): (least, most, type)}`` as the section Bounds of lenet.c says it."""
-    number = r"(-?\d{1,3}(?: \d{3})*)"
-    row = rf"^ \*     (\w+) +(\S.*?)  +{number}  +{number}  (u?int\d+(?:_t)?)$"
-    return {
-        (layer, what): (int(low.replace(" ", "")), int(high.replace(" ", "")), of)
-        for layer, what, low, high, of in re.findall(row, text, re.MULTILINE)
-    }
 
 
 def differences(base, cpu, optimize, files):
@@ -46,7 +37,7 @@ def differences(base, cpu, optimize, files):
     crc = crc32c(b"".join(table.tobytes() for table in tables.values()))
     compared = f"^ 0xFFFFFFFFu) != 0x{crc:08X}u) {{\n            return LENET_SELF_TEST_CONSTANTS"
     wrong = [] if compared in text else ["CRC"]
-    said = {key: bound[:2] for key, bound in printed(text).items()}
+    said = {key: bound[:2] for key, bound in stated(text).items()}
     found = recomputed(base, plan, tables)
     return wrong + [key for key in said.keys() | found.keys() if said.get(key) != found.get(key)]
 
@@ -76,7 +67,7 @@ def tables_of(plan, files):
 
 
 def recomputed(base, plan, tables):
-    """The bounds that follow from the tables, as ``printed`` names them."""
+    """The bounds that follow from the tables, as ``stated`` names them."""
     found = {}
     places = places_of(base, plan)
     for layer in plan.layers:

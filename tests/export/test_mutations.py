@@ -910,7 +910,7 @@ def is_found_in(network, printed) -> bool:
         with contextlib.suppress(UserError):
             CompiledNetwork(plan, printed | {"lenet.h": header})
             return True  # It must not compile.
-    said = audit.printed(printed["lenet.c"].decode())
+    said = audit.stated(printed["lenet.c"].decode())
     if said != {(b.layer, b.number): (b.least, b.most, b.c_type) for b in bounds_of(plan)}:
         return True  # Tests of the bounds themselves hold them against the tables.
     decide, logits = network.function("decide"), network.new_logits()

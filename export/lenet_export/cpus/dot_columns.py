@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from lenet_export.cpus.kernel import (
     Kernel,
     Pragma,
     signed_codes_fit,
+    with_gains_of_31_bits,
     with_signed_codes,
     with_weights,
 )
@@ -24,7 +25,6 @@ TAPS = 4  # values and weights that meet in a lane
 VECTOR = LANES * TAPS  # bytes
 ROWS = 2  # of a pool window
 CHANNELS = 6  # whose sums, of both rows, are twelve vectors
-GAIN_BITS = 31  # SQDMULH is the upper half of twice a product
 
 
 @dataclass(frozen=True)
@@ -73,24 +73,12 @@ class DotColumns(Kernel):
 
     def _tables(self, layer: Layer, values: Array, about: str) -> tuple[Constant, ...]:
         """The weights; biases and gains in vectors of four channels."""
-        weight, bias, gain = with_signed_codes(layer, with_weights(layer, values, about))
-        assert layer.integers and layer.integers.requantize
-        places = GAIN_BITS - layer.integers.requantize.shift
-        what = f"[channel / {LANES}][{LANES}]"
+        tables = with_signed_codes(layer, with_weights(layer, values, about))
 
         def in_fours(values: Array) -> Array:
-            filled = np.pad(values.astype(np.int64), (0, -len(values) % LANES))
-            return filled.reshape(-1, LANES).astype(np.int32)
+            return np.pad(values, (0, -len(values) % LANES)).reshape(-1, LANES)
 
-        return (
-            weight,
-            replace(bias, values=in_fours(bias.values), about=f"{bias.about} {what}"),
-            replace(
-                gain,
-                values=in_fours(gain.values.astype(np.int64) << places),
-                about=f"{layer.name}: gain * 2^{places}: index = acc * gain >> {GAIN_BITS} {what}",
-            ),
-        )
+        return with_gains_of_31_bits(layer, tables, in_fours, f"[channel / {LANES}][{LANES}]")
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """What is loaded of the rows, which weights it meets, in this order, and what is pooled."""

@@ -21,6 +21,7 @@ from lenet_export.cpus import operands
 from lenet_export.plan import U8, U16, U32, Array, Constant, DType, Layer, Layout, Packing
 from lenet_export.pools import POOLS
 
+GAIN_BITS = 31  # SQDMULH and VQDMULH are the upper half of twice a product
 WINDOW_COLUMNS = 4  # of a pool window, at most, that are computed at once
 
 
@@ -237,6 +238,30 @@ def with_signed_codes(layer: Layer, tables: tuple[Constant, ...]) -> tuple[Const
     about = f"{bias.about}, plus 128 * sum(weight)"
     values = _bias_of_signed(layer).astype(np.int32)
     return weight, replace(bias, values=values, about=about), *others
+
+
+def with_gains_of_31_bits(
+    layer: Layer, tables: tuple[Constant, ...], laid_out: Callable[[Array], Array], what: str
+) -> tuple[Constant, ...]:
+    """Weights, biases and gains for an instruction that gives the upper half of twice a product.
+
+    Args:
+        layer: of integers, with an activation.
+        tables: the plain ones.
+        laid_out: puts biases or gains, int64 ``(outputs,)``, as they are loaded.
+        what: its axes, in words.
+    """
+    weight, bias, gain = tables
+    assert layer.integers and layer.integers.requantize
+    places = GAIN_BITS - layer.integers.requantize.shift
+    about = f"{layer.name}: gain * 2^{places}: index = acc * gain >> {GAIN_BITS} {what}"
+    biases = laid_out(bias.values.astype(np.int64)).astype(np.int32)
+    gains = laid_out(gain.values.astype(np.int64) << places).astype(np.int32)
+    return (
+        weight,
+        replace(bias, values=biases, about=f"{bias.about} {what}"),
+        replace(gain, values=gains, about=about),
+    )
 
 
 def sums_without_bias(layer: Layer) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from lenet_export.cpus.kernel import (
     place_step,
     signed_codes_fit,
     sums_of_signed,
+    with_gains_of_31_bits,
     with_signed_codes,
     with_weights,
 )
@@ -29,7 +30,6 @@ from lenet_export.plan import S8, U8, Array, Block, Constant, DType, Layer, Layo
 
 VECTOR = 16  # bytes
 GROUP = 8  # sums that become codes at once, in lanes of 16 bits
-GAIN_BITS = 31  # VQDMULH is the upper half of twice a product
 REACH = 128  # bytes from a pointer on that a load of a vector reaches
 UNROLL = 8  # rows of a kernel that are written out, at most
 NO_ADDRESSES = Pragma(
@@ -138,29 +138,17 @@ class Mve(Blocked):
 
     def _tables(self, layer: Layer, values: Array, about: str, units: int) -> tuple[Constant, ...]:
         """The weights; biases and gains as eight are loaded, in rows or from any unit on."""
-        weight, *others = with_signed_codes(layer, with_weights(layer, values, about))
+        tables = with_signed_codes(layer, with_weights(layer, values, about))
         if not self._gives_codes(layer):
-            return weight, *others
-        bias, gain = others
-        assert layer.integers and layer.integers.requantize
-        places = GAIN_BITS - layer.integers.requantize.shift
-        scaled = gain.values.astype(np.int64) << places
-        more = -len(scaled) % GROUP if layer.is_conv else GROUP - units
+            return tables
+        more = -layer.stage.features % GROUP if layer.is_conv else GROUP - units
         what = f"[channel / {GROUP}][{GROUP}]" if layer.is_conv else f"[unit], then {more} * 0"
 
         def loaded(values: Array) -> Array:
-            filled = np.pad(values, (0, more)).astype(np.int32)
+            filled = np.pad(values, (0, more))
             return filled.reshape(-1, GROUP) if layer.is_conv else filled
 
-        return (
-            weight,
-            replace(bias, values=loaded(bias.values), about=f"{bias.about} {what}"),
-            replace(
-                gain,
-                values=loaded(scaled),
-                about=f"{layer.name}: gain * 2^{places}: index = acc * gain >> {GAIN_BITS} {what}",
-            ),
-        )
+        return with_gains_of_31_bits(layer, tables, loaded, what)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from hashlib import sha256
 from typing import Any
 
 from lenet_export import __version__
+from lenet_export.files import hashes_of
 from lenet_export.outputs.options import Files
 from lenet_export.plan import Plan
 
@@ -26,7 +26,7 @@ def bill_of(plan: Plan, files: Files, name: str) -> bytes:
         files: the generated ones, by name.
         name: of what was exported.
     """
-    hashes = {file: sha256(data).hexdigest() for file, data in files.items()}
+    hashes = hashes_of(files)
     serial = uuid.uuid5(NAMESPACE, " ".join(hashes.values()))
     bill = {
         "bomFormat": "CycloneDX",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lenet_export.c_text import c_type
 from lenet_export.compiled import IMITATED, NOTHING, host_flags, runs_here
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
@@ -26,14 +27,16 @@ PACKAGES = {"gcov": "gcc"}
 #: What valgrind begins its lines with.
 PID = re.compile(r"==\d+==")
 LIMIT = 3600  # seconds, after which a program is taken to hang
-
-
 #: A program, and the C as it includes or compiles it. No prefix gives files such names.
 PROGRAM, IMPLEMENTATION = "check-program.c", "check-implementation.c"
 
 
 class NotRunError(Exception):
     """A check cannot be run here; as text, why."""
+
+
+class FailedError(Exception):
+    """A check found something; as text, what."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Case:
 
         Args:
             compiler: ``gcc`` or ``clang``.
-            program: its text, for the prefix ``lenet``.
+            program: its text, as :meth:`named` takes it.
             flags: of the compiler, and further files.
 
         Raises:
@@ -132,8 +135,8 @@ class Case:
         raise FailedError(f"{compiler} refuses the C: see the log")
 
     def named(self, text: str) -> str:
-        """A text that is written for the prefix ``lenet``, for that of the files."""
-        return rename(text, self.prefix)
+        """A text for the prefix ``lenet`` and a ``logit_type``, for those of the files."""
+        return rename(text.replace("logit_type", c_type(self.plan.logit_dtype)), self.prefix)
 
     def run(
         self, command: Sequence[str | Path], given: bytes = b"", may_fail: bool = False
@@ -163,10 +166,6 @@ class Case:
             if not may_fail:
                 raise FailedError(f"{words[0]} ended with status {done.returncode}: see the log")
         return done
-
-
-class FailedError(Exception):
-    """A check found something; as text, what."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,6 @@ class Check:
 
 def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], Files]:
     """Runs a check: what the page tells of it, and its files, of which one is its log."""
-    case.log.clear()
     files: Files = {}
     told: dict[str, Any] = {"name": name, "title": check.title, "how": check.how}
     try:

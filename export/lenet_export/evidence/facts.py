@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from lenet_export.errors import UserError
 from lenet_export.evidence import pictures
 from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
+from lenet_export.files import hashes_of
 from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.outputs.bounds import Bound
-from lenet_export.outputs.c import does
+from lenet_export.outputs.c import told_of
 from lenet_export.outputs.options import Files, Options, command
 from lenet_export.plan import Buffer, Constant, Layer, Plan, codes_of
 from lenet_export.reference import Images
@@ -88,18 +88,13 @@ def _identity(exported: Exported, files: Files, options: Options) -> Facts:
         "cpu": plan.cpu,
         "optimize": plan.optimize,
         "input_shape": list(plan.input_shape),
-        "classes": _names(plan),
+        "classes": list(plan.model.names),
         "none_output": plan.none_output,
-        "files": {name: sha256(data).hexdigest() for name, data in files.items()},
+        "files": hashes_of(files),
         "training": plan.model.info,
         "notes": list(report.notes),
         "warnings": list(report.warnings),
     }
-
-
-def _names(plan: Plan) -> list[str]:
-    """What the classes are called."""
-    return list(plan.model.class_names) or [str(number) for number in range(plan.classes)]
 
 
 def _verified(exported: Exported) -> Facts:
@@ -123,31 +118,19 @@ def _costs(plan: Plan) -> Facts:
 
 def _stage(layer: Layer, bounds: Sequence[Bound]) -> Facts:
     """One layer: what it does, costs, and what its numbers are at least and at most."""
-    return {
-        "name": layer.name,
-        "does": does(layer),
-        "input": list(layer.input_shape),
-        "output": list(layer.output_shape),
-        "multiply_adds": layer.multiply_adds,
-        "constant_bytes": sum(constant.values.nbytes for constant in layer.constants),
+    return told_of(layer) | {
         "bounds": [
             {
                 "number": bound.number,
                 "least": bound.least,
                 "most": bound.most,
                 "type": bound.c_type,
-                "bits": _bits(bound),
+                "bits": bound.bits,
             }
             for bound in bounds
             if bound.layer == layer.name
         ],
     }
-
-
-def _bits(bound: Bound) -> int:
-    """How many bits of its type a number needs."""
-    sign = 0 if bound.c_type.startswith("u") else 1
-    return max(bound.most, -1 - bound.least).bit_length() + sign
 
 
 def _float_difference(plan: Plan, images: Images | None) -> Facts:
@@ -192,16 +175,14 @@ def _constant(constant: Constant) -> Facts:
 
 def _workspace(plan: Plan) -> list[Facts]:
     """The members of the workspace; those of the strips and of the units share one place."""
-    of_dense = [] if len(plan.dense_layers) < 2 else plan.units
-    parts = {"kept": [plan.kept], "strips": plan.strips, "units": of_dense}
+    parts = {"kept": [plan.kept], "strips": plan.strips, "units": plan.units}
     parts["counters"] = [*plan.counters, *plan.ink_counters]
     return [{"part": part} | _member(of) for part, members in parts.items() for of in members]
 
 
 def _member(buffer: Buffer) -> Facts:
-    shape = list(buffer.shape)
-    size = int(np.prod(buffer.shape)) * buffer.dtype.itemsize
-    return {"name": buffer.name, "type": buffer.dtype.name, "shape": shape, "bytes": size}
+    shape, of = list(buffer.shape), buffer.dtype.name
+    return {"name": buffer.name, "type": of, "shape": shape, "bytes": buffer.nbytes}
 
 
 def _on_cpu(plan: Plan, cpu: str) -> Facts:

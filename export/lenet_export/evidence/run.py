@@ -1,26 +1,97 @@
-"""Runs the checks of an export's evidence, each by itself."""
+"""Writes the page of an export; for its evidence the checks run first, each by itself."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from lenet_export import files
+from lenet_export.errors import UserError
+from lenet_export.evidence import page
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, Case, result_of
-from lenet_export.evidence.facts import Facts
+from lenet_export.evidence.facts import Facts, facts_of
 from lenet_export.evidence.registry import CHECKS
+from lenet_export.exported import Exported
 from lenet_export.outputs.options import Files, Options
-from lenet_export.plan import Plan
+from lenet_export.plan import Array, Plan
 from lenet_export.reference import Images
-from lenet_export.verify import stress_images
+from lenet_export.verify import BUG, stress_images
 
 #: Of what may be beside the page, the names that an export's files could have.
 FILES = ("bom.json", "audit.c")
 REAL = 200  # of the user's images, on which checks run
+
+
+def page_paths(folder: Path, written: Iterable[Path], with_checks: bool) -> tuple[Path, ...]:
+    """The paths of a page and of its numbers.
+
+    Args:
+        folder: for the page.
+        written: the paths of the export's files.
+        with_checks: whether it tells what checks found.
+
+    Raises:
+        UserError: a file of the page would be in the place of one of the export's.
+    """
+    names = page.EVIDENCE if with_checks else page.REPORT
+    places = {os.path.realpath(path) for path in written}
+    beside = FILES if with_checks else ()
+    twice = sorted(of for of in (*names, *beside) if os.path.realpath(folder / of) in places)
+    if twice:
+        raise UserError(
+            folder,
+            f"{' and '.join(twice)} would be a file of the page and of the export",
+            "give another folder, or another --prefix",
+        )
+    return tuple(folder / name for name in names)
+
+
+def write_page(
+    folder: Path,
+    exported: Exported,
+    rendered: Files,
+    options: Options,
+    images: Images | None,
+    labels: Array | None,
+    with_checks: bool,
+) -> None:
+    """Writes the page of an export; of its evidence what is beside it, too.
+
+    Args:
+        folder: for the page.
+        exported: what is to be written, and its network.
+        rendered: the files by name.
+        options: of them.
+        images: the user's, uint8 ``(images, rows, columns, channels)``.
+        labels: their classes.
+        with_checks: whether checks run, and the page tells what they found.
+
+    Raises:
+        UserError: the folder cannot be written; or a check failed, which the page tells: then the C
+            is not what it must be.
+    """
+    checks: Facts | None = None
+    beside: Files = {}
+    if with_checks:
+        model, plan = exported.report.model, exported.plan
+        checks, beside = evidence_of(model, plan, rendered, options, images)
+    told = page.files_of(facts_of(exported, rendered, options, images, labels, checks))
+    files.write({folder / name: data for name, data in (beside | told).items()})
+    failed = [of["title"] for of in checks["results"] if of["status"] == FAILED] if checks else []
+    if failed:
+        raise UserError(
+            folder / page.EVIDENCE[0],
+            f"{len(failed)} checks failed: {'; '.join(failed)}"
+            if len(failed) > 1
+            else f"a check failed: {failed[0]}",
+            f"the C was not written; {BUG}",
+        )
 
 
 def evidence_of(
@@ -43,17 +114,17 @@ def evidence_of(
     if images is not None:
         given = np.concatenate([given, images[:REAL]])
     results: list[Facts] = []
-    files: Files = {"bom.json": bill_of(plan, rendered, model)}
+    beside: Files = {"bom.json": bill_of(plan, rendered, model)}
     for name, check in CHECKS.items():
         with tempfile.TemporaryDirectory(prefix="lenet-evidence-") as folder:
             case = Case(plan, rendered, options, Path(folder), given)
             case.write()
             told, its_files = result_of(name, check, case)
         results.append(told)
-        files |= its_files
+        beside |= its_files
     results.sort(key=lambda told: told["status"] != FAILED)
     return {
         "counts": dict(Counter(told["status"] for told in results)),
         "results": results,
-        "files": {name: sha256(data).hexdigest() for name, data in sorted(files.items())},
-    }, files
+        "files": files.hashes_of(dict(sorted(beside.items()))),
+    }, beside

@@ -28,11 +28,20 @@ class Bound:
     c_type: str
 
     @property
+    def is_signed(self) -> bool:
+        """Whether its type has a sign."""
+        return not self.c_type.startswith("u")
+
+    @property
+    def bits(self) -> int:
+        """How many bits it needs, with the sign of its type."""
+        return max(self.most, -1 - self.least).bit_length() + self.is_signed
+
+    @property
     def fits(self) -> bool:
         """Whether its type holds it."""
         bits = int(self.c_type.removesuffix("_t").lstrip("uint"))
-        lowest: int = 0 if self.c_type.startswith("u") else -(2 ** (bits - 1))
-        return bool(lowest <= self.least <= self.most < lowest + 2**bits)
+        return self.least <= self.most and self.bits <= bits and (self.is_signed or self.least >= 0)
 
 
 def bounds_of(plan: Plan) -> list[Bound]:

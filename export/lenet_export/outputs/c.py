@@ -38,6 +38,7 @@ from lenet_export.cpus.kernel import kernel_of
 from lenet_export.cpus.registry import CPUS
 from lenet_export.crc import crc32c
 from lenet_export.errors import UserError
+from lenet_export.files import hashes_of
 from lenet_export.ink import SHARES
 from lenet_export.outputs import templates
 from lenet_export.outputs.bounds import bounds_of
@@ -114,10 +115,17 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     code = [text for name, text in texts.items() if not name.endswith("_tables.h")]
     pair = sha256("".join(code).encode()).hexdigest()[:16].upper()
     files = {name: text.replace(PAIR, pair).encode() for name, text in texts.items()}
-    manifest = _manifest(plan, options, files)
-    return files | {
-        f"{prefix}.json": (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode()
-    }
+    return files | {f"{prefix}.json": _json(_manifest(plan, options, files))}
+
+
+def with_record(files: dict[str, bytes], prefix: str, record: dict[str, Any]) -> dict[str, bytes]:
+    """The files with what a comparison found, ``verified``, in their manifest."""
+    manifest = f"{prefix}.json"
+    return files | {manifest: _json(json.loads(files[manifest]) | {"verified": record})}
+
+
+def _json(manifest: dict[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode()
 
 
 def costs(plan: Plan) -> list[tuple[str, str]]:
@@ -745,9 +753,9 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "multiply_adds": plan.multiply_adds,
         "constant_bytes": plan.constant_bytes,
         "workspace_bytes": plan.workspace_bytes,
-        "stages": [_manifest_of(layer) for layer in plan.layers],
+        "stages": [told_of(layer) for layer in plan.layers],
         "training": plan.model.info,
-        "files": {name: sha256(data).hexdigest() for name, data in files.items()},
+        "files": hashes_of(files),
     }
     rest: dict[str, Any] = {
         "with": options.parts,
@@ -757,7 +765,8 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
     return manifest | {name: of for name, of in rest.items() if of}
 
 
-def _manifest_of(layer: Layer) -> dict[str, Any]:
+def told_of(layer: Layer) -> dict[str, Any]:
+    """What ``lenet.json`` and a report tell of a layer."""
     entry: dict[str, Any] = {
         "name": layer.name,
         "kind": layer.stage.kind,

@@ -1,4 +1,4 @@
-"""Jinja2 for the templates of C and of HTML, which are compiled once and kept."""
+"""Jinja2 for all templates, which are compiled once and kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Kept(jinja2.FileSystemBytecodeCache):
 
 
 def environment(of: str = "c") -> jinja2.Environment:
-    """Jinja2 for the templates ``of`` C, or of ``html``, without filters of ours."""
+    """Jinja2 for a folder of templates: ``c``, ``html``, ``evidence``; without filters of ours."""
     # What is compiled depends on these; on filters it would, if it were optimized.
     settings: dict[str, Any] = {
         "undefined": jinja2.StrictUndefined,

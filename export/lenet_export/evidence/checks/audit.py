@@ -19,11 +19,11 @@ ROW = re.compile(
 AUDITED = ("acc", "acc * gain", "gap")
 
 
-def stated(text: str) -> dict[tuple[str, str], tuple[int, int]]:
-    """What the C says that its numbers are at least and at most, by layer and number."""
+def stated(text: str) -> dict[tuple[str, str], tuple[int, int, str]]:
+    """What the section Bounds says, by layer and number: least, most, and type."""
     return {
-        (layer, number): (int(least.replace(" ", "")), int(most.replace(" ", "")))
-        for layer, number, least, most, _ in ROW.findall(text)
+        (layer, number): (int(least.replace(" ", "")), int(most.replace(" ", "")), c_type)
+        for layer, number, least, most, c_type in ROW.findall(text)
     }
 
 

@@ -1,4 +1,4 @@
-"""The self-test, and images, run every function of the network."""
+"""The self-test runs the network's functions."""
 
 from __future__ import annotations
 
