@@ -489,7 +489,7 @@ def test_pictures_are_prepared_as_the_reference_does_and_quicker_than_they_are_r
     ("core", "many"),
     [
         ("cortex-m4", 4),
-        *wide([(core, 200) for core in ("cortex-m3", "cortex-m4", "cortex-m7", "riscv32")]),
+        *wide([(core, 80) for core in ("cortex-m3", "cortex-m4", "cortex-m7", "riscv32")]),
     ],
 )
 def test_amounts_are_read_as_the_reference_does(core, many, tmp_path):

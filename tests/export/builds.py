@@ -6,7 +6,10 @@ import hashlib
 import pickle
 import subprocess
 
+import pytest
+
 import shared
+from lenet_export import compiled as libraries
 from needs import require
 
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1")
@@ -47,6 +50,13 @@ def compiled(files, program, build, folder):
     )
     emulator = EMULATORS.get(compiler)
     return [*([require(emulator)] if emulator else []), folder / "program"]
+
+
+def optimized(plan, files):
+    """The network in a library for thousands of images: compiled slowly, read quickly."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(libraries, "FLAGS", ("-std=c99", "-O2"))
+        return libraries.CompiledNetwork(plan, files)
 
 
 def object_of(files, command, folder):

@@ -14,7 +14,7 @@ import amount_table
 import lenet_export
 from lenet_export import UserError, amount, checkpoint, cli, prepare
 from lenet_export.checkpoint import Stage
-from lenet_export.compiled import CompiledNetwork, compiler
+from lenet_export.compiled import compiler
 from lenet_export.gap_table import GapRow, GapTable
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
@@ -22,7 +22,7 @@ from material import amounts
 from needs import ROOT, require, wide
 from variables import drawn_for
 
-from .builds import BUILDS, EMULATED, compiled
+from .builds import BUILDS, EMULATED, compiled, optimized
 from .lines import PROGRAM, line, lines, read_by
 from .networks import named_model, random_model
 from .test_contract import C_WARNINGS, WARNINGS, symbols_of
@@ -35,7 +35,7 @@ MODELS = ROOT / "export/lenet_export/models"
 
 def network_of(plan):
     """Its C that reads amounts."""
-    return CompiledNetwork(plan, render_c(plan, AMOUNT))
+    return optimized(plan, render_c(plan, AMOUNT))
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_the_least_score_is_the_tables(model_file, tmp_path):
 def test_an_amount_below_the_least_score_is_unsure(model_file, written):
     plan = make_plan(checkpoint.load(model_file), "int8")
     asked = dataclasses.replace(AMOUNT, max_amount_error=0.02)
-    strict = CompiledNetwork(plan, render_c(plan, asked))
+    strict = optimized(plan, render_c(plan, asked))
     read = [strict.read_amount(one.picture) for one in amounts.lines(written, "near", 40, 34)]
     assert {(one.score >= 40, one.verdict == ACCEPTED) for one in read if one.digits} == {
         (True, True),

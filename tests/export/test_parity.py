@@ -56,13 +56,16 @@ def can_run(cpu):
 SOME, MANY, ALL = slice(-644, None), slice(-1444, None), slice(None)
 #: A quarter, and all that drive sums to their bounds.
 MADE = np.r_[-444:-12:4, -12:0]
-AMOUNTS = [
+FIRST_AMOUNTS = [
     ("gcc -O3", MANY),
     *((name, SOME) for name in COMPILERS if name not in ("gcc -O0", "gcc -O3")),
-    *wide((name, ALL) for name in COMPILERS),
 ]
-#: Of floats a compiler's lowest level keeps what it keeps of integers.
-FLOAT_AMOUNTS = [case for case in AMOUNTS if case != ("clang -O0", SOME)]
+AMOUNTS = [*FIRST_AMOUNTS, *wide((name, ALL) for name in COMPILERS)]
+#: Of floats the lowest level and sanitizers keep what they keep of integers, and are slow.
+FLOAT_AMOUNTS = [
+    *(case for case in FIRST_AMOUNTS if case[0] != "clang -O0"),
+    *wide((name, ALL) for name in COMPILERS if "-O3" in name),
+]
 #: Every CPU's kernels, each choice once. A machine without AVX-512 has no such tests: no package
 #: would bring it. CPUs of little RAM have no room for these networks.
 TUNED = [

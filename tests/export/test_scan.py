@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from lenet_export import UserError, prepare, prepare_scan
-from lenet_export.compiled import CompiledNetwork
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_export.preparation import SCAN, scanned
 from lenet_export.verdict import Verdict
 from needs import ROOT, wide
 
-from .builds import BUILDS, EMULATED, compiled
+from .builds import BUILDS, EMULATED, compiled, optimized
 from .guarded import Guarded
 from .networks import named_model, random_model
 from .pictures import differ, drawn, found_in, pictures, program, records, scene
@@ -62,7 +61,7 @@ def plan():
 
 @pytest.fixture(scope="module")
 def network(plan):
-    return CompiledNetwork(plan, render_c(plan, PICTURE))
+    return optimized(plan, render_c(plan, PICTURE))
 
 
 @pytest.fixture(scope="module")
