@@ -37,6 +37,7 @@ PACKAGES = {
     "s51": "sdcc-ucsim",
     "sstm8": "sdcc-ucsim",
     "sz80": "sdcc-ucsim",
+    "wasm-ld": "lld",
 }
 
 

@@ -665,7 +665,7 @@ def test_an_unwritable_folder_is_told(capsys):
         (["--prefix", "a/b"], "use lower-case letters"),
         (["--prefix", "Lenet"], "use lower-case letters"),
         (["--target", "npz", "--single-file"], "--single-file goes with --target c only"),
-        (["--target", "npz", "--verify"], "--verify goes with --target c only"),
+        (["--target", "npz", "--verify"], "--verify goes with --target c or web only"),
         (["--target", "npz", "--cpu", "avr"], "--cpu goes with --target c only"),
         (["--cpu", "cortex-m99"], "invalid choice: 'cortex-m99'"),
         (["--cpu", "cortex-m4", "--optimize", "size"], "invalid choice: 'size'"),

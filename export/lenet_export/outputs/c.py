@@ -118,9 +118,25 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     return files | {f"{prefix}.json": _json(_manifest(plan, options, files))}
 
 
+def render_beside(name: str, plan: Plan, options: Options, **more: Any) -> bytes:
+    """C that goes with the files of the same plan and options, in their names.
+
+    Args:
+        name: of its template, less the suffix.
+        plan: likewise.
+        options: likewise.
+        more: what the template is told beside.
+    """
+    context = _context(plan, options) | {"vocabulary": Vocabulary()} | more
+    text = _environment().get_template(f"{name}.j2").render(context)
+    return tidy(rename(text, options.prefix)).encode()
+
+
 def with_record(files: dict[str, bytes], prefix: str, record: dict[str, Any]) -> dict[str, bytes]:
-    """The files with what a comparison found, ``verified``, in their manifest."""
+    """The files with what a comparison found, ``verified``, in their manifest, if they have one."""
     manifest = f"{prefix}.json"
+    if manifest not in files:
+        return files
     return files | {manifest: _json(json.loads(files[manifest]) | {"verified": record})}
 
 
@@ -437,7 +453,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "index": INDEX,
         "bounds": bounds,
         "bound_width": max((len(bound.number) for bound in bounds), default=0),
-        "title": _title(info),
+        "title": title_of(info),
         "images": _words(info.get("images", "")),
         "parameters": sum(layer.weight.size + layer.bias.size for layer in plan.layers),
         "rows": rows,
@@ -569,7 +585,7 @@ def _index_is(plan: Plan) -> str:
     return " or ".join(f"{what} ({', '.join(names)})" for what, names in kinds if names)
 
 
-def _title(info: dict[str, Any]) -> str:
+def title_of(info: dict[str, Any]) -> str:
     """What the network is: ``lenet (relu, max, batch, he) trained on mnist``."""
     name, *parts = str(info.get("arch", "")).split() or ["image classifier"]
     parted = f" ({', '.join(parts)})" if parts else ""

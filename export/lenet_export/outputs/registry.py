@@ -10,6 +10,7 @@ from lenet_export.outputs.options import Output
 NAMES = (
     "c",
     "npz",
+    "web",
 )
 
 OUTPUTS: dict[str, Output] = {

@@ -1,0 +1,87 @@
+/* What the page is told of the network, and elements by their ids. */
+const told = JSON.parse(document.getElementById("network").textContent);
+const at = (id) => document.getElementById(id);
+
+/* An element with its properties; what it contains is text or elements. */
+function make(tag, properties, ...content) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...content);
+  return element;
+}
+
+const spaced = (number) => number.toLocaleString("en");
+
+/* ---- The C: its functions, and what it leaves in memory -------------------------------------- */
+
+async function load() {
+  const packed = Uint8Array.from(atob(at("module").textContent), (char) => char.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const { instance } = await WebAssembly.instantiate(await new Response(stream).arrayBuffer());
+  return networkOf(instance.exports);
+}
+
+function networkOf(c) {
+  const memory = c.memory.buffer;
+  const bytes = (name, size) => new Uint8Array(memory, c[name].value, size);
+  const words = (name, size) => new Int32Array(memory, c[name].value, size);
+  const image = bytes("page_image", told.rows * told.columns * told.channels);
+  const maps = told.layers.slice(0, -1).map((layer) =>
+    new Uint8Array(memory, c.page_maps.value + layer.begins, sizeOf(layer.output)));
+  const logits = words("page_logits", told.names.length);
+  const reading = words("page_reading", 4);
+  const unit = words("page_unit", 6);
+
+  return {
+    image,
+    layers: [...maps, logits],
+    selfTest: () => c.page_self_test() === 0,
+
+    /* Reads an image, bytes of [row][column][channel], or the one that is there. */
+    read(given) {
+      if (given) image.set(given);
+      c.page_read();
+      const [digit, gap, verdict] = reading;
+      return { logits: Array.from(logits), digit, gap, verdict };
+    },
+
+    /* Makes all maps of the image that was read; returns whether they lead to its logits. */
+    map() {
+      c.page_map();
+      return reading[3] === 1;
+    },
+
+    /* A picture, of grey bytes, becomes the image; returns what was found in it. */
+    prepare(pixels, rows, columns) {
+      bytes("page_picture", pixels.length).set(pixels);
+      const verdict = c.page_prepare(rows, columns);
+      const [isDark, top, left, bottom, right, contrast] = words("page_found", 6);
+      return { verdict, isDark, top, left, bottom, right, contrast };
+    },
+
+    /* What the unit of a layer at place i, j of its pool's window is made of. */
+    explain(layer, y, x, c_, i, j) {
+      const count = c.page_explain(layer, y, x, c_, i, j);
+      const [bias, sum, acc, gain, index, code] = unit;
+      return { terms: words("page_terms", 3 * count).slice(), bias, sum, acc, gain, index, code };
+    },
+
+    /* A picture, of grey bytes, is read as a line of digits. */
+    readAmount(pixels, rows, columns) {
+      bytes("page_picture", pixels.length).set(pixels);
+      c.page_read_amount(rows, columns);
+      const [digits, , score, verdict] = words("page_amount", 4);
+      const text = String.fromCharCode(...bytes("page_text", digits));
+      return { text, score, verdict };
+    },
+  };
+}
+
+const sizeOf = (shape) => shape.reduce((size, of) => size * of, 1);
+
+/* Of logits, by their scale. */
+function probabilities(logits) {
+  const most = Math.max(...logits);
+  const shares = logits.map((logit) => Math.exp((logit - most) * told.logit_scale));
+  const all = shares.reduce((sum, share) => sum + share, 0);
+  return shares.map((share) => share / all);
+}

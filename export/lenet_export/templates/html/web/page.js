@@ -1,0 +1,154 @@
+/* ---- The page: what happens when something is drawn ------------------------------------------ */
+
+const VERDICTS = [
+  () => "accepted",
+  () => `not accepted: unsure, the gap is below ${spaced(told.min_gap)}`,
+  () => "not accepted: not the rows of one image",
+  () => "not accepted: none of the classes",
+  () => "not accepted: hardly any ink",
+  () => "not accepted: other ink than the training images have",
+  () => "no picture that can be read: too small or too narrow",
+];
+const NO_INK = 4, NO_PICTURE = 6;
+const prepares = told.parts.includes("picture");
+let network, figure, shades;
+let asked = 0; // the frame that shows what changed
+let boxes = []; // over the paper: what was found in it
+
+const mode = () => document.querySelector("[name=mode]:checked")?.value ?? "digit";
+
+function fail(text) {
+  at("failure").hidden = !text;
+  at("failure").textContent = text;
+}
+
+/* What is on the paper changed: it is read before the next frame. */
+function changed() {
+  if (network) asked ||= requestAnimationFrame(show);
+}
+
+function show() {
+  asked = 0;
+  if (mode() === "line") showAmount();
+  else showDigit();
+  showBoxes();
+}
+
+function showDigit() {
+  boxes = [];
+  const found = prepares ? network.prepare(greyOf(pen), paper.height, paper.width) : { verdict: 0 };
+  if (!prepares) network.image.set(scaledPaper());
+  else if (found.verdict === 0) boxes = [found];
+  at("found").textContent = prepares ? foundText(found) : `${told.rows}×${told.columns}, scaled by the browser`;
+  const reading = network.read();
+  const areSame = network.map();
+  if (!areSame) fail("The maps do not lead to the logits: please report this page as a bug.");
+  paintImage(at("image"), network.image);
+  showReading(reading, found.verdict);
+  paintFigure();
+  showUnit();
+}
+
+function foundText({ verdict, isDark, contrast, top, left, bottom, right }) {
+  if (verdict === NO_INK) return "Nothing stands out from the paper.";
+  if (verdict === NO_PICTURE) return VERDICTS[NO_PICTURE]();
+  return `${isDark ? "Dark" : "Light"} ink, contrast ${contrast}, ${right - left}×${bottom - top} pixels of the paper, made ${told.rows}×${told.columns} by the C.`;
+}
+
+function showReading({ logits, digit, gap, verdict }, prepared) {
+  const isRead = prepared === 0;
+  const why = isRead ? verdict : prepared;
+  at("digit").textContent = isRead ? told.names[digit] : "–";
+  at("verdict").textContent = VERDICTS[why]();
+  at("says").className = why === 0 ? "good" : "bad";
+  at("gap").textContent = `gap ${spaced(gap)}` + (told.min_gap ? `, accepted from ${spaced(told.min_gap)} on` : "");
+  const shares = probabilities(logits);
+  at("logits").replaceChildren(...logits.map((logit, k) => logitRow(logit, k, shares[k], isRead && k === digit)));
+}
+
+function logitRow(logit, k, part, isBest) {
+  const bar = make("span", { className: "bar" }, spaced(logit));
+  bar.style.setProperty("--share", `${100 * part}%`);
+  return make("tr", { className: isBest ? "this" : "" }, make("th", { scope: "row" }, told.names[k]),
+    make("td", { className: "n" }, bar), make("td", { className: "n" }, `${(100 * part).toFixed(1)} %`));
+}
+
+function showAmount() {
+  boxes = [];
+  const { text, score, verdict } = network.readAmount(greyOf(pen), paper.height, paper.width);
+  at("digit").textContent = text || "–";
+  at("verdict").textContent = `${VERDICTS[verdict]()}${text ? `, score ${spaced(score)}` : ""}`;
+  at("says").className = verdict === 0 ? "good" : "bad";
+}
+
+/* The box of the ink, and the pen that keys move. */
+function showBoxes() {
+  const over = at("sheet").querySelector(".over");
+  const placed = (className, left, top, width, height) => {
+    const box = make("span", { className });
+    Object.assign(box.style, {
+      left: share(left, paper.width), top: share(top, paper.height), width: share(width, paper.width), height: share(height, paper.height),
+    });
+    return box;
+  };
+  over.replaceChildren(...boxes.map(({ left, top, right, bottom }) => placed("found", left, top, right - left, bottom - top)));
+  if (keyed) over.append(placed(keyed.isDown ? "pen down" : "pen", keyed.x, keyed.y, 0, 0));
+}
+
+function changeMode() {
+  document.querySelectorAll("[data-mode]").forEach((part) => (part.hidden = part.dataset.mode !== mode()));
+  document.body.classList.toggle("line", mode() === "line");
+  clearPaper();
+}
+
+function changeTheme() {
+  shades = scales();
+  changed();
+}
+
+/* How long an image takes here, in milliseconds, of some. */
+function timed() {
+  const count = 20, begin = performance.now();
+  for (let k = 0; k < count; k++) network.read();
+  return (performance.now() - begin) / count;
+}
+
+let example = 3;
+function nextExample() {
+  if (mode() === "line") drawLine();
+  else drawExample((example = (example + 1) % 10));
+}
+
+function listen() {
+  drawByPointer();
+  drawByKeys();
+  takePictures();
+  at("clear").addEventListener("click", clearPaper);
+  at("example").addEventListener("click", nextExample);
+  at("step").addEventListener("input", () => goTo(Number(at("step").value)));
+  at("run").addEventListener("click", run);
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") choose({ ...chosen, isKept: false });
+  });
+  document.querySelectorAll("[name=mode]").forEach((input) => input.addEventListener("change", changeMode));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changeTheme);
+}
+
+const middleOf = ({ rows, columns }) => ({ y: rows >> 1, x: columns >> 1, c: 0 });
+
+async function start() {
+  document.querySelector("main").hidden = false;
+  network = window.lenet = await load();
+  shades = scales();
+  figure = buildFigure();
+  chosen = { ...chosen, ...middleOf(figure[0].tiling) };
+  layPaper(...sheet());
+  listen();
+  const isWhole = network.selfTest();
+  at("test").textContent = `${isWhole ? "Self-test passed" : "SELF-TEST FAILED"}: the C's own, of its tables and of known answers. An image takes ${timed().toFixed(2)} ms here.`;
+  at("example").hidden = !prepares || told.classes !== 10;
+  if (at("example").hidden) changed();
+  else drawExample(example);
+}
+
+start().catch((error) => fail(`The C could not be started: ${error.message}. A browser of 2022 or later runs it.`));
