@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
+import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -28,10 +31,11 @@ from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
 from lenet_export.parser import Parser, share
-from lenet_export.plan import make_plan
+from lenet_export.plan import Plan, make_plan
 from lenet_export.program import exit_status
 
 if TYPE_CHECKING:
+    from lenet_export.checkpoint import Model
     from lenet_export.readers.registry import Network
 
 #: Options that do not go with every target.
@@ -211,7 +215,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="DIR",
         help="such a page with what checks of the C find, in a minute or two: gcc and clang at "
         "each level, all accumulators, bounds, damaged tables, branches, stack, analyzers; those "
-        "whose tools are missing are told as not run; and their logs",
+        "whose tools are missing are told as not run; their logs, and a copy of the export",
+    )
+    pages.add_argument(
+        "--check-evidence",
+        type=Path,
+        metavar="DIR",
+        help="write nothing, but check that all in DIR is as --evidence wrote it, and that what "
+        "follows from the model does: its C, bounds, and sizes. Of a model that is not in the "
+        "package, --model gives the file",
     )
     said = parser.add_mutually_exclusive_group()
     said.add_argument(
@@ -269,6 +281,8 @@ def _run(options: argparse.Namespace) -> None:
         models = [_told_of(name) for name in bundled.names()]
         lines = "\n".join(MODEL.format(**model) for model in models)
         print(json.dumps(models, indent=2) if options.json else lines)
+    elif options.check_evidence:
+        _check_evidence(options)
     else:
         _export(options)
 
@@ -312,16 +326,9 @@ def _export(options: argparse.Namespace) -> None:
         model = measured(model, options.dtype, images, labels, options.max_error)
         scale = options.input_mean, options.input_std
         doubts = doubts_of(network, model, *scale, images, labels)
-    plan = make_plan(model, options.dtype, options.max_error, name)
-    plan = lay_out(plan, options.cpu, options.optimize)
-    named = None if options.network else bundled.told(options.model)
-    chosen = Options(
-        *(options.prefix, options.single_file, named, options.target, options.tables),
-        *(options.parts, options.max_amount_error),
-        notes=network.notes if network else (),
-        network=_told(options) if network else (),
-        doubts=doubts,
-    )
+    plan = _laid_out(options, model, name)
+    notes = network.notes if network else ()
+    chosen = _chosen(options, notes, _told(options) if network else (), doubts)
     exported = write(
         *(name, plan, options.out, chosen, options.verify, images, labels),
         *(options.report, options.evidence),
@@ -332,6 +339,73 @@ def _export(options: argparse.Namespace) -> None:
         print(exported)
     for text in exported.report.warnings:
         print(f"lenet-export: warning: {text}", file=sys.stderr)
+
+
+def _laid_out(options: argparse.Namespace, model: Model, name: str) -> Plan:
+    """The plan of a model, laid out for its CPU."""
+    plan = make_plan(model, options.dtype, options.max_error, name)
+    return lay_out(plan, options.cpu, options.optimize)
+
+
+def _chosen(
+    options: argparse.Namespace,
+    notes: tuple[str, ...] = (),
+    network: tuple[tuple[str, Any], ...] = (),
+    doubts: tuple[str, ...] = (),
+) -> Options:
+    """What is chosen of the files."""
+    named = None if options.network else bundled.told(options.model)
+    return Options(
+        *(options.prefix, options.single_file, named, options.target, options.tables),
+        *(options.parts, options.max_amount_error, notes, network, doubts),
+    )
+
+
+def _check_evidence(options: argparse.Namespace) -> None:
+    """Checks a folder of evidence again, and tells what was found."""
+    from lenet_export.evidence import again  # takes its time to import
+
+    folder = options.check_evidence
+    found = again.check_again(folder, lambda words: _planned(words, options.model))
+    checks = ", ".join(f"{count} {status}" for status, count in found.statuses.items())
+    if options.json:
+        print(json.dumps(found._asdict(), indent=2))
+    if found.differences:
+        told = "\n".join(f"  {folder / name}: {what}" for name, what in found.differences)
+        raise UserError(
+            folder,
+            f"{len(found.differences)} things are not as they were written\n{told}",
+            "get the folder again from who made it, or make the evidence again",
+        )
+    if not options.json and not options.quiet:
+        again_printed = found.not_printed or "printed again: the same bytes, bounds, and sizes"
+        print(f"evidence  {found.files} files, as they were written, and their page")
+        print(f"C         {again_printed}")
+        print(f"checks    {checks}, when it was written; --evidence runs them again")
+
+
+def _planned(command: str, model: str) -> tuple[Plan, Options]:
+    """What a command of an evidence plans; nothing that it names is run, or read but the model.
+
+    Args:
+        command: the command line.
+        model: that is given for it; the default one where none is.
+    """
+    from lenet_export.evidence.again import NotPrintedError
+
+    try:
+        program, *words = shlex.split(command)
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            options = _parse(words)
+    except (ValueError, SystemExit):
+        raise NotPrintedError("not printed again: it was exported from Python") from None
+    if program != "lenet-export" or options.network:
+        raise NotPrintedError("not printed again: the network is a program of its own")
+    given = model != bundled.DEFAULT
+    if not given and options.model not in bundled.names():
+        raise NotPrintedError(f"not printed again: give {options.model} by --model")
+    read = model if given else options.model
+    return _laid_out(options, bundled.load(read), read), _chosen(options)
 
 
 def _told(options: argparse.Namespace) -> tuple[tuple[str, Any], ...]:

@@ -16,6 +16,7 @@ from lenet_export import bundled, cli, packages
 from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import check, page
+from lenet_export.evidence.again import RECORD
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, NOT_RUN, PASSED, Case, result_of
 from lenet_export.evidence.registry import CHECKS
@@ -89,10 +90,13 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
     logs = {f"log-{name}.txt" for name in CHECKS}
     programs = {f"check-{name}.c" for name in CHECKS if name not in ("stack", "analyzers")}
     missing = {f"check-{name}.c" for name in not_run}
-    assert written - {"audit.c"} == {*page.EVIDENCE, "bom.json", *logs, *programs - missing}
+    exported = {of.name for of in (tmp_path / "c").iterdir()}
+    record = {"bom.json", RECORD, *exported}
+    assert written - {"audit.c"} == {*page.EVIDENCE, *record, *logs, *programs - missing}
     assert ("audit.c" in written) == ("audit" not in not_run)
     text = (tmp_path / "evidence/index.html").read_text()
     assert all(of["says"].split(",")[0] in text for of in told["results"])
+    assert cli.main(["--check-evidence", str(tmp_path / "evidence")]) == 0
     assert not capsys.readouterr().err
 
 

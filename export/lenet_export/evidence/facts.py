@@ -16,7 +16,7 @@ from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
 from lenet_export.files import hashes_of
 from lenet_export.gap_table import GapRow, GapTable
-from lenet_export.outputs.bounds import Bound
+from lenet_export.outputs.bounds import Bound, bounds_of
 from lenet_export.outputs.c import told_of
 from lenet_export.outputs.options import Files, Options, command
 from lenet_export.plan import Buffer, Constant, Layer, Plan, codes_of
@@ -28,6 +28,7 @@ COMPARED = 500  # images, on which the integers are compared with floats layer b
 SHOWN = 24  # mistakes
 FILTERS = 32  # that are shown
 CURVE = 120  # points of a curve
+TOOL = f"lenet-export {__version__}"
 SURE = 1.96  # standard deviations on each side: 95 %
 
 Facts = dict[str, Any]
@@ -56,14 +57,25 @@ def facts_of(
     Returns:
         Values of JSON, by section. A section that needs what is not there is ``{"not_run": why}``.
     """
-    plan = exported.plan
+    plan, report = exported.plan, exported.report
+    told = {"notes": list(report.notes), "warnings": list(report.warnings)}
+    identity = {"model": report.model, **identity_of(plan, options), "files": hashes_of(files)}
     return {
-        "identity": _identity(exported, files, options),
+        "identity": identity | told,
         "verified": _verified(exported),
         "checks": checks,
-        "costs": _costs(plan),
-        "stages": [_stage(layer, exported.report.bounds) for layer in plan.layers],
         "float_difference": _float_difference(plan, images),
+        "readings": _readings(exported, images, labels),
+        **planned(plan, files),
+    }
+
+
+def planned(plan: Plan, files: Files) -> Facts:
+    """The sections that follow from the model and the options alone."""
+    bounds = bounds_of(plan)
+    return {
+        "costs": _costs(plan),
+        "stages": [_stage(layer, bounds) for layer in plan.layers],
         "trace": traced(plan, files),
         "constants": [_constant(constant) for constant in plan.constants],
         "workspace": _workspace(plan),
@@ -71,17 +83,14 @@ def facts_of(
         "cpus": [_on_cpu(plan, cpu) for cpu in CPUS],
         "filters": _filters(plan.layers[0]),
         "reject": _reject(plan),
-        "readings": _readings(exported, images, labels),
     }
 
 
-def _identity(exported: Exported, files: Files, options: Options) -> Facts:
-    """What was exported, and of what: names and hashes."""
-    plan, report = exported.plan, exported.report
+def identity_of(plan: Plan, options: Options) -> Facts:
+    """What was exported, by what."""
     return {
-        "model": report.model,
-        "model_id": report.model_id,
-        "tool": f"lenet-export {__version__}",
+        "model_id": plan.model_id,
+        "tool": TOOL,
         "command": command(plan, options),
         "dtype": plan.dtype,
         "target": options.target,
@@ -90,10 +99,7 @@ def _identity(exported: Exported, files: Files, options: Options) -> Facts:
         "input_shape": list(plan.input_shape),
         "classes": list(plan.model.names),
         "none_output": plan.none_output,
-        "files": hashes_of(files),
         "training": plan.model.info,
-        "notes": list(report.notes),
-        "warnings": list(report.warnings),
     }
 
 

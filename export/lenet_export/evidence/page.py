@@ -22,13 +22,23 @@ STEPS = (0.0002, 0.0005, 0.001, 0.002, 0.0025, 0.005, 0.01, 0.02, 0.025, 0.05, 0
 def files_of(facts: Facts) -> Files:
     """The page and the facts that it is made of, by their names: ``REPORT`` or ``EVIDENCE``."""
     names = EVIDENCE if facts["checks"] else REPORT
+    facts = finite(facts)
     page = templates.environment("html").get_template("report.html.j2")
     words = {"share": _share, "sizes": _sizes, "percent": _percent, "words": _words}
     text = page.render(facts=facts, numbers=names[1], **_drawn(facts), **words)
-    data = json.dumps(_finite(facts), indent=1, allow_nan=False) + "\n"
+    data = json.dumps(facts, indent=1, allow_nan=False) + "\n"
     # Of a path that is no text there are letters that cannot be written.
     written = (of.encode(errors="backslashreplace") for of in (text, data))
     return dict(zip(names, written, strict=True))
+
+
+def finite(value: Any) -> Any:
+    """A value of JSON, in which what is no number is told as text."""
+    if isinstance(value, dict):
+        return {name: finite(of) for name, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(of) for of in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _drawn(facts: Facts) -> dict[str, Any]:
@@ -128,12 +138,3 @@ def _words(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
     return "; ".join(f"{name} {_words(of)}" for name, of in value.items())
-
-
-def _finite(value: Any) -> Any:
-    """A value of JSON, in which what is no number is told as text."""
-    if isinstance(value, dict):
-        return {name: _finite(of) for name, of in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(of) for of in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

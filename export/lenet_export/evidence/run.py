@@ -12,7 +12,7 @@ import numpy as np
 
 from lenet_export import files
 from lenet_export.errors import UserError
-from lenet_export.evidence import page
+from lenet_export.evidence import again, page
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, Case, result_of
 from lenet_export.evidence.facts import Facts, facts_of
@@ -40,14 +40,16 @@ def page_paths(folder: Path, written: Iterable[Path], with_checks: bool) -> tupl
         UserError: a file of the page would be in the place of one of the export's.
     """
     names = page.EVIDENCE if with_checks else page.REPORT
-    places = {os.path.realpath(path) for path in written}
+    # The export's files are in an evidence's folder, too.
+    all_written = [*written, *(folder / path.name for path in written if with_checks)]
+    places = {os.path.realpath(path) for path in all_written}
     beside = FILES if with_checks else ()
     twice = sorted(of for of in (*names, *beside) if os.path.realpath(folder / of) in places)
     if twice:
         raise UserError(
             folder,
             f"{' and '.join(twice)} would be a file of the page and of the export",
-            "give another folder, or another --prefix",
+            "give another --prefix" if with_checks else "give another folder, or another --prefix",
         )
     return tuple(folder / name for name in names)
 
@@ -82,8 +84,14 @@ def write_page(
         model, plan = exported.report.model, exported.plan
         checks, beside = evidence_of(model, plan, rendered, options, images)
     told = page.files_of(facts_of(exported, rendered, options, images, labels, checks))
-    files.write({folder / name: data for name, data in (beside | told).items()})
     failed = [of["title"] for of in checks["results"] if of["status"] == FAILED] if checks else []
+    if checks:
+        told = beside | ({} if failed else rendered) | told
+        told[again.RECORD] = again.record_of(told)
+    left = again.stale(folder, told)
+    files.write({folder / name: data for name, data in told.items()})
+    for path in left:
+        path.unlink(missing_ok=True)
     if failed:
         raise UserError(
             folder / page.EVIDENCE[0],
