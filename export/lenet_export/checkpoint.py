@@ -391,7 +391,7 @@ def _damage_told(path: Path) -> Iterator[None]:
     try:
         yield
     except (
-        KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+        LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
         raise UserError(
             path,

@@ -110,7 +110,9 @@ def _by_pillow(path: Path, data: bytes, extra: str) -> npt.NDArray[np.uint8]:
                 return np.asarray(image.convert("L"))
     except Image.DecompressionBombError:
         raise UserError(path, "has too many pixels", "shrink it, or cut the digit out") from None
-    except (OSError, ValueError, SyntaxError):
+    except MemoryError:
+        raise
+    except Exception:  # of a damaged file, Pillow's readers raise whatever comes to them
         raise UserError(path, "is no picture that can be read", AGAIN) from None
 
 

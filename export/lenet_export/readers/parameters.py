@@ -114,7 +114,7 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
         }
     if any(isinstance(value, Mapping) for value in given.values()):
         return given
-    separator = "/" if any("/" in name for name in given) else "."
+    separator = "/" if any("/" in str(name) for name in given) else "."
     nested: dict[str, Any] = {}
     for name, value in given.items():
         *layers, tensor = str(name).split(separator)
