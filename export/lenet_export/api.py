@@ -328,7 +328,8 @@ def write(
     found = compare(plan, rendered, options.prefix, images, labels) if compare else None
     if found:
         rendered = with_record(rendered, options.prefix, found.record(plan.dtype))
-    written = {out / file: data for file, data in rendered.items()}
+    packed = output.packed(plan, options, rendered)
+    written = {out / file: data for file, data in packed.items()}
     folder = evidence or report
     beside: tuple[Path, ...] = ()
     if folder:

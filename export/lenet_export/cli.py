@@ -55,7 +55,7 @@ examples:
   lenet-export --model runs/digits/model.safetensors --images runs/digits
   lenet-export --network models.py:LeNet --model lenet.msgpack --images mnist
 
-cores and chips that --cpu takes:
+cores, chips and boards that --cpu takes:
 {textwrap.indent(CHIPS, "  ")}
 
 exit status:
@@ -131,9 +131,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--cpu",
         type=_cpu,
         metavar=f"{{{','.join(CPUS)}}}",
-        help="the CPU whose kernels the C is printed with, or a core or chip that is like one, as "
-        "cortex-m7, or auto, that of this machine (default: generic, plain C99 to read); all give "
-        "the same logits",
+        help="the CPU whose kernels the C is printed with, or a core, chip or board that has it or "
+        "is like it, as cortex-m7 or uno, or auto, that of this machine (default: generic, plain "
+        "C99 to read); all give the same logits",
     )
     parser.add_argument(
         "--optimize",

@@ -2,10 +2,11 @@
 
 What may go wrong: several programs write into one folder, Ctrl-C, a full disk, a power cut. The
 files are written beside their places first, under names of their own, and are on the disk before
-anything is renamed. The last of several files is the record of the others (``lenet.json`` holds
-their hashes): it goes first and comes last, so that where it is, the others are those it tells of.
-A folder without it may hold an old and a new file, but only after a crash between two renames; an
-old ``lenet.h`` and a new ``lenet.c`` do not compile together.
+anything is renamed. Those of a package lie in folders below one that holds them all. The last of
+several files is the record of the others (``lenet.json`` holds their hashes): it goes first and
+comes last, so that where it is, the others are those it tells of. A folder without it may hold an
+old and a new file, but only after a crash between two renames; an old ``lenet.h`` and a new
+``lenet.c`` do not compile together.
 """
 
 from __future__ import annotations
@@ -37,27 +38,30 @@ def hashes_of(files: dict[str, bytes]) -> dict[str, str]:
 
 
 def write(files: dict[Path, bytes]) -> None:
-    """Writes all ``files``, which go into one folder, or none of them.
+    """Writes all ``files``, which go into one folder or into folders in it, or none of them.
 
     Another program that writes into the folder in this way waits, where the system can lock files.
 
     Raises:
-        UserError: the folder is missing and cannot be made, or cannot be written, or is full.
+        UserError: a folder is missing and cannot be made, or cannot be written, or is full.
     """
-    (folder,) = {path.parent for path in files}
+    folders = sorted({path.parent for path in files})
+    root = Path(os.path.commonpath(folders))
     parts: dict[Path, Path] = {}
-    path = folder
+    path = root
     try:
-        _make(folder)
-        with _locked(folder), contextlib.ExitStack() as stack:
+        _make(root)
+        with _locked(root, folders), contextlib.ExitStack() as stack:
+            for path in folders:
+                _make(path)
             for path, data in files.items():
                 if path.is_dir():
                     raise IsADirectoryError(errno.EISDIR, "is a folder")
-                parts[path] = folder / f"{PART}{secrets.token_hex(8)}"
+                parts[path] = path.with_name(f"{PART}{secrets.token_hex(8)}")
                 stack.callback(parts[path].unlink, missing_ok=True)
                 _write_through(parts[path], data)
             with _uninterrupted():
-                _rename(parts, folder)
+                _rename(parts)
     except (OSError, ValueError) as error:
         code, told = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
         raise UserError(
@@ -82,18 +86,18 @@ def _write_through(part: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _rename(parts: dict[Path, Path], folder: Path) -> None:
+def _rename(parts: dict[Path, Path]) -> None:
     """Puts the parts into their places, so that no crash leaves a record of other files."""
     *others, record = parts
     if others:
         record.unlink(missing_ok=True)
-        _sync(folder)
+        _sync(record.parent)
     for path in others:
         parts[path].replace(path)
-    if others:
+    for folder in {path.parent for path in others}:
         _sync(folder)
     parts[record].replace(record)
-    _sync(folder)
+    _sync(record.parent)
 
 
 def _sync(folder: Path) -> None:
@@ -107,15 +111,15 @@ def _sync(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps the folder for this program, and removes what killed ones left in it.
+def _locked(root: Path, folders: list[Path]) -> Iterator[None]:
+    """Keeps ``root`` for this program, and removes what killed ones left in the folders in it.
 
     The lock is on a file of its own, for a whole training locks the folder itself. Where there are
     no locks (Windows, some network drives) nobody waits, and nothing is removed.
     """
     with contextlib.ExitStack() as lock:
-        if _lock(folder / LOCK, lock):
-            for left in folder.glob(f"{PART}*"):
+        if _lock(root / LOCK, lock):
+            for left in (left for folder in folders for left in folder.glob(f"{PART}*")):
                 left.unlink(missing_ok=True)
         yield
 

@@ -257,3 +257,34 @@ def test_the_longest_name_that_the_system_takes_is_written(tmp_path):
     path = tmp_path / ("x" * 255)
     files.write({path: b"whole"})
     assert path.read_bytes() == b"whole"
+
+
+def test_files_in_folders_below_are_written_together_too(tmp_path, monkeypatch):
+    def package(text):
+        names = ("a/lenet.c", "a/b/lenet.h", "lenet.json")
+        return {tmp_path / "out" / name: f"{text} {name}".encode() for name in names}
+
+    def found():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    files.write(package("old"))
+    assert found() == package("old")
+    (tmp_path / "out/a/.lenet-part-0").write_bytes(b"of a killed program")
+    replace, seen = Path.replace, []
+
+    def watched(part, path):
+        assert part.parent == path.parent
+        assert not (tmp_path / "out/lenet.json").exists()
+        seen.append(path)
+        if path.name == "lenet.h":
+            raise OSError(errno.EIO, "died")
+        return replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    with pytest.raises(UserError, match="died"):
+        files.write(package("new"))
+    assert seen == list(package("new"))[:2]
+    assert set(found()) == set(package("old")) - {tmp_path / "out/lenet.json"}
+    monkeypatch.undo()
+    files.write(package("new"))
+    assert found() == package("new")

@@ -115,6 +115,28 @@ def test_a_core_or_chip_that_is_like_a_cpu_stands_for_it():
     assert cpu_named("Cortex-M7") == cpu_named("cortex_m33") == "cortex-m4"
 
 
+@pytest.mark.parametrize(
+    ("name", "cpu"),
+    [
+        ("uno", "atmega328p"),
+        ("Nano_33_BLE", "cortex-m4"),
+        ("esp32c3", "riscv32"),
+        ("stm32f407vg", "cortex-m4"),
+        ("samd21g18a", "cortex-m0"),
+        ("nrf52840dk/nrf52840", "cortex-m4"),
+        ("nrf5340dk/nrf5340/cpuapp", "cortex-m4"),
+        ("rpi_pico/rp2040", "cortex-m0"),
+        ("stm32z9", None),
+        ("unox", None),
+        ("cortex-m35", None),
+        ("", None),
+        ("/", None),
+    ],
+)
+def test_boards_and_chips_of_a_family_are_known_by_their_names(name, cpu):
+    assert cpu_named(name) == cpu
+
+
 @pytest.mark.parametrize("alias", ["cortex-m7", "rp2040", "esp32-c3"])
 def test_an_export_for_a_chip_is_that_for_its_cpu(alias, tmp_path):
     for name in (alias, ALIASES[alias]):

@@ -84,10 +84,11 @@ def test_an_output_more_is_one_row(tmp_path, capsys):
     assert "verified" not in summary
     with pytest.raises(SystemExit):
         cli.main(["--target", "sizes", "--cpu", "avr"])
-    assert "--cpu goes with --target c only" in capsys.readouterr().err
+    assert "--cpu goes with --target c" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["--target", "npz", "--optimize", "ram"])
-    assert "--optimize goes with --target c or sizes only" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--optimize goes with --target c, " in told and "sizes only" in told.replace(" or ", " ")
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     assert "sizes: each layer's outputs" in " ".join(capsys.readouterr().out.split())
@@ -120,9 +121,9 @@ def test_python_writes_the_numbers(network, tmp_path):
     ("more", "says"),
     [
         ({"target": "rust"}, "target: is 'rust'"),
-        ({"target": "npz", "cpu": "avr"}, "cpu: goes with target c only"),
+        ({"target": "npz", "cpu": "avr"}, "cpu: goes with target c"),
         ({"target": "npz", "single_file": True}, "single_file: goes with target c only"),
-        ({"target": "npz", "tables": "apart"}, "tables: goes with target c only"),
+        ({"target": "npz", "tables": "apart"}, "tables: goes with target c"),
         ({"tables": "beside"}, "tables: is 'beside'"),
         ({"tables": "apart", "single_file": True}, "leave one of them out"),
     ],

@@ -307,5 +307,5 @@ def test_python_exports_it_and_refuses_other_parts(tmp_path):
     for wrong in ("pictures", ["picture", "amounts"], [3], 5):
         with pytest.raises(UserError, match=r"with_: is .*\n.*give a list of picture"):
             lenet_export.export(module, params, (8, 8, 1), tmp_path, with_=wrong)
-    with pytest.raises(UserError, match="with_: goes with target c only"):
+    with pytest.raises(UserError, match="with_: goes with target c"):
         lenet_export.export(module, params, (8, 8, 1), tmp_path, target="npz", with_=["picture"])

@@ -279,9 +279,9 @@ CPUS = {
 }
 
 
-#: Other cores and chips, each by the CPU in :data:`CPUS` whose code suits it: of a core the one
-#: with the same instructions, as far as kernels use them; of a chip that of its core. The generated
-#: files name that CPU, so that they have the same bytes.
+#: Other cores, chips and boards, each by the CPU in :data:`CPUS` whose code suits it: of a core
+#: the one with the same instructions, as far as kernels use them; of a chip that of its core; of a
+#: board that of its chip. The generated files name that CPU, so that they have the same bytes.
 ALIASES = {
     # Arm cores
     "cortex-m0plus": "cortex-m0",
@@ -373,6 +373,29 @@ ALIASES = {
     # AVR
     "atmega1280": "avr",
     "atmega2560": "avr",
+    # Boards, as Arduino, PlatformIO and Zephyr name them
+    "uno": "atmega328p",
+    "nano": "atmega328p",
+    "mega": "avr",
+    "megaatmega2560": "avr",
+    "zero": "cortex-m0",
+    "nano33iot": "cortex-m0",
+    "microbit": "cortex-m0",
+    "pico": "cortex-m0",
+    "rpi-pico": "cortex-m0",
+    "due": "cortex-m3",
+    "bluepill": "cortex-m3",
+    "qemu-cortex-m3": "cortex-m3",
+    "unor4minima": "cortex-m4",
+    "unor4wifi": "cortex-m4",
+    "nano33ble": "cortex-m4",
+    "giga": "cortex-m4",
+    "portenta": "cortex-m4",
+    "bbc-microbit-v2": "cortex-m4",
+    "pico2": "cortex-m4",
+    "rpi-pico2": "cortex-m4",
+    "teensy40": "cortex-m4",
+    "teensy41": "cortex-m4",
     # No kernels of their own
     "esp32": "generic",
     "esp32-s2": "generic",
@@ -381,10 +404,28 @@ ALIASES = {
 }
 
 
+#: What the names of chips begin with that go on with letters of their own.
+FAMILIES = ("stm32", "nrf", "samd")
+
+
 def cpu_named(name: str) -> str | None:
-    """The CPU in :data:`CPUS` that ``name`` stands for, or ``AUTO``; ``None``: it is not known."""
+    """The CPU in :data:`CPUS` that ``name`` stands for, or ``AUTO``; ``None``: it is not known.
+
+    Args:
+        name: of a CPU, core, chip or board; of one chip of a family, as ``stm32f407vg``; without
+            hyphens, as ``esp32c3``; of a board and its chip, as ``nrf52840dk/nrf52840``.
+    """
     plain = name.lower().replace("_", "-")
-    return plain if plain in (*CPUS, AUTO) else ALIASES.get(plain)
+    if plain in (*CPUS, AUTO):
+        return plain
+    words = [word.replace("-", "") for word in (plain, *plain.split("/"))]
+    known = {alias.replace("-", ""): cpu for alias, cpu in ALIASES.items()}
+    exact = [known[word] for word in words if word in known]
+    if exact:
+        return exact[0]
+    families = [alias for alias in known if alias.startswith(FAMILIES)]
+    near = [alias for alias in families for word in words if word.startswith(alias)]
+    return known[max(near, key=len)] if near else None
 
 
 def cpus_like(name: str) -> str:
@@ -392,7 +433,7 @@ def cpus_like(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), [*CPUS, *ALIASES], 3, 0.7)
     question = f"{' or '.join(near)}? " if near else ""
     known = ", ".join([*CPUS, AUTO])
-    return f"{question}one of {known}, or a core or chip that lenet-export --help lists"
+    return f"{question}one of {known}, or a core, chip or board that lenet-export --help lists"
 
 
 def choices(cpu: str) -> list[str]:

@@ -112,6 +112,8 @@ class Output:
         verify: compares the files with JAX, given the plan, the files, the prefix, images and
             labels; ``None`` where nothing can be run.
         costs: lines of the summary: what it takes on the device.
+        packed: the files by paths below the folder that is written to, given the plan, the options
+            and what ``files`` gave; by default they are those.
     """
 
     help: str
@@ -119,3 +121,4 @@ class Output:
     options: frozenset[str] = frozenset()
     verify: Callable[[Plan, Files, str, Images | None, Array | None], Comparison] | None = None
     costs: Callable[[Plan], list[tuple[str, str]]] = lambda _: []
+    packed: Callable[[Plan, Options, Files], Files] = lambda _plan, _options, files: files
