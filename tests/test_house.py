@@ -115,6 +115,15 @@ def test_python_is_formatted_and_linted():
     run(BIN / "ruff", "check", ROOT)
 
 
+def test_each_file_says_whose_it_is_and_under_which_licence():
+    """By REUSE.toml, or by itself; the texts of the licences are there, and are those in use."""
+    run(sys.executable, "-m", "reuse", "lint", "--quiet", cwd=ROOT)
+    (own,) = re.findall(
+        r"(MIT License\n.*?)\nThe C files", (ROOT / "LICENSE").read_text(), re.DOTALL
+    )
+    assert (ROOT / "LICENSES/MIT.txt").read_text() == own
+
+
 def test_both_packages_are_typed():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert settings["strict"] and set(settings["packages"]) == {EXPORT.name, TRAIN.name}

@@ -380,7 +380,7 @@ def _checked_names(class_names: Any) -> tuple[Any, ...]:
 def _name_of(module: Any) -> str:
     """What a network is called on the screen."""
     if isinstance(module, Trained):
-        return f"the bundled {module.name}" if module.name in bundled.names() else module.name
+        return bundled.title(module.name)
     return "a model" if isinstance(module, Model) else _identifier(module)
 
 

@@ -15,6 +15,7 @@ from lenet_export.errors import UserError
 
 FOLDER = files("lenet_export") / "models"
 SUFFIX = ".safetensors"
+BUNDLED = "the bundled "
 #: The textbook's LeNet, which lenet-export exports.
 DEFAULT = "mnist"
 #: The one for paper and camera, which lenet-read reads with.
@@ -37,6 +38,17 @@ def told(name: str) -> str | None:
         return None if name == DEFAULT else name
     file = Path(name).resolve().name
     return f"./{file}" if file in names() else file
+
+
+def title(name: str) -> str:
+    """What a network is called where it is told of: a bundled model as one, others as they are."""
+    return f"{BUNDLED}{name}" if name in names() else name
+
+
+def titled(text: str) -> str | None:
+    """The bundled model that has this title, if one has."""
+    name = text.removeprefix(BUNDLED)
+    return name if text == title(name) and name in names() else None
 
 
 def about(name: str) -> str:

@@ -310,14 +310,13 @@ def _export(options: argparse.Namespace) -> None:
         if folder and folder.exists() and not folder.is_dir():
             raise UserError(f"--{option} {folder}", "is a file, not a folder", "give a folder")
     name = options.model
-    is_bundled = name in bundled.names() and not options.network
     network = None
     if options.network:
         network = _own_network(options)
         model, name = network.model, options.network
     else:
         model = bundled.load(name)
-        name = f"the bundled {name}" if is_bundled else name
+        name = bundled.title(name)
     images, labels = None, None
     if options.images:
         images, labels = read_images(options.images, model.input_shape, model.classes)

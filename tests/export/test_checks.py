@@ -143,6 +143,16 @@ def test_the_bill_of_materials_is_one(deep):
     assert data == bill_of(plan, files, "deep") != bill_of(plan, files | {"lenet.c": b""}, "deep")
 
 
+def test_the_bill_tells_the_licence_of_what_is_ours():
+    for name, licences in (
+        ("the bundled mnist-uno", [{"license": {"id": "MIT"}}]),
+        ("mnist-uno", None), ("the bundled other", None),
+    ):  # fmt: skip
+        data = bill_of(make_plan(bundled.load("mnist-uno"), "int8"), {"lenet.c": b""}, name)
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
+        assert json.loads(data)["components"][0].get("licenses") == licences
+
+
 def test_the_bill_tells_data_and_accuracy(bundled):
     plan = make_plan(bundled, "int8")
     data = bill_of(plan, {"lenet.c": b""}, "mnist")

@@ -9,7 +9,7 @@ import json
 import uuid
 from typing import Any
 
-from lenet_export import __version__
+from lenet_export import __version__, bundled
 from lenet_export.files import hashes_of
 from lenet_export.outputs.options import Files
 from lenet_export.plan import Plan
@@ -87,10 +87,13 @@ def _model(plan: Plan, name: str) -> dict[str, Any]:
     card: dict[str, Any] = {"modelParameters": parameters}
     if metrics:
         card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
+    # Of a user's own nothing is known here.
+    licences = [{"license": {"id": "MIT"}}] if bundled.titled(name) else None
     return {
         "type": "machine-learning-model",
         "bom-ref": "model",
         "name": name,
+        **({"licenses": licences} if licences else {}),
         "version": plan.model_id[:12],
         "properties": [{"name": "lenet-export:model_id", "value": plan.model_id}],
         "modelCard": card,
