@@ -5,14 +5,14 @@
  *
  * Model 32e6c8c55f95b14f7b5d1550900e883801b37ec7422427d1369eb59bb1642785
  *
- *     Assumptions   line    57
- *     Bounds        line    65
- *     Constants     line    85
- *     Activations   line  3885
- *     Layers        line  3903
- *     Rows          line  4050
- *     Whole images  line  4176
- *     Self-test     line  4245
+ *     Assumptions   line    58
+ *     Bounds        line    66
+ *     Constants     line    86
+ *     Activations   line  3886
+ *     Layers        line  3905
+ *     Rows          line  4052
+ *     Whole images  line  4180
+ *     Self-test     line  4263
  *
  * From the image to the logits:
  *
@@ -35,9 +35,10 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_FE549DA2BE677DDF
+#ifndef LENET_EXPORT_F08BB90DD1E2B887
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
+#include <stddef.h>
 
 /* gcc 12 for Armv6-M takes registers for kept by a function whose end spoils them. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__thumb__) && !defined(__thumb2__)
@@ -3886,16 +3887,17 @@ static inline uint32_t sign_bit(uint32_t number)
 
 /* acc * gain / 2^shift, rounded down, not below 0 nor above top, which is 2^n - 1. The product fits
  * 32 bits: see the bounds. There is no branch: every image takes the same instructions. */
-static uint16_t requantize(int32_t acc, uint16_t gain, int shift, uint16_t top)
+static uint16_t requantize(int32_t acc, uint16_t gain, uint16_t shift, uint16_t top)
 {
-    int32_t is_negative = (int32_t)sign_bit((uint32_t)acc);
-    uint32_t positive = (uint32_t)acc & (uint32_t)(is_negative - 1);
+    int32_t kept = (int32_t)sign_bit((uint32_t)acc) - 1; /* all bits, or none */
+    uint32_t positive = (uint32_t)acc & (uint32_t)kept;
     uint32_t index = (positive * gain) >> shift;
-    int32_t is_above = (int32_t)sign_bit((uint32_t)(top - (int32_t)index));
-    return (uint16_t)((index | (uint32_t)-is_above) & top);
+    int32_t room = (int32_t)top - (int32_t)index;
+    int32_t filled = -(int32_t)sign_bit((uint32_t)room); /* all bits, or none */
+    return (uint16_t)((index | (uint32_t)filled) & top);
 }
 
-static uint8_t sigmoid(int32_t acc, uint16_t gain, int shift)
+static uint8_t sigmoid(int32_t acc, uint16_t gain, uint16_t shift)
 {
     return sigmoid_table[requantize(acc, gain, shift, 511)];
 }
@@ -3951,7 +3953,7 @@ static int32_t conv1_sum(const lenet_workspace *ws, int top, int left, int c)
     int32_t acc = conv1_bias[c];
     for (int i = 0; i < 5; i++) {
         for (int j = 0; j < 5; j++) {
-            acc += ws->shared.rows.image[top + i][left + j] * conv1_weight[c][i][j];
+            acc += (int32_t)ws->shared.rows.image[top + i][left + j] * conv1_weight[c][i][j];
         }
     }
     return acc;
@@ -3971,7 +3973,7 @@ static void pool1_row(lenet_workspace *ws, int y)
                     sum += sigmoid(acc, conv1_gain[c], 20);
                 }
             }
-            out[6 * x + c] = (uint8_t)((sum + 2) / 4);
+            out[6 * x + c] = (uint8_t)((sum + 2u) / 4u);
         }
     }
 }
@@ -3983,7 +3985,7 @@ static int32_t conv2_sum(const lenet_workspace *ws, int top, int left, int c)
     int32_t acc = conv2_bias[c];
     for (int i = 0; i < 5; i++) {
         for (int j = 0; j < 30; j++) {
-            acc += ws->shared.rows.pool1[top + i][left + j] * conv2_weight[c][i][j];
+            acc += (int32_t)ws->shared.rows.pool1[top + i][left + j] * conv2_weight[c][i][j];
         }
     }
     return acc;
@@ -4003,7 +4005,7 @@ static void pool2_row(lenet_workspace *ws, int y)
                     sum += sigmoid(acc, conv2_gain[c], 20);
                 }
             }
-            out[16 * x + c] = (uint8_t)((sum + 2) / 4);
+            out[16 * x + c] = (uint8_t)((sum + 2u) / 4u);
         }
     }
 }
@@ -4015,7 +4017,7 @@ static void fc1_layer(const uint8_t in[400], uint8_t out[120])
     for (int o = 0; o < 120; o++) {
         int32_t acc = fc1_bias[o];
         for (int k = 0; k < 400; k++) {
-            acc += in[k] * fc1_weight[o][k];
+            acc += (int32_t)in[k] * fc1_weight[o][k];
         }
         out[o] = sigmoid(acc, fc1_gain[o], 18);
     }
@@ -4028,7 +4030,7 @@ static void fc2_layer(const uint8_t in[120], uint8_t out[84])
     for (int o = 0; o < 84; o++) {
         int32_t acc = fc2_bias[o];
         for (int k = 0; k < 120; k++) {
-            acc += in[k] * fc2_weight[o][k];
+            acc += (int32_t)in[k] * fc2_weight[o][k];
         }
         out[o] = sigmoid(acc, fc2_gain[o], 20);
     }
@@ -4041,7 +4043,7 @@ static void fc3_layer(const uint8_t in[84], int32_t out[10])
     for (int o = 0; o < 10; o++) {
         int32_t acc = fc3_bias[o];
         for (int k = 0; k < 84; k++) {
-            acc += in[k] * fc3_weight[o][k];
+            acc += (int32_t)in[k] * fc3_weight[o][k];
         }
         out[o] = acc;
     }
@@ -4098,7 +4100,7 @@ static void count_ink(lenet_workspace *ws, const uint8_t *row)
     uint32_t dark = ws->dark;
     ws->ink += ink_of(row, 28, 2, &dark);
     ws->dark = (uint16_t)dark;
-    if (ws->row >= 3 && ws->row < 25) {
+    if (ws->row >= 3u && ws->row < 25u) {
         ws->inside += ink_of(row + 3, 22, 0, &dark);
     }
 }
@@ -4115,8 +4117,9 @@ static uint32_t verdict_of_ink(const lenet_workspace *ws)
 {
     uint32_t is_enough = reaches(ws->ink, 6642);
     uint32_t is_inside = reaches(60989, ws->ink) & ((uint32_t)ws->dark >> 8);
-    is_inside &= reaches(((ws->ink >> 8) + 1) * 29, ws->ink - ws->inside);
-    return (is_enough ^ 1) * LENET_NO_INK + (is_enough & (is_inside ^ 1)) * LENET_OUTSIDE;
+    is_inside &= reaches(((ws->ink >> 8) + 1u) * 29u, ws->ink - ws->inside);
+    return (is_enough ^ 1u) * (uint32_t)LENET_NO_INK + (is_enough & (is_inside ^ 1u)) *
+        (uint32_t)LENET_OUTSIDE;
 }
 
 /* Takes the next row of the image; a null pointer is a row of background. volatile keeps the
@@ -4124,16 +4127,17 @@ static uint32_t verdict_of_ink(const lenet_workspace *ws)
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
     int y = (int)ws->row;
-    if (row) {
+    if (row != NULL) {
         count_ink(ws, row);
     }
     volatile uint8_t *to = image_place(ws, y + 2) + 2;
     for (int k = 0; k < 28; k++) {
-        to[k] = (uint8_t)(row ? row[k] : 0);
+        to[k] = (uint8_t)(row != NULL ? row[k] : 0u);
     }
-    ws->row++;
-    ws->left = (uint16_t)(ws->left - 1);
-    conv1_step(ws, y + 3);
+    int rows = y + 1, left = (int)ws->left - 1;
+    ws->row = (uint16_t)rows;
+    ws->left = (uint16_t)left;
+    conv1_step(ws, rows + 2);
     if (y == 27) {
         for (int i = 30; i < 32; i++) {
             fill_u8(image_place(ws, i), 32, 0);
@@ -4154,7 +4158,7 @@ void lenet_begin(lenet_workspace *ws)
 
 void lenet_row(lenet_workspace *ws, const uint8_t row[28])
 {
-    if (ws->row < 28) {
+    if (ws->row < 28u) {
         push(ws, row);
     } else {
         ws->left = 1; /* one too many */
@@ -4163,14 +4167,14 @@ void lenet_row(lenet_workspace *ws, const uint8_t row[28])
 
 lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10])
 {
-    while (ws->row < 28) {
+    while (ws->row < 28u) {
         ws->left = 2; /* so that it ends at 1: this row did not come */
-        push(ws, 0);
+        push(ws, NULL);
     }
     fc1_layer(ws->pool2, ws->shared.units.fc1);
     fc2_layer(ws->shared.units.fc1, ws->shared.units.fc2);
     fc3_layer(ws->shared.units.fc2, logits);
-    return ws->row == 28 && ws->left == 0 ? (lenet_verdict)verdict_of_ink(ws) : LENET_MISCOUNTED;
+    return ws->row == 28u && ws->left == 0u ? (lenet_verdict)verdict_of_ink(ws) : LENET_MISCOUNTED;
 }
 
 /* ---- Whole images ---------------------------------------------------------------------------- */
@@ -4179,7 +4183,7 @@ lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], in
 {
     lenet_begin(ws);
     for (int y = 0; y < 28; y++) {
-        lenet_row(ws, image + 28 * y);
+        lenet_row(ws, &image[28 * y]);
     }
     return lenet_finish(ws, logits);
 }
@@ -4187,7 +4191,10 @@ lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], in
 /* The class of the largest logit other than class `except` (-1: none); of equals, the smallest. */
 static int largest(const int32_t logits[10], int except)
 {
-    int best = except == 0 ? 1 : 0;
+    int best = 0;
+    if (except == 0) {
+        best = 1;
+    }
     for (int o = best + 1; o < 10; o++) {
         if (o != except && logits[o] > logits[best]) {
             best = o;
@@ -4196,11 +4203,22 @@ static int largest(const int32_t logits[10], int except)
     return best;
 }
 
+/* How far the logit of `digit` is ahead of all others; beyond INT32_MAX, which no image attains, it
+ * is that. Numbers without a sign, in the same order, are subtracted: signed ones might
+ * overflow. */
+static int32_t gap_of(const int32_t logits[10], int digit)
+{
+    uint32_t own = (uint32_t)logits[digit] ^ 0x80000000u;
+    uint32_t other = (uint32_t)logits[largest(logits, digit)] ^ 0x80000000u;
+    uint32_t gap = own - other;
+    return gap < 0x80000000u ? (int32_t)gap : INT32_MAX;
+}
+
 #ifdef __SDCC
 void lenet_decide(const int32_t logits[10], lenet_verdict so_far, lenet_reading *reading)
 {
     reading->digit = largest(logits, -1);
-    reading->gap = logits[reading->digit] - logits[largest(logits, reading->digit)];
+    reading->gap = gap_of(logits, reading->digit);
     reading->verdict = so_far;
     if (so_far == LENET_ACCEPTED && reading->gap < LENET_MIN_GAP) {
         reading->verdict = LENET_UNSURE;
@@ -4218,7 +4236,7 @@ lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict so_far)
 {
     lenet_reading reading;
     reading.digit = largest(logits, -1);
-    reading.gap = logits[reading.digit] - logits[largest(logits, reading.digit)];
+    reading.gap = gap_of(logits, reading.digit);
     reading.verdict = so_far;
     if (so_far == LENET_ACCEPTED && reading.gap < LENET_MIN_GAP) {
         reading.verdict = LENET_UNSURE;
@@ -4238,7 +4256,7 @@ lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28])
 int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28])
 {
     int32_t logits[10];
-    lenet_logits(ws, image, logits);
+    (void)lenet_logits(ws, image, logits);
     return largest(logits, -1);
 }
 
@@ -4249,7 +4267,7 @@ static uint32_t crc_byte(uint32_t crc, uint32_t byte)
 {
     crc ^= byte;
     for (int bit = 0; bit < 8; bit++) {
-        crc = crc & 1 ? crc >> 1 ^ 0x82F63B78u : crc >> 1;
+        crc = (crc & 1u) != 0u ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
     }
     return crc;
 }
@@ -4258,7 +4276,7 @@ static uint32_t crc_byte(uint32_t crc, uint32_t byte)
 static int is_big_endian(void)
 {
     const uint16_t one = 1;
-    return *(const uint8_t *)&one == 0;
+    return *(const uint8_t *)&one == 0u;
 }
 
 /* Adds to the CRC the next bytes of a table: test->left at most, from test->place on. Then counts
@@ -4269,8 +4287,8 @@ static int is_big_endian(void)
 static lenet_self_test_state *hash(lenet_self_test_state *test, const volatile uint8_t *table,
                                    uint32_t count, uint32_t width)
 {
-    uint32_t flip = is_big_endian() ? width - 1 : 0;
-    while ((uint32_t)test->place < count && test->left > 0) {
+    uint32_t flip = is_big_endian() != 0 ? width - 1u : 0u;
+    while ((uint32_t)test->place < count && test->left > 0u) {
         test->crc = crc_byte(test->crc, table[(uint32_t)test->place ^ flip]);
         test->place++;
         test->left--;
@@ -4297,14 +4315,14 @@ static void hash_constants(lenet_self_test_state *test)
     test = hash(test, (const uint8_t *)fc2_bias, sizeof fc2_bias, 4);
     test = hash(test, (const uint8_t *)fc2_gain, sizeof fc2_gain, 2);
     test = hash(test, (const uint8_t *)fc3_weight, sizeof fc3_weight, 1);
-    hash(test, (const uint8_t *)fc3_bias, sizeof fc3_bias, 4);
+    (void)hash(test, (const uint8_t *)fc3_bias, sizeof fc3_bias, 4);
 }
 
 /* Row y of made-up image n: circles around the top left corner, the narrower the larger n. */
 static void draw_circles(uint8_t row[28], uint32_t n, uint32_t y)
 {
-    for (uint32_t x = 0; x < 28; x++) {
-        row[x] = (uint8_t)((y * y + x * x) * n & 255);
+    for (uint32_t x = 0; x < 28u; x++) {
+        row[x] = (uint8_t)((y * y + x * x) * n & 255u);
     }
 }
 
@@ -4325,7 +4343,7 @@ static void hash_answer(lenet_self_test_state *test, lenet_workspace *ws)
     logits[12] = reading.gap;
     logits[13] = reading.accepted;
     test->left = sizeof logits;
-    hash(test, (const uint8_t *)logits, sizeof logits, 4);
+    (void)hash(test, (const uint8_t *)logits, sizeof logits, 4);
 }
 
 void lenet_self_test_begin(lenet_self_test_state *test)
@@ -4340,7 +4358,7 @@ void lenet_self_test_begin(lenet_self_test_state *test)
  * whether the workspace has test->row rows of the image, or was used meanwhile. */
 lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_workspace *ws)
 {
-    if (test->image == 0) {
+    if (test->image == 0u) {
         hash_constants(test);
         if (test->place != 0) {
             test->place += LENET_CONSTANT_BYTES;
@@ -4350,22 +4368,22 @@ lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_w
             return LENET_SELF_TEST_CONSTANTS;
         }
     } else {
-        if (test->row == 0 || (uint16_t)(ws->left + test->row) != 0) {
+        if (test->row == 0u || (uint16_t)(ws->left + test->row) != 0u) {
             lenet_begin(ws);
             ws->left = 0;
             test->row = 0;
         }
-        if (test->row + test->image / 4 < 28) { /* the last image lacks a row */
+        if (test->row + test->image / 4u < 28u) { /* the last image lacks a row */
             uint8_t row[28];
             draw_circles(row, test->image, test->row);
             lenet_row(ws, row);
             test->row++;
             return LENET_SELF_TEST_RUNNING;
         }
-        ws->left = (uint16_t)(ws->left + 28);
+        ws->left = (uint16_t)(ws->left + 28u);
         hash_answer(test, ws);
         ws->left = 1; /* lenet_finish is not to take it for a reading */
-        if (test->image >= 4) {
+        if (test->image >= 4u) {
             if ((test->crc ^ 0xFFFFFFFFu) != 0xD76355F5u) {
                 return LENET_SELF_TEST_ANSWERS;
             }

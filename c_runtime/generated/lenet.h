@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_FE549DA2BE677DDF
+#define LENET_EXPORT_F08BB90DD1E2B887
 
 #ifdef __cplusplus
 extern "C" {
@@ -152,7 +152,8 @@ void lenet_row(lenet_workspace *ws, const uint8_t row[28]);
 lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10]);
 
 /* The reading that logits stand for, with what lenet_finish or lenet_logits returned beside them:
- * what lenet_read returns for the image that they come from. */
+ * what lenet_read returns for the image that they come from. Of other logits any are taken; a gap
+ * beyond INT32_MAX is that. */
 #ifdef __SDCC
 void lenet_decide(const int32_t logits[10], lenet_verdict so_far, lenet_reading *reading);
 #else

@@ -37,7 +37,8 @@ class Readings(NamedTuple):
 
     Attributes:
         digits: the class.
-        gaps: how far its logit is ahead of all others, in the type of the logits.
+        gaps: how far its logit is ahead of all others, in the type of the logits; of integers at
+            most the largest that the type has. Where a logit is NaN, NaN.
         verdicts: numbers of :class:`Verdict`.
     """
 
@@ -58,14 +59,25 @@ def readings(plan: Plan, images: Images, logits: npt.NDArray[Any]) -> Readings:
     classes = classes_of(logits, plan.none_output)
     is_best = np.arange(logits.shape[1]) == classes[:, None]
     lowest = logits.min(axis=1, keepdims=True)
-    gaps = logits[is_best] - np.where(is_best, lowest, logits).max(axis=1)
-    of_gaps = np.full(len(logits), Verdict.ACCEPTED, np.intp)
-    of_gaps[gaps < logits.dtype.type(plan.threshold)] = Verdict.UNSURE
+    gaps = _ahead(logits[is_best], np.where(is_best, lowest, logits).max(axis=1))
+    of_gaps = np.full(len(logits), Verdict.UNSURE, np.intp)
+    of_gaps[gaps >= logits.dtype.type(plan.threshold)] = Verdict.ACCEPTED
     if plan.none_output:
         of_gaps[gaps < 0] = Verdict.NO_CLASS
     of_ink = verdicts_of_ink(plan, images)
     verdicts = np.where(of_ink == Verdict.ACCEPTED, of_gaps, of_ink)
     return Readings(classes, gaps, verdicts)
+
+
+def _ahead(logits: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """``logits - others``, clamped to what their type holds of either sign."""
+    ahead: npt.NDArray[Any]
+    if logits.dtype.kind == "f":
+        ahead = logits - others
+    else:
+        most = np.iinfo(logits.dtype).max
+        ahead = np.clip(logits.astype(np.int64) - others, -most, most).astype(logits.dtype)
+    return ahead
 
 
 def verdicts_of_ink(plan: Plan, images: Images) -> npt.NDArray[np.intp]:

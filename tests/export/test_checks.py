@@ -203,7 +203,7 @@ SABOTAGE = {
         "a bias": BIAS,
         "where a kernel's columns begin": (r"int j = 0; j < 6", "int j = 1; j < 6"),
         "the floor of requantize": (SCALED, "((positive * gain) >> shift) + 1u"),
-        "a row that stays": (r"image \+ 34 \* y", "image + 34 * (y / 2)"),
+        "a row that stays": (r"&image\[34 \* y\]", "&image[34 * (y / 2)]"),
         "an array's end": within("lenet_logits", "logits[image[0] / 16 + 7] = 1;"),
         "a shift that is too far": within("lenet_logits", "logits[0] = 1 << (image[0] / 2);"),
         "what a workspace held before": within("lenet_begin", "ws->row = ws->row / 22;", "return;"),
@@ -222,8 +222,8 @@ SABOTAGE = {
     },
     "requantize": {
         "the floor": (SCALED, "((positive * gain) + 77u) >> shift"),
-        "the top": (r"\(uint32_t\)-is_above\) & top", "0u) & top"),
-        "negative ones": (r"\(uint32_t\)\(is_negative - 1\)", "0xFFFFFFFFu"),
+        "the top": (r"\(uint32_t\)filled\) & top", "0u) & top"),
+        "negative ones": (r"\(uint32_t\)kept", "0xFFFFFFFFu"),
         "one value": (r"(uint32_t index = )", r"positive ^= (acc == 1000) * 4096u;\n    \1"),
     },
     "faults": {
@@ -232,8 +232,8 @@ SABOTAGE = {
                                    "crc_byte(test->crc, table[test->place ^ flip] & 0x7Fu"),
     },
     "calls": {
-        "a verdict that does not count": (r"ws->row == 22 && ws->left == 0 \?", "ws->row >= 1 ?"),
-        "a counter of two": (r"ws->row == 22 && ws->left == 0 \?", "ws->row == 22 ?"),
+        "a verdict that does not count": (r"ws->row == 22u && ws->left == 0u \?", "ws->row >= 1 ?"),
+        "a counter of two": (r"ws->row == 22u && ws->left == 0u \?", "ws->row == 22 ?"),
         "a count that is put right": within("lenet_finish", "ws->left = 0;"),
     },
     "constant_time": {

@@ -431,7 +431,8 @@ def test_the_self_test_finds_one_wrong_number_in_any_table(dtype):
 def test_the_self_test_tells_wrong_code_from_wrong_tables(dtype):
     plan = make_plan(named_model("deep"), dtype)
     text = render_c(plan, Options())["lenet.c"].decode()
-    wrong = text.replace("acc += in[k] *", "acc -= in[k] *")
+    value = "(int32_t)in[k]" if dtype == "int8" else "in[k]"
+    wrong = text.replace(f"acc += {value} *", f"acc -= {value} *")
     assert wrong != text
     assert self_test_of(plan, wrong) == ANSWERS
 

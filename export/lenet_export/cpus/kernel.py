@@ -112,6 +112,9 @@ class Kernel:
             "inputs_read": layer.inputs + layer.layout.slack,
             "acc_type": operands.acc_type(layer),
             "sum_type": operands.sum_type(layer),
+            "counts_channels": bool(layer.layout.packing or layer.layout.in_program_memory),
+            "value_type": operands.value_type(layer),
+            "signed": partial(operands.signed, layer),
             "acc_of": partial(operands.acc_of, layer),
             "bias": partial(operands.bias, layer),
             "weights": partial(operands.weights, layer),
@@ -192,7 +195,7 @@ def _divided(window: int, total: str, times: Callable[[str, str], str]) -> str:
     """
     factor, shift = reciprocal(window)
     if factor == 1:
-        return f"{total} / {window}"
+        return f"{total} / {window}u"
     return f"{times(total, f'(uint32_t){factor}')} >> {shift}"
 
 

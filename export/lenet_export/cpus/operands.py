@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenet_export.c_text import c_type, plus, times
 from lenet_export.checkpoint import Grid
-from lenet_export.plan import F32, DType, Layer, Packing
+from lenet_export.plan import F32, S32, U8, DType, Layer, Packing
 
 
 def acc_type(layer: Layer) -> str:
@@ -31,6 +31,21 @@ def sum_type(layer: Layer) -> str:
     if layer.layout.in_program_memory and layer.packed_fits(16):
         return "uint16_t"
     return f"u{acc_type(layer)}"
+
+
+def value_type(layer: Layer) -> str:
+    """The type of a value that is multiplied by a weight: signed as that is, and as wide as a sum.
+
+    An AVR multiplies bytes, to 16 bits.
+    """
+    is_cast = layer.source_dtype == U8 and not layer.layout.in_program_memory
+    return c_type(S32 if is_cast and layer.integers else layer.source_dtype)
+
+
+def signed(layer: Layer, value: str) -> str:
+    """``value``, of a layer's input, in the type in which it is multiplied by a weight."""
+    type_ = value_type(layer)
+    return value if type_ == c_type(layer.source_dtype) else f"({type_}){value}"
 
 
 def from_program_memory(value: str, dtype: DType) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lenet_export.evidence.check import Case, Check, FailedError, NotRunError, Outcome
 from lenet_export.plan import Plan
 
-FUNCTION = "static uint16_t requantize(int32_t acc, uint16_t gain, int shift, uint16_t top)"
+FUNCTION = "static uint16_t requantize(int32_t acc, uint16_t gain, uint16_t shift, uint16_t top)"
 PROGRAM = """\
 #include "check-implementation.c"
 #include <stdio.h>
@@ -15,7 +15,7 @@ PROGRAM = """\
 static const struct {
     long long least, most;
     uint16_t gain;
-    int shift;
+    uint16_t shift;
     uint16_t top;
 } channels[] = {
 CHANNELS

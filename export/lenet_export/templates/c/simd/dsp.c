@@ -20,6 +20,6 @@ static uint32_t ink_of(const uint8_t *pixels, int count, uint32_t rise, uint32_t
     /* Half of a sum has in bit 7 what the sum has in bit 8. */
     halves |= halves >> 16;
     halves |= halves >> 8;
-    *dark = sums | (halves << 1 & 256);
+    *dark = sums | (halves << 1 & 256u);
     return sum;
 }
