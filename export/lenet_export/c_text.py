@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import re
 import textwrap
 
@@ -66,14 +64,14 @@ def _braces(values: Array, depth: int) -> str:
     line = ", ".join(values)
     if len(indent) + len(line) + 3 <= (WIDTH if depth else WIDTH // 2):
         return f"{{{line}}}"
-    # Where each number ends with its comma and blank, if all were on one line.
-    ends = [0, *itertools.accumulate(len(text) + 2 for text in values)]
-    lines, first, room = [], 0, WIDTH - len(indent) - 4
-    while first < len(values):
-        # The blank at a line's end may be beyond the room, and a number alone whatever is.
-        last = max(bisect.bisect_right(ends, ends[first] + room + 1) - 1, first + 1)
-        lines.append(f"{indent}    {', '.join(values[first:last])},\n")
-        first = last
+    line, lines, first, room = line + ",", [], 0, WIDTH - len(indent) - 4
+    while first < len(line):
+        last = len(line)
+        if last - first > room:  # Up to a blank that fits; a number alone is there whatever fits.
+            last = line.rfind(" ", first, first + room + 1)
+            last = last if last > 0 else (line + " ").find(" ", first)
+        lines.append(f"{indent}    {line[first:last]}\n")
+        first = last + 1
     return f"{{\n{''.join(lines)}{indent}}}"
 
 
