@@ -26,6 +26,7 @@ LEAST = {
     "A SIMD instruction set": 2,
     "A reader": 2,
     "An output": 2,
+    "An ecosystem": 2,
 }
 
 #: Exports a chain for CPUs that this machine can run, and compares with JAX.
@@ -110,6 +111,7 @@ def follow(places, package):
         path = package / file
         if line is None:
             assert not path.exists()
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         else:
             assert path.read_text().count(f"{line}\n") == 1, f"{file} has not one line {line}"
@@ -213,3 +215,16 @@ def test_the_recipe_of_an_output_writes_it_and_touches_one_file_that_was_there(p
     assert refused.returncode == 2
     assert "--single-file goes with --target c only" in refused.stderr
     assert "the bounds of every number" in " ".join(exported(package, "--help").stdout.split())
+
+
+def test_the_recipe_of_an_ecosystem_writes_a_package_that_builds(package):
+    follow(recipe("An ecosystem"), package)
+    assert {file for file, line, _ in recipe("An ecosystem") if line} == {"outputs/ecosystems.py"}
+    done = exported(package, "--target", "make", "--prefix", "digits", "--no-verify")
+    assert done.returncode == 0, done.stderr
+    folder = package.parent / "out"
+    assert {path.name for path in folder.glob("digits/*")} == {"digits.mk", "digits.json", "src"}
+    command = ["make", "-f", "digits/digits.mk", "digits.o"]
+    built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    assert (folder / "digits.o").exists()

@@ -8,24 +8,33 @@ folder's name is the prefix, so that two models lie side by side, and go into on
 from __future__ import annotations
 
 import functools
+import io
 import re
+import textwrap
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lenet_export import __version__
+from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
 from lenet_export.outputs import c, templates
-from lenet_export.outputs.options import Files, Options, Output, command
+from lenet_export.outputs.options import Files, Options, Output
 from lenet_export.plan import Plan
 
-COMMAND, TITLE = "@command@", "@title@"  # stand for what is said, until the prefix is in its places
+TITLE = "@title@"  # stands for what the network is, in which no prefix is put
 #: How a header declares its public names, by what they are of.
 NAMES = {
     "types": r"^}} (\w+);",
     "functions": r"^\w[\w ]* \*?({prefix}_\w+)\(",
     "constants": r"^(?:#define|   ) ({PREFIX}_\w+)\b",
 }
+
+
+def _cores(*names: str) -> tuple[str, ...]:
+    """Conditions of CMSIS-Pack for cores."""
+    return tuple(f'Dcore="Cortex-{name}"' for name in names)
 
 
 @dataclass(frozen=True)
@@ -36,19 +45,23 @@ class Ecosystem:
         help: what is written, in a few words.
         boards: the CPUs that its boards have, each with its words for these boards, which the
             templates print; none: all boards.
-        taken: prefixes that would hide a header or a part of its own, or that it refuses.
+        examples: a board for each of these CPUs, where a file of the package names one.
+        taken: a pattern of prefixes that it refuses, or that would hide a part of its own.
         longest: how long a prefix may be.
+        archive: the name of the one file that it takes, a ZIP; empty: it takes a folder.
     """
 
     help: str
     boards: Mapping[str, tuple[str, ...]]
-    taken: str = r"(?!)"
+    examples: Mapping[str, str] = field(default_factory=dict)
+    taken: str = ""
     longest: int = 64
+    archive: str = ""
 
 
 ECOSYSTEMS = {
     "arduino": Ecosystem(
-        "a library for Arduino's IDE and arduino-cli",
+        "a library for Arduino",
         {
             "generic": (),
             "cortex-m0": ("samd", "rp2040", "mbed_rp2040", "stm32"),
@@ -62,11 +75,92 @@ ECOSYSTEMS = {
             "atmega328p": ("avr",),
             "attiny85": ("avr", "attiny"),
         },
+        # Headers of cores and of libraries that come with them; names of Arduino's own.
         taken="arduino.*|binary|client|eeprom|ethernet|hardwareserial|hid|ipaddress|keyboard|mouse|"
         "new|pins_arduino|pluggableusb|print|printable|sd|server|servo|softwareserial|spi|stepper|"
         "stream|udp|usbapi|usbcore|usbdesc|wcharacter|wifi|wire|wiring_private|wstring",
         longest=63,
     ),
+    "platformio": Ecosystem(
+        "one for PlatformIO",
+        {
+            "generic": (),
+            "cortex-m0": ("atmelsam", "nordicnrf51", "raspberrypi", "ststm32"),
+            "cortex-m3": ("atmelsam", "ststm32"),
+            "cortex-m4": (
+                *("atmelsam", "nordicnrf52", "raspberrypi", "renesas-ra", "ststm32", "teensy"),
+            ),
+            "riscv32": ("espressif32", "gd32v"),
+            "avr": ("atmelavr", "atmelmegaavr"),
+            "atmega328p": ("atmelavr",),
+            "attiny85": ("atmelavr",),
+        },
+        examples={
+            "generic": "espressif32/esp32dev",
+            "cortex-m0": "raspberrypi/pico",
+            "cortex-m3": "ststm32/bluepill_f103c8",
+            "cortex-m4": "nordicnrf52/nano33ble",
+            "riscv32": "espressif32/esp32-c3-devkitm-1",
+            "avr": "atmelavr/megaatmega2560",
+            "atmega328p": "atmelavr/uno",
+            "attiny85": "atmelavr/attiny85",
+        },
+        taken="arduino.*|eeprom|servo|spi|wire|wifi",
+    ),
+    "esp-idf": Ecosystem(
+        "a component for ESP-IDF",
+        {
+            "generic": (),
+            "riscv32": (
+                *("esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2", "esp32p4"),
+            ),
+        },
+        examples={"generic": "esp32", "riscv32": "esp32c3"},
+        # A component of a project takes the place of ESP-IDF's of that name.
+        taken="bootloader|bt|cmock|console|cxx|driver|efuse|esp.*|fatfs|freertos|hal|heap|"
+        "http_parser|idf.*|ieee802154|json|linux|log|lwip|main|mbedtls|mqtt|newlib|nvs.*|openthread|"
+        "partition_table|perfmon|protocomm|pthread|riscv|rt|sdmmc|soc|spi_flash|spiffs|"
+        "tcp_transport|ulp|unity|usb|vfs|wear_levelling|wifi_provisioning|wpa_supplicant|xtensa",
+    ),
+    "zephyr": Ecosystem(
+        "a module for Zephyr",
+        {
+            "generic": (),
+            "cortex-m0": ("CPU_CORTEX_M",),
+            "cortex-m3": ("ARMV7_M_ARMV8_M_MAINLINE",),
+            "cortex-m4": ("CPU_CORTEX_M4", "CPU_CORTEX_M7", "ARMV8_M_DSP"),
+            "cortex-m55": ("ARMV8_1_M_MVEI",),
+            "riscv32": ("RISCV",),
+        },
+        examples={
+            "generic": "qemu_cortex_m3",
+            "cortex-m0": "qemu_cortex_m0",
+            "cortex-m3": "qemu_cortex_m3",
+            "cortex-m4": "mps2/an386",
+            "cortex-m55": "mps3/corstone300/fvp",
+            "riscv32": "qemu_riscv32",
+        },
+        # Modules that come with it, by whose names it knows them.
+        taken="acpica|cmsis.*|fatfs|hal_.*|hostap|libmetal|littlefs|loramac_node|lvgl|lz4|mbedtls|"
+        "mcuboot|mipi_sys_t|nanopb|open_amp|openthread|percepio|picolibc|segger|tflite_micro|"
+        "tinycrypt|trusted_firmware.*|uoscore_uedhoc|zcbor|zephyr",
+    ),
+    "cmsis-pack": Ecosystem(
+        "a CMSIS-Pack",
+        {
+            "generic": (),
+            "cortex-m0": _cores("M0", "M0+", "M1", "M23"),
+            "cortex-m3": _cores("M3", "M4", "M7", "M33", "M35P"),
+            "cortex-m4": (
+                *_cores("M4", "M7"),
+                *(f'{core} Ddsp="DSP"' for core in _cores("M33", "M35P")),
+            ),
+            "cortex-m55": _cores("M52", "M55", "M85"),
+        },
+        taken="rte_components|cmsis.*",
+        archive="lenet-export.{name}.{version}.pack",
+    ),
+    "cmake": Ecosystem("a package for CMake", dict.fromkeys(CPUS, ()), taken="lenet_export"),
 }
 
 
@@ -83,7 +177,7 @@ def check(ecosystem: str, plan: Plan, options: Options) -> None:
             f"is of no board of --target {ecosystem}",
             f"give one of {', '.join(of.boards)}, or --target c",
         )
-    if re.fullmatch(of.taken, options.prefix) or len(options.prefix) > of.longest:
+    if (of.taken and re.fullmatch(of.taken, options.prefix)) or len(options.prefix) > of.longest:
         raise UserError(
             f"--prefix {options.prefix}",
             f"cannot be the name of a package of --target {ecosystem}: it is taken, or has more "
@@ -114,20 +208,29 @@ def packed(ecosystem: str, plan: Plan, options: Options, files: Files) -> Files:
     prefix, folder = options.prefix, f"{ecosystem}/"
     environment = templates.environment("packages")
     context = _context(ecosystem, plan, options, files)
-    # In these no prefix is put.
-    words = {COMMAND: command(plan, options), TITLE: c.title_of(plan.model.info)}
+    title = textwrap.shorten(c.title_of(plan.model.info), 100)
     package: Files = {}
     for name in environment.list_templates():
         if name.startswith(folder):
-            path = name.removeprefix(folder).removesuffix(".j2").replace("lenet", prefix)
+            path = re.sub("lenet(?!-export)", prefix, name.removeprefix(folder).removesuffix(".j2"))
             text = c.rename(environment.get_template(name).render(context), prefix)
-            for place, word in words.items():
-                text = text.replace(place, word)
-            package[path] = text.encode()
+            package[path] = text.replace(TITLE, title).encode()
     manifest = f"{prefix}.json"
     package |= {f"src/{name}": data for name, data in files.items() if name != manifest}
     package[manifest] = files[manifest]
+    archive = ECOSYSTEMS[ecosystem].archive.format(name=prefix, version=__version__)
+    if archive:
+        return {archive: zip_of(package)}
     return {f"{prefix}/{path}": data for path, data in package.items()}
+
+
+def zip_of(files: Files) -> bytes:
+    """Files in a ZIP, not compressed and of no date: the same bytes on every machine."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return buffer.getvalue()
 
 
 def _context(ecosystem: str, plan: Plan, options: Options, files: Files) -> dict[str, Any]:
@@ -136,9 +239,9 @@ def _context(ecosystem: str, plan: Plan, options: Options, files: Files) -> dict
     header = files[f"{options.prefix}.h"].decode()
     return {
         "name": options.prefix,
+        "symbol": f"{options.prefix.upper()}_MODEL",
         "plan": plan,
         "version": __version__,
-        "command": COMMAND,
         "title": TITLE,
         "size": f"{rows}x{columns}" if channels == 1 else f"{rows}x{columns}x{channels}",
         "pixels": rows * columns * channels,
@@ -146,6 +249,8 @@ def _context(ecosystem: str, plan: Plan, options: Options, files: Files) -> dict
         "flash": f"{plan.constant_bytes:,}",
         "ram": f"{plan.workspace_bytes:,}",
         "boards": ECOSYSTEMS[ecosystem].boards[plan.cpu],
+        "example": ECOSYSTEMS[ecosystem].examples.get(plan.cpu),
+        "headers": [file for file in files if file.endswith(".h")],
         "is_float": plan.dtype == "float32",
         "words": words_of(header, options.prefix),
     }
