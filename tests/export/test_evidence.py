@@ -25,7 +25,7 @@ from needs import wide
 
 from .networks import CHAINS, named_model
 
-VOID = {"meta", "img", "br", "line", "circle", "polyline"}
+VOID = {"meta", "img", "br", "wbr", "line", "circle", "polyline"}
 #: What HTML itself leaves open is closed on this page.
 SECTIONS = [
     "Stages", "No number overflows, whatever the image", "Memory", "What it reads",

@@ -12,6 +12,7 @@ from lenet_export import __version__, packages, reference
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import pictures
+from lenet_export.evidence.promises import promised
 from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
 from lenet_export.files import hashes_of
@@ -77,6 +78,7 @@ def planned(plan: Plan, files: Files) -> Facts:
         "costs": _costs(plan),
         "stages": [_stage(layer, bounds) for layer in plan.layers],
         "trace": traced(plan, files),
+        "promises": promised(files),
         "constants": [_constant(constant) for constant in plan.constants],
         "workspace": _workspace(plan),
         "rows": plan.multiply_adds_of_rows,

@@ -55,6 +55,9 @@ def _drawn(facts: Facts) -> dict[str, Any]:
         },
         "most_of_a_row": max(facts["rows"]),
         "plot": _plot(facts),
+        "status_of": {
+            of["name"]: of["status"] for of in (facts["checks"] or {"results": []})["results"]
+        },
         "errors": _errors(facts["readings"]),
     }
 
