@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import re
 import zlib
@@ -14,7 +15,7 @@ from lenet_export import __version__, wasm
 from lenet_export.c_text import plus, times
 from lenet_export.errors import UserError
 from lenet_export.outputs import templates
-from lenet_export.outputs.c import render_beside, render_c, title_of, told_of
+from lenet_export.outputs.c import does, render_beside, render_c, title_of
 from lenet_export.outputs.options import Files, Options, Output, command, parts_of
 from lenet_export.plan import Layer, Plan
 from lenet_export.preparation import is_prepared_for
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lenet_export.verify import Comparison
 
 #: Pixels of the longer side of a picture, and of the sides of a line, that the page hands over.
-PICTURE, LINE = 512, (160, 960)
+PICTURE, LINE = 512, (960, 160)
 #: Of the maps and units together: all are drawn anew while one draws.
 MOST_VALUES = 65_536
 LEAST_SIDE = 7  # of an image that one can draw
@@ -115,9 +116,9 @@ def _told(plan: Plan, options: Options, source: str) -> dict[str, Any]:
     layers = []
     functions = functions_of(source)
     for layer in plan.layers:
-        told = told_of(layer) | _geometry(layer)
         first = f"{layer.output}_row" if layer.reads_rows else f"{layer.name}_layer"
-        layers.append(told | {"begins": begins, "functions": _called(first, functions)})
+        told = _told_of(layer) | {"begins": begins, "functions": _called(first, functions)}
+        layers.append(told)
         begins += layer.outputs
     shown = {name for layer in layers for name in layer["functions"]}
     rows, columns, channels = plan.input_shape
@@ -148,15 +149,23 @@ def _name(info: dict[str, Any]) -> str:
     return {"": "A network", "lenet": "LeNet"}.get(name, name)
 
 
-def _geometry(layer: Layer) -> dict[str, Any]:
-    """Where a layer's units look, and how their sums become codes."""
+def _told_of(layer: Layer) -> dict[str, Any]:
+    """What a layer is, where its units look, and how their sums become codes."""
     stage, integers = layer.stage, layer.integers
-    told: dict[str, Any] = {"writes": layer.output, "pool": stage.pool, "window": stage.pool_size}
-    told["norm"] = layer.norm is not None
+    told = {
+        "name": layer.name,
+        "kind": stage.kind,
+        "does": does(layer),
+        "input": layer.input_shape,
+        "output": layer.output_shape,
+        "norm": layer.norm is not None,
+        "pool": stage.pool,
+        "window": stage.pool_size,
+    }
     if layer.reads_rows:
         (above, _), (left, _) = layer.padding
         told |= {"kernel": stage.kernel, "strides": stage.strides, "above": above, "left": left}
-        told |= {"depthwise": layer.is_depthwise, "border": layer.pad_code}
+        told |= {"depthwise": layer.is_depthwise}
     if integers and integers.requantize:
         of = integers.requantize
         told |= {"shift": of.shift, "top": of.activation.top}
@@ -196,8 +205,11 @@ def _written(told: dict[str, Any], module: bytes) -> str:
         name: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         for name, text in (("style", style), ("script", script))
     }
+    # No letter of it ends the element that it is in.
+    network = json.dumps(told, separators=(",", ":")).replace("<", "\\u003c")
     return environment.get_template("web/page.html.j2").render(
         told=told,
+        network=network,
         style=style,
         script=script,
         hashes=hashes,

@@ -63,7 +63,7 @@ const between = (from, to, share) => from.map((value, k) => Math.round(value + (
 function scales() {
   const none = colour("--none"), all = colour("--all"), less = colour("--less"), more = colour("--more");
   const codes = Array.from({ length: 256 }, (_, code) => between(none, all, code / 255));
-  const signed = (most) => (value) => between(none, value < 0 ? less : more, Math.min(1, Math.abs(value) / (most || 1)));
+  const signed = (most) => (value) => between(none, value < 0 ? less : more, Math.min(1, Math.abs(value) / most));
   return { code: (value) => codes[value], signed };
 }
 
@@ -172,9 +172,11 @@ function paintFigure() {
     }
     const values = network.layers[layer];
     const isLast = layer === told.layers.length - 1;
-    paint(canvas, tiling, values, isLast ? shades.signed(Math.max(...values.map(Math.abs))) : shades.code);
+    paint(canvas, tiling, values, isLast ? shades.signed(largest(values.subarray(0, told.classes))) : shades.code);
   }
 }
+
+const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
 
 /* Draws a box over values of a part, given as rows and columns from `y, x` on. */
 function mark({ tiling, over }, className, y, x, c, rows = 1, columns = 1) {

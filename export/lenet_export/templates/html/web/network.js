@@ -32,7 +32,7 @@ function networkOf(c) {
   const unit = words("page_unit", 6);
 
   return {
-    image,
+    c, bytes, words, image,
     layers: [...maps, logits],
     selfTest: () => c.page_self_test() === 0,
 
@@ -63,15 +63,6 @@ function networkOf(c) {
       const count = c.page_explain(layer, y, x, c_, i, j);
       const [bias, sum, acc, gain, index, code] = unit;
       return { terms: words("page_terms", 3 * count).slice(), bias, sum, acc, gain, index, code };
-    },
-
-    /* A picture, of grey bytes, is read as a line of digits. */
-    readAmount(pixels, rows, columns) {
-      bytes("page_picture", pixels.length).set(pixels);
-      c.page_read_amount(rows, columns);
-      const [digits, , score, verdict] = words("page_amount", 4);
-      const text = String.fromCharCode(...bytes("page_text", digits));
-      return { text, score, verdict };
     },
   };
 }

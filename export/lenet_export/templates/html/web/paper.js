@@ -1,15 +1,15 @@
 /* ---- The paper: what one draws on, and pictures that are dropped, pasted or chosen ----------- */
 
-/* Digits as strokes of a pen, from 0 to 100 across and down. */
+/* Digits as strokes of a pen, from 0 to 100 across and down; a point that comes twice is a corner. */
 const EXAMPLES = [
-  "30,25 50,12 70,28 74,52 66,78 48,88 30,76 26,50 30,25",
-  "36,28 54,14 52,86",
+  "50,12 34,16 26,50 34,84 50,88 66,84 74,50 66,16 50,12",
+  "38,30 54,14 54,14 50,88",
   "28,30 44,14 66,20 68,38 46,62 26,84 74,84",
   "30,18 62,16 68,30 46,46 68,60 64,80 30,84",
-  "58,12 26,60 78,60|62,36 60,90",
-  "70,16 36,16 32,46 58,44 70,62 58,84 28,82",
+  "56,12 26,60 26,60 78,58|62,38 60,90",
+  "70,16 36,16 36,16 32,46 32,46 58,40 74,62 58,86 28,82",
   "66,14 42,34 30,66 44,86 66,78 66,58 46,54 32,66",
-  "26,18 72,18 50,50 42,86",
+  "26,18 72,16 72,16 52,50 44,88",
   "62,20 40,18 34,34 66,60 64,80 42,86 34,72 66,34 62,20",
   "66,32 48,16 34,30 46,48 66,38 66,30 64,86",
 ].map((strokes) => strokes.split("|").map((stroke) => stroke.split(" ").map((point) => point.split(",").map(Number))));
@@ -30,9 +30,15 @@ function layPaper(columns, rows) {
   keyed = null;
 }
 
+/* A stroke through the middles between points, round. */
 function strike(...points) {
   pen.beginPath();
-  points.forEach(([x, y]) => pen.lineTo(x, y));
+  pen.moveTo(...points[0]);
+  points.slice(1).forEach(([x, y], k) => {
+    const [a, b] = points[k];
+    pen.quadraticCurveTo(a, b, (a + x) / 2, (b + y) / 2);
+  });
+  pen.lineTo(...points.at(-1));
   pen.stroke();
   changed();
 }
@@ -100,16 +106,8 @@ function drawByKeys() {
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
 function clearPaper() {
-  const [columns, rows] = sheet();
-  layPaper(columns, rows);
+  layPaper(...modes[mode()].sheet);
   changed();
-}
-
-/* Columns and rows of an empty paper. */
-function sheet() {
-  if (mode() === "line") return [told.line[1], told.line[0]];
-  const side = 280 / Math.max(told.rows, told.columns);
-  return [Math.round(told.columns * side), Math.round(told.rows * side)];
 }
 
 /* The paper becomes a picture, smaller if it is large. */
@@ -120,7 +118,7 @@ async function take(file) {
     fail(`${file.name || "what was given"} is no picture that this browser can read: give a PNG or JPEG`);
     return;
   }
-  const [most, high] = mode() === "line" ? [told.line[1], told.line[0]] : [told.picture, told.picture];
+  const [most, high] = modes[mode()].room;
   const scale = Math.min(1, most / picture.width, high / picture.height);
   layPaper(Math.max(1, Math.round(picture.width * scale)), Math.max(1, Math.round(picture.height * scale)));
   pen.drawImage(picture, 0, 0, paper.width, paper.height);
@@ -157,16 +155,4 @@ function scaledPaper() {
   if (told.channels === 1) return greyOf(small);
   const { data } = small.getImageData(0, 0, told.columns, told.rows);
   return data.filter((_, k) => k % 4 < 3);
-}
-
-/* Four digits beside each other. */
-function drawLine() {
-  clearPaper();
-  const { width, height } = paper;
-  pen.lineWidth = height / 14;
-  [1, 7, 0, 9].forEach((digit, place) => {
-    for (const stroke of EXAMPLES[digit]) {
-      strike(...stroke.map(([x, y]) => [width * 0.14 + (place + x / 120) * height, height * (0.1 + y / 125)]));
-    }
-  });
 }

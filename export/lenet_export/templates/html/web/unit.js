@@ -1,14 +1,17 @@
 /* ---- One unit: where it looks, and what it adds up ------------------------------------------ */
 
-let chosen = { layer: 0, y: 0, x: 0, c: 0, i: 0, j: 0, step: 0, isKept: false };
+/* Of a window's places it is i, j; none: the one that its pool takes. */
+let chosen = { layer: 0, y: 0, x: 0, c: 0, i: null, j: null, step: 0, isKept: false };
+const LISTED = 4096; // terms of a sum, at most
 const layerOf = (unit) => told.layers[unit.layer];
+const isPool = (layer) => layer.kind === "pool";
 const isDense = (layer) => layer.kind === "dense";
 const partBefore = (layer) => figure[(layer + figure.length - 1) % figure.length];
-const windowsOf = (layer) => (layer.pool === "none" || layer.kind === "pool" ? 1 : layer.window);
+const windowsOf = (layer) => (layer.pool === "none" || isPool(layer) ? 1 : layer.window);
 
 function choose(unit) {
   const isSame = ["layer", "y", "x", "c"].every((name) => unit[name] === chosen[name]);
-  chosen = { ...(isSame ? chosen : { i: 0, j: 0, step: 0, isKept: false }), ...unit };
+  chosen = { ...(isSame ? chosen : { i: null, j: null, step: 0, isKept: false }), ...unit };
   showUnit();
 }
 
@@ -16,10 +19,10 @@ function choose(unit) {
 function sourceOf(n) {
   const layer = layerOf(chosen);
   if (isDense(layer)) return unitOf(partBefore(chosen.layer).tiling, n);
-  const { down, across } = cornerOf(layer);
+  const { down, across } = corner;
   const [, columns] = layer.kernel;
   const inputs = layer.input[2];
-  const isSingle = layer.depthwise || layer.kind === "pool";
+  const isSingle = isNarrow(layer);
   const values = isSingle ? columns : columns * inputs;
   const row = Math.floor(n / values), value = n % values;
   const y = down + row, x = across + (isSingle ? value : Math.floor(value / inputs));
@@ -33,12 +36,14 @@ function channelOf(layer) {
   return Math.floor(chosen.c / (outputs / layer.input[2]));
 }
 
-/* Row and column of the input at which the kernel of the chosen place begins. */
-function cornerOf(layer) {
+/* Row and column of the input at which the kernel of a place begins. */
+let corner = { down: 0, across: 0 };
+function cornerOf(layer, { i, j }) {
+  if (isDense(layer)) return corner;
   const [down, across] = layer.strides, size = windowsOf(layer);
   return {
-    down: (chosen.y * size + chosen.i) * down - layer.above,
-    across: (chosen.x * size + chosen.j) * across - layer.left,
+    down: (chosen.y * size + i) * down - layer.above,
+    across: (chosen.x * size + j) * across - layer.left,
   };
 }
 
@@ -67,11 +72,12 @@ function markUnit() {
     if (k !== chosen.layer && k !== 0) continue;
     markSpans(before, shape, spans, k === chosen.layer && isNarrow(layer) ? channelOf(layer) : null);
   }
-  const source = chosen.step > 0 && sourceOf(chosen.step - 1);
+  const term = chosen.step - kinds.indexOf(isPool(layer) ? "pooled" : "product");
+  const source = ["product", "pooled"].includes(kinds[chosen.step]) && sourceOf(term);
   if (source) mark(partBefore(chosen.layer), "now", source.y, source.x, source.c);
 }
 
-const isNarrow = (layer) => layer.depthwise || layer.kind === "pool";
+const isNarrow = (layer) => layer.depthwise || isPool(layer);
 
 function markSpans(part, shape, spans, only) {
   const [rows, columns] = spans.map(([first, last], axis) => [Math.max(first, 0), Math.min(last, shape[axis] - 1)]);
@@ -81,24 +87,28 @@ function markSpans(part, shape, spans, only) {
   }
 }
 
+const NOUNS = { avg: "mean", max: "largest" };
+
 /* The parts of the sum, each with the kind of line that computes it in the C. */
-function stepsOf(layer, found) {
+function stepsOf(layer, found, value) {
   const steps = [];
   const { terms } = found;
   const add = (kind, where, ...cells) => steps.push({ kind, where, cells });
-  if (layer.kind !== "pool") add("bias", "bias", "", "", "", spaced(found.bias));
-  for (let n = 0; n < terms.length / 3; n++) {
+  if (!isPool(layer)) add("bias", "bias", "", "", "", spaced(found.bias));
+  for (let n = 0; n < Math.min(terms.length / 3, LISTED); n++) {
     const [code, weight, sum] = terms.subarray(3 * n, 3 * n + 3);
     const source = sourceOf(n);
     const where = source ? nameOf(layer, source) : "border";
-    if (layer.kind === "pool") add("pooled", where, code, "", "", "");
+    if (isPool(layer)) add("pooled", where, code, "", "", "");
     else add("product", where, code, spaced(weight), spaced(code * weight || 0), spaced(sum));
   }
+  if (terms.length / 3 > LISTED) add("product", `and ${spaced(terms.length / 3 - LISTED)} more`, "", "", "", spaced(found.sum));
   if (layer.norm) add("norm", "after the norm", "", "", "", spaced(found.acc));
   if (layer.shift !== undefined) {
     add("index", `index: ${spaced(found.acc)} × ${spaced(found.gain)} >> ${layer.shift}, 0 to ${spaced(layer.top)}`, "", "", "", spaced(found.index));
-    add("code", layer.table ? `${layer.activation}_table[${found.index}]` : `${layer.activation}: the index`, "", "", "", found.code);
+    add("code", layer.table ? `${layer.activation}_table[${found.index}]` : `${layer.activation}: the index`, found.code, "", "", "");
   }
+  if (isPool(layer) || windowsOf(layer) > 1) add("pool", `the ${NOUNS[layer.pool]} of all`, value, "", "", "");
   return steps;
 }
 
@@ -124,15 +134,24 @@ function unitNumber() {
   return isDense(layerOf(chosen)) ? indexOf(tiling, chosen) : chosen.c;
 }
 
+/* The place of the window that is shown. */
+function shownOf(layer, places) {
+  const most = Math.max(...places.map(({ found }) => found.code));
+  const taken = layer.pool === "max" ? places.find(({ found }) => found.code === most) : places[0];
+  return places.find(({ i, j }) => i === chosen.i && j === chosen.j) ?? taken;
+}
+
 function showUnit() {
   const layer = layerOf(chosen);
   const places = placesOf(layer);
-  const { found } = places.find(({ i, j }) => i === chosen.i && j === chosen.j) ?? places[0];
+  const shown = shownOf(layer, places);
   const value = network.layers[chosen.layer][indexOf(figure[chosen.layer].tiling, chosen)];
+  at("unit").ariaLive = chosen.isKept ? "polite" : "off";
   at("unit").replaceChildren(...sentenceOf(layer, places, value));
-  at("places").replaceChildren(...(places.length > 1 ? places.map(placeButton) : []));
-  const steps = stepsOf(layer, found);
-  showWindows(layer, found);
+  at("places").replaceChildren(...(places.length > 1 ? places.map((place) => placeButton(place, place === shown)) : []));
+  corner = cornerOf(layer, shown);
+  const steps = stepsOf(layer, shown.found, value);
+  showWindows(layer, shown.found);
   at("from").textContent = layer.input.length === 1 ? "from" : layer.input[2] > 1 ? "map: row, column" : "row, column";
   at("sum").replaceChildren(...steps.map(rowOf));
   at("step").max = steps.length - 1;
@@ -146,15 +165,13 @@ function sentenceOf(layer, places, value) {
   const name = isDense(layer)
     ? (isLast ? `the logit of “${told.names[unitNumber()]}”` : `unit ${unitNumber()}`)
     : `map ${chosen.c}, row ${chosen.y}, column ${chosen.x}`;
-  const noun = { avg: "the mean", max: "the largest" }[layer.pool];
   const codes = places.map(({ found }) => found.code).join(", ");
-  const pool = places.length > 1 ? `, ${noun} of ${places.length} places: ${codes}` : "";
+  const pool = places.length > 1 ? `, the ${NOUNS[layer.pool]} of ${places.length} places: ${codes}` : "";
   const kept = chosen.isKept ? " (kept: Escape lets go)" : "";
   return [make("b", {}, layer.name), `, ${name}: `, make("b", {}, spaced(value)), pool, kept];
 }
 
-function placeButton({ i, j, found }) {
-  const isPressed = i === chosen.i && j === chosen.j;
+function placeButton({ i, j, found }, isPressed) {
   const button = make("button", { type: "button", ariaPressed: String(isPressed) }, `place ${i}, ${j}: ${found.code}`);
   button.addEventListener("click", () => {
     choose({ ...chosen, i, j, isKept: true });
@@ -169,10 +186,9 @@ function showWindows(layer, { terms }) {
   const tiling = tilingOf(shape);
   const column = (of) => Array.from({ length: terms.length / 3 }, (_, n) => of(terms[3 * n], terms[3 * n + 1]));
   const weights = column((_, weight) => weight), products = column((code, weight) => code * weight);
-  const most = (values) => values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1);
   const drawings = [["codes", column((code) => code), shades.code]];
-  if (layer.kind !== "pool") {
-    drawings.push(["weights", weights, shades.signed(most(weights))], ["products", products, shades.signed(most(products))]);
+  if (!isPool(layer)) {
+    drawings.push(["weights", weights, shades.signed(largest(weights))], ["products", products, shades.signed(largest(products))]);
   }
   at("windows").replaceChildren(...drawings.map(([name, values, scale]) => {
     const canvas = make("canvas", { ariaLabel: `${name}, as the table below tells them` });
@@ -199,6 +215,7 @@ const LINES = {
   norm: /_normalize\(sums/,
   index: /index = .*>> shift/,
   code: /^ {4}return .*requantize\(/,
+  pool: /out\[.*\] = /,
   pooled: /sum \+= |most = larger/,
 };
 let kinds = [];
@@ -219,6 +236,7 @@ function showStep(steps, number) {
   if (steps) kinds = steps.map(({ kind }) => kind);
   chosen.step = number;
   at("step").value = number;
+  at("step").ariaValueText = at("sum").children[number].textContent;
   at("place").textContent = `${number + 1} of ${kinds.length}`;
   const rows = at("sum").children;
   for (const row of at("sum").querySelectorAll(".this")) row.classList.remove("this");
