@@ -157,7 +157,8 @@ ECOSYSTEMS = {
             ),
             "cortex-m55": _cores("M52", "M55", "M85"),
         },
-        taken="rte_components|cmsis.*",
+        taken=".|cmsis.*|rte_components",
+        longest=32,
         archive="lenet-export.{name}.{version}.pack",
     ),
     "cmake": Ecosystem("a package for CMake", dict.fromkeys(CPUS, ()), taken="lenet_export"),
@@ -180,9 +181,9 @@ def check(ecosystem: str, plan: Plan, options: Options) -> None:
     if (of.taken and re.fullmatch(of.taken, options.prefix)) or len(options.prefix) > of.longest:
         raise UserError(
             f"--prefix {options.prefix}",
-            f"cannot be the name of a package of --target {ecosystem}: it is taken, or has more "
-            f"than {of.longest} letters",
-            "take another --prefix",
+            f"cannot name a package of --target {ecosystem}: it is the name of a part of that, or "
+            "too short or long",
+            f"take another --prefix, of at most {of.longest} letters",
         )
 
 
