@@ -2,7 +2,7 @@
 
     python benchmarks/field.py                      the bundled models' tables
     python benchmarks/field.py runs/m.safetensors   another model's
-    python benchmarks/field.py --update             also writes benchmarks/field.json
+    python benchmarks/field.py --update             also writes models/field.json
 
 Read by the exported C in int8, plain C99, compiled here. `LENET_DATA` names a folder with mnist/
 and qmnist/. What is measured on, benchmarks/material makes by seed of MNIST's test images.
@@ -29,7 +29,7 @@ from material.filters import UInt8
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "export/lenet_export/models"
-FIGURES = ROOT / "benchmarks/field.json"
+FIGURES = BUNDLED / "field.json"
 SEED = 1
 CLASSES = 10  # digits; a further output of a network means that it is none
 REJECTED = 0.015  # of the clean digits, where strangers are counted

@@ -19,7 +19,7 @@ from lenet_export.cpus.registry import AUTO, OPTIMIZE, cpu_named, cpus_like, lay
 from lenet_export.errors import UserError, in_python, python_words
 from lenet_export.exported import Exported, as_they_are
 from lenet_export.gap_table import GapTable
-from lenet_export.images import check_count, check_images, check_labels, without_ones
+from lenet_export.images import Writers, check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
 from lenet_export.input_scale import doubt
 from lenet_export.outputs.c import with_record
@@ -221,8 +221,8 @@ def export(
         options = replace(options, doubts=tuple(map(python_words, doubts)))
     name = _name_of(module)
     plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
-    pages = [None if folder is None else Path(folder) for folder in (report, evidence)]
-    exported = write(name, plan, Path(out), options, verify, images, labels, *pages)
+    page, checked = (None if folder is None else Path(folder) for folder in (report, evidence))
+    exported = write(name, plan, Path(out), options, verify, images, labels, page, checked)
     for text in exported.report.warnings:
         warnings.warn(text, stacklevel=3)
     return replace(exported, input_shape=shape, _laid_out=laid_out)
@@ -294,6 +294,7 @@ def write(
     labels: npt.NDArray[Any] | None = None,
     report: Path | None = None,
     evidence: Path | None = None,
+    writers: Writers | None = None,
 ) -> Exported:
     """Renders ``plan``, compares it with JAX if asked to, and writes the files to ``out``.
 
@@ -308,6 +309,7 @@ def write(
         labels: their classes.
         report: a folder for a page that tells all of it, and its numbers; ``None``: none.
         evidence: one for such a page with what checks found, in place of ``report``.
+        writers: who wrote each image, for the page; ``None``: that is not known.
 
     Raises:
         UserError: a name cannot be used, the C differs from JAX, or a folder cannot be written.
@@ -339,7 +341,9 @@ def write(
     told = Report.of(name, plan, output, found, options, (*written, *beside))
     exported = Exported(plan, told, plan.input_shape, rendered, options.prefix)
     if folder:
-        run.write_page(folder, exported, rendered, options, images, labels, evidence is not None)
+        run.write_page(
+            folder, exported, rendered, options, images, labels, evidence is not None, writers
+        )
     files.write(written)
     return exported
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from lenet_export import checkpoint
 from lenet_export.checkpoint import Model
@@ -49,6 +51,18 @@ def titled(text: str) -> str | None:
     """The bundled model that has this title, if one has."""
     name = text.removeprefix(BUNDLED)
     return name if text == title(name) and name in names() else None
+
+
+def field_tables(name: str) -> dict[str, Any] | None:
+    """What benchmarks/field.py measured of a bundled model on material that is no clean digit.
+
+    Returns:
+        ``split``, ``seed`` and ``count`` of the material, and ``tables``, of which each has names
+        and shares; ``None`` where nothing was measured.
+    """
+    found: dict[str, Any] = json.loads((FOLDER / "field.json").read_text())
+    tables = found.pop("models").get(name)
+    return found | {"tables": tables} if tables else None
 
 
 def about(name: str) -> str:

@@ -26,7 +26,7 @@ from lenet_export.cpus.registry import (
     lay_out,
 )
 from lenet_export.errors import UserError
-from lenet_export.images import read_images
+from lenet_export.images import read_images, read_writers
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
@@ -317,9 +317,10 @@ def _export(options: argparse.Namespace) -> None:
     else:
         model = bundled.load(name)
         name = bundled.title(name)
-    images, labels = None, None
+    images, labels, writers = None, None, None
     if options.images:
         images, labels = read_images(options.images, model.input_shape, model.classes)
+        writers = read_writers(options.images, labels)
     doubts: tuple[str, ...] = ()
     if network:
         model = measured(model, options.dtype, images, labels, options.max_error)
@@ -330,7 +331,7 @@ def _export(options: argparse.Namespace) -> None:
     chosen = _chosen(options, notes, _told(options) if network else (), doubts)
     exported = write(
         *(name, plan, options.out, chosen, options.verify, images, labels),
-        *(options.report, options.evidence),
+        *(options.report, options.evidence, writers),
     )
     if options.json:
         print(json.dumps(exported.report.as_json(), indent=2))

@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,17 @@ from lenet_export.errors import UserError
 
 UInt8 = npt.NDArray[np.uint8]
 
+
+class Kind(NamedTuple):
+    """A kind of numbers in a file: that of its header, and what they are."""
+
+    number: int
+    name: str
+    dtype: np.dtype[Any]
+
+
+BYTES = Kind(8, "unsigned bytes", np.dtype("u1"))
+INT32 = Kind(12, "whole numbers of 32 bits", np.dtype(">i4"))
 AGAIN = "fetch or make the file again"
 KINDS = bytes([8, 9, 11, 12, 13, 14])  # unsigned bytes, bytes, int16, int32, float32, float64
 LARGEST_RATIO = 1032  # of gzip: the longest match, 258 bytes, takes 2 bits at least
@@ -31,8 +43,10 @@ def find(folder: Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
-    """Reads an IDX file of unsigned bytes with ``dims`` dimensions, gzipped if named ``.gz``.
+def read(
+    path: Path, dims: int, item: tuple[int, ...] | None = None, kind: Kind = BYTES
+) -> npt.NDArray[Any]:
+    """Reads an IDX file with ``dims`` dimensions, gzipped if it is named ``.gz``.
 
     Its size is compared with its header before it is read, and no more is unpacked than that.
 
@@ -40,6 +54,7 @@ def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
         path: of the file.
         dims: how many dimensions it has.
         item: the shape of each image, e.g. ``(28, 28)``, where only such are of use.
+        kind: of its numbers, unsigned bytes or others.
 
     Raises:
         UserError: the file cannot be read, is truncated, is empty, is not such a file, or has
@@ -50,19 +65,19 @@ def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
     is_packed = path.suffix.lower() == ".gz"
     try:
         with path.open("rb") as file, gzip.open(file) if is_packed else file as stream:
-            shape = _shape(path, stream.read(_header(dims)), dims)
+            shape = _shape(path, stream.read(_header(dims)), dims, kind)
             if item is not None and shape[1:] != item:
                 here, there = ("x".join(map(str, sizes)) for sizes in (shape[1:], item))
                 raise UserError(
                     path, f"has images of {here}, expected {there}", f"bring them to {there}"
                 )
-            expected = math.prod(shape)
+            expected = math.prod(shape) * kind.dtype.itemsize
             size = os.fstat(file.fileno()).st_size
             # A header may claim any size: only what the file can hold is asked for.
             if is_packed and size * LARGEST_RATIO < expected:
-                raise _wrong_size(path, f"at most {size * LARGEST_RATIO}", shape)
+                raise _wrong_size(path, f"at most {size * LARGEST_RATIO}", shape, expected)
             if not is_packed and size != _header(dims) + expected:
-                raise _wrong_size(path, str(size), shape)
+                raise _wrong_size(path, str(size), shape, expected)
             data = stream.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None)
@@ -71,12 +86,12 @@ def read(path: Path, dims: int, item: tuple[int, ...] | None = None) -> UInt8:
         raise UserError(path, f"cannot be read: {reason}", remedy) from None
     if len(data) != expected:
         found = "more" if len(data) > expected else str(_header(dims) + len(data))
-        raise _wrong_size(path, found, shape)
-    return np.frombuffer(data, np.uint8).reshape(shape)
+        raise _wrong_size(path, found, shape, expected)
+    return np.frombuffer(data, kind.dtype).reshape(shape)
 
 
-def _wrong_size(path: Path, found: str, shape: tuple[int, ...]) -> UserError:
-    expected = _header(len(shape)) + math.prod(shape)
+def _wrong_size(path: Path, found: str, shape: tuple[int, ...], numbers: int) -> UserError:
+    expected = _header(len(shape)) + numbers
     return UserError(
         path, f"has {found} bytes, expected {expected} for the shape {shape} in its header", AGAIN
     )
@@ -87,17 +102,17 @@ def _header(dims: int) -> int:
     return 4 + 4 * dims
 
 
-def _shape(path: Path, head: bytes, dims: int) -> tuple[int, ...]:
+def _shape(path: Path, head: bytes, dims: int, kind: Kind) -> tuple[int, ...]:
     """The shape that a header tells.
 
     Raises:
         UserError: it is no header of this kind, or one of an empty file.
     """
-    if head[:4] != bytes([0, 0, 8, dims]):
+    if head[:4] != bytes([0, 0, kind.number, dims]):
         raise UserError(
             path,
-            f"starts with {head[:4].hex(' ') or 'nothing'}, expected 00 00 08 {dims:02x} "
-            f"(IDX, unsigned bytes, {dims} dimensions)",
+            f"starts with {head[:4].hex(' ') or 'nothing'}, expected 00 00 {kind.number:02x} "
+            f"{dims:02x} (IDX, {kind.name}, {dims} dimensions)",
             _way_there(head[:4], dims),
         )
     if len(head) < _header(dims):

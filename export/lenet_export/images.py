@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,11 @@ from lenet_export.errors import UserError
 from lenet_export.reference import Images
 
 Labels = npt.NDArray[Any]
+
+#: The labels of MNIST's test images that tell who wrote them (Yadav and Bottou, 2019).
+QMNIST = "qmnist-test-labels-idx2-int"
+STUDENTS = 4  # the series of NIST that is of a high school; the others are of the Census Bureau
+SERIES = "students", "employees"
 
 
 def without_ones(images: Any, shape: tuple[int, ...]) -> Any:
@@ -110,6 +115,41 @@ def _told_shape(values: Any) -> str:
         return str(np.shape(values))
     except ValueError:
         return "of rows that differ in length"
+
+
+class Writers(NamedTuple):
+    """Who wrote each image, as QMNIST tells it.
+
+    Attributes:
+        numbers: of the writers.
+        groups: what each image's writer belonged to.
+    """
+
+    numbers: npt.NDArray[Any]
+    groups: npt.NDArray[Any]
+
+
+def read_writers(folder: Path, labels: Labels | None) -> Writers | None:
+    """Who wrote MNIST's test images, if QMNIST's labels lie in ``folder``, or in ``../qmnist``.
+
+    Args:
+        folder: of the images.
+        labels: theirs, which must be QMNIST's, too.
+
+    Raises:
+        UserError: the file is damaged, or of other images.
+    """
+    found = (idx.find(of, QMNIST) for of in (folder, folder.resolve().parent / "qmnist"))
+    path = next((of for of in found if of), None)
+    if path is None or labels is None or not folder.is_dir():
+        return None
+    told = idx.read(path, 2, kind=idx.INT32)
+    if told.shape[1] < 3 or not np.array_equal(told[: len(labels), 0], labels):
+        if path.parent != folder:
+            return None
+        raise UserError(path, "is not of these images", "take it away, or give QMNIST's own")
+    series, numbers = told[: len(labels), 1], told[: len(labels), 2]
+    return Writers(numbers, np.where(series == STUDENTS, *SERIES))
 
 
 def read_images(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lenet_export import __version__, packages, reference
+from lenet_export import __version__, bundled, packages, reference
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import pictures
@@ -17,6 +17,7 @@ from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
 from lenet_export.files import hashes_of
 from lenet_export.gap_table import GapRow, GapTable
+from lenet_export.images import Writers
 from lenet_export.outputs.bounds import Bound, bounds_of
 from lenet_export.outputs.c import told_of
 from lenet_export.outputs.options import Files, Options, command
@@ -43,6 +44,7 @@ def facts_of(
     images: Images | None = None,
     labels: Array | None = None,
     checks: Facts | None = None,
+    writers: Writers | None = None,
 ) -> Facts:
     """All that is told of an export, the same for the same export and images.
 
@@ -54,6 +56,7 @@ def facts_of(
             model reads them.
         labels: their classes.
         checks: what those of ``--evidence`` found; ``None``: they were not asked for.
+        writers: who wrote each image, where that is known.
 
     Returns:
         Values of JSON, by section. A section that needs what is not there is ``{"not_run": why}``.
@@ -66,7 +69,8 @@ def facts_of(
         "verified": _verified(exported),
         "checks": checks,
         "float_difference": _float_difference(plan, images),
-        "readings": _readings(exported, images, labels),
+        "readings": _readings(exported, images, labels, writers),
+        "field": _field(report.model),
         **planned(plan, files),
     }
 
@@ -102,7 +106,17 @@ def identity_of(plan: Plan, options: Options) -> Facts:
         "classes": list(plan.model.names),
         "none_output": plan.none_output,
         "training": plan.model.info,
+        "trained": _trained(plan.model.info),
     }
+
+
+def _trained(info: Facts) -> Facts:
+    """What the model's file tells of test images that were read when it was trained."""
+    accuracy, images = info.get("test_accuracy"), info.get("test_images")
+    if not isinstance(accuracy, float | int) or not isinstance(images, int) or images < 1:
+        return {"not_run": "the model's file does not tell"}
+    interval = _interval(round(accuracy * images), images)
+    return {"accuracy": float(accuracy), "images": images, "interval": interval}
 
 
 def _verified(exported: Exported) -> Facts:
@@ -249,7 +263,16 @@ def _curve(table: GapTable, in_floats: bool = False) -> list[Facts]:
     ]
 
 
-def _readings(exported: Exported, images: Images | None, labels: Array | None) -> Facts:
+def _field(model: str) -> Facts:
+    """What the project measured of a bundled model on what is no clean digit."""
+    name = bundled.titled(model)
+    tables = bundled.field_tables(name) if name else None
+    return tables or {"not_run": "measured of some of the models in the package alone"}
+
+
+def _readings(
+    exported: Exported, images: Images | None, labels: Array | None, writers: Writers | None
+) -> Facts:
     """What the C reads in the user's images; with labels, how well."""
     if images is None:
         return {"not_run": "no test images were given: --images"}
@@ -259,7 +282,23 @@ def _readings(exported: Exported, images: Images | None, labels: Array | None) -
     by = "the C" if compared else exported.computed_by
     counts = {verdict.name: int((found.verdicts == verdict).sum()) for verdict in Verdict}
     facts = {"images": len(images), "computed_by": by, "verdicts": counts}
-    return facts if labels is None else facts | _judged(plan, images, labels, found)
+    if labels is None:
+        return facts
+    groups = {"groups": _by_writers(found.digits == labels, writers)} if writers else {}
+    return facts | _judged(plan, images, labels, found) | groups
+
+
+def _by_writers(right: Array, writers: Writers) -> list[Facts]:
+    """How well each group of writers is read, and how many of them without an error."""
+    found = []
+    for name in np.unique(writers.groups):
+        own = writers.groups == name
+        counts = [right[writers.numbers == of].all() for of in np.unique(writers.numbers[own])]
+        told = {"group": str(name), "images": int(own.sum()), "wrong": int((~right[own]).sum())}
+        told |= {"writers": len(counts), "without_an_error": int(sum(counts))}
+        interval = _interval(int(right[own].sum()), int(own.sum()))
+        found.append(told | {"accuracy": float(right[own].mean()), "interval": interval})
+    return found
 
 
 def _judged(plan: Plan, images: Images, labels: Array, found: Readings) -> Facts:

@@ -18,6 +18,7 @@ from lenet_export.evidence.check import FAILED, Case, result_of
 from lenet_export.evidence.facts import Facts, facts_of
 from lenet_export.evidence.registry import CHECKS
 from lenet_export.exported import Exported
+from lenet_export.images import Writers
 from lenet_export.outputs.options import Files, Options
 from lenet_export.plan import Array, Plan
 from lenet_export.reference import Images
@@ -62,6 +63,7 @@ def write_page(
     images: Images | None,
     labels: Array | None,
     with_checks: bool,
+    writers: Writers | None = None,
 ) -> None:
     """Writes the page of an export; of its evidence what is beside it, too.
 
@@ -73,6 +75,7 @@ def write_page(
         images: the user's, uint8 ``(images, rows, columns, channels)``.
         labels: their classes.
         with_checks: whether checks run, and the page tells what they found.
+        writers: who wrote each image, where that is known.
 
     Raises:
         UserError: the folder cannot be written; or a check failed, which the page tells: then the C
@@ -83,7 +86,7 @@ def write_page(
     if with_checks:
         model, plan = exported.report.model, exported.plan
         checks, beside = evidence_of(model, plan, rendered, options, images)
-    told = page.files_of(facts_of(exported, rendered, options, images, labels, checks))
+    told = page.files_of(facts_of(exported, rendered, options, images, labels, checks, writers))
     failed = [of["title"] for of in checks["results"] if of["status"] == FAILED] if checks else []
     if checks:
         told = beside | ({} if failed else rendered) | told
