@@ -24,8 +24,18 @@ REMEDY = (
 
 
 def compilers() -> list[list[str]]:
-    """The commands of this machine that may compile for WebAssembly, the best first."""
-    given = split_command(os.environ.get("CC", ""), is_windows=WINDOWS)
+    """The commands of this machine that may compile for WebAssembly, the best first.
+
+    Raises:
+        UserError: ``$CC`` is no command.
+    """
+    text = os.environ.get("CC", "")
+    try:
+        given = split_command(text, is_windows=WINDOWS)
+    except ValueError:
+        raise UserError(
+            f"CC={text}", "is not a command", "set CC to clang, or to nothing"
+        ) from None
     clangs = [given] if given and "clang" in Path(given[0]).name else []
     clangs += [["clang"]] if ["clang"] not in clangs else []
     found = [[*clang, "--target=wasm32"] for clang in clangs if shutil.which(clang[0])]

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,19 +103,24 @@ def image_of(page, shape=(28, 28, 1)):
 def read_by(page, images):
     """Every layer's numbers of each image, side by side, as the page's C computes them."""
     text = base64.b64encode(np.ascontiguousarray(images).tobytes()).decode()
-    rows = page.evaluate(
+    numbers = page.evaluate(
         """([text, count]) => {
           const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
           const size = bytes.length / count;
-          return Array.from({ length: count }, (_, k) => {
+          let numbers = "";
+          for (let k = 0; k < count; k++) {
             const { logits } = lenet.read(bytes.subarray(k * size, (k + 1) * size));
             const areSame = lenet.map();
-            return [Number(areSame), ...logits, ...lenet.layers.flatMap((layer) => [...layer])];
-          });
+            const maps = lenet.layers.flatMap((layer) => [...layer]);
+            const row = [Number(areSame), ...logits, ...maps];
+            const parts = new Uint8Array(Int32Array.from(row).buffer);
+            numbers += Array.from(parts, (byte) => String.fromCharCode(byte)).join("");
+          }
+          return btoa(numbers);
         }""",
         [text, len(images)],
     )
-    return np.array(rows)
+    return np.frombuffer(base64.b64decode(numbers), np.int32).reshape(len(images), -1)
 
 
 def expected_of(plan, images):
@@ -158,8 +164,9 @@ def explained(page, plan, images, rng, units=12):
         x = out.astype(np.int32)
 
 
-def test_200_images_give_the_integers_of_jax_in_every_layer(page, field, mnist):
-    images = mnist[0][:200]
+@pytest.mark.parametrize("count", [200, *wide([2_000])])
+def test_images_give_the_integers_of_jax_in_every_layer(page, field, mnist, count):
+    images = mnist[0][:count]
     assert (read_by(page, images) == expected_of(field, images)).all()
 
 
@@ -227,6 +234,13 @@ def test_what_is_no_picture_is_told_with_a_remedy(page):
     page.wait_for_selector("#failure:not([hidden])")
     assert "notes.txt is no picture" in page.inner_text("#failure")
     assert "PNG or JPEG" in page.inner_text("#failure")
+
+
+def test_a_picture_too_narrow_for_the_c_is_told(page):
+    text = base64.b64encode(png_of(np.full((400, 9), 128, np.uint8))).decode()
+    page.evaluate(GIVEN, ["drop", "image/png", text, "narrow.png"])
+    page.locator("#found", has_text="too small or too narrow").wait_for()
+    assert page.inner_text("#digit") == NOTHING
 
 
 def test_an_empty_paper_is_not_read(page):
@@ -364,7 +378,8 @@ def test_a_page_of_any_chain_shows_the_integers_of_the_reference(browser, chain,
     model = networks.random_model(networks.CHAINS[of], shape)
     if of != chain:
         model = on_grids(model, ("4", "2", "1", "ternary", "8"))
-    plan = plan_of(model)
+    names = ["</script><i>", *(f"class {k}" for k in range(1, model.classes))]
+    plan = plan_of(replace(model, class_names=tuple(names)))
     (page_file,) = web.render(plan, Options()).items()
     path = tmp_path / page_file[0]
     path.write_bytes(page_file[1])
@@ -374,6 +389,7 @@ def test_a_page_of_any_chain_shows_the_integers_of_the_reference(browser, chain,
     images = rng.integers(0, 256, (20, *shape), np.uint8)
     assert (read_by(page, images) == expected_of(plan, images)).all()
     explained(page, plan, images, rng, units=5)
+    assert page.locator("#logits th").all_inner_texts() == names
     for number in range(len(plan.layers)):
         page.locator("#figure canvas").nth(number + 1).focus()
         assert page.inner_text("#unit b >> nth=0") == plan.layers[number].name
@@ -390,6 +406,18 @@ def test_without_a_compiler_the_remedies_are_told_and_nothing_is_written(
     said = capsys.readouterr().err
     assert "apt-get install clang lld" in said and "pip install 'lenet-export[web]'" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cc_that_is_no_command_is_told(monkeypatch):
+    monkeypatch.setenv("CC", "clang '")
+    with pytest.raises(UserError, match="CC=clang ': is not a command"):
+        wasm.compilers()
+
+
+@pytest.mark.wide
+def test_the_c_of_a_page_is_verified(tmp_path, capsys):
+    assert cli.main(["--target", "web", "--verify", "--out", str(tmp_path)]) == 0
+    assert "logits differ from the JAX integer reference" in capsys.readouterr().out
 
 
 def test_what_a_compiler_says_is_told(monkeypatch):

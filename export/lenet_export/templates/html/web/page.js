@@ -140,7 +140,7 @@ async function start() {
   listen();
   const isWhole = network.selfTest();
   at("test").textContent = `${isWhole ? "Self-test passed" : "SELF-TEST FAILED"}: the C's own, of its tables and of known answers. An image takes ${timed().toFixed(2)} ms here.`;
-  at("example").hidden = !prepares || told.classes !== 10;
+  at("example").hidden = !EXAMPLES.every((_, digit) => told.names[digit] === `${digit}`);
   if (at("example").hidden) changed();
   else modes.digit.example();
 }
