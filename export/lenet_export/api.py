@@ -124,7 +124,7 @@ def export(
         report: a folder for ``index.html``, a page that tells what the export costs, what was
             compared, and what it reads in ``images``; and ``report.json``, the page's numbers.
         evidence: in place of ``report`` a folder for the same page with the checks that can be run
-            here, of which some take a minute; their logs; and ``evidence.json``.
+            here, of which some take a minute, their logs, a copy of the C, and ``evidence.json``.
 
     Returns:
         What was written, and its network: ``print`` shows the screen of the command line,

@@ -54,6 +54,7 @@ examples:
   lenet-export --model mnist-modern --cpu cortex-m4 --max-error 0.002
   lenet-export --model runs/digits/model.safetensors --images runs/digits
   lenet-export --network models.py:LeNet --model lenet.msgpack --images mnist
+  lenet-export --check-evidence evidence           a folder of --evidence that somebody gave you
 
 cores, chips and boards that --cpu takes:
 {textwrap.indent(CHIPS, "  ")}
