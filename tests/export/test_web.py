@@ -164,6 +164,30 @@ def explained(page, plan, images, rng, units=12):
         x = out.astype(np.int32)
 
 
+def listed(page, plan, images):
+    """Compares where the chosen unit's codes come from, as the page lists them, with the maps."""
+    maps = {layer.output: of for layer, of in zip(plan.layers, maps_of(plan, images), strict=True)}
+    name = page.inner_text("#unit b >> nth=0")
+    (layer,) = (layer for layer in plan.layers if layer.name == name)
+    before = maps.get(layer.source, images)[0]
+    rows = page.eval_on_selector_all(
+        "#sum tr",
+        "(rows) => rows.map((row) => [...row.cells].slice(0, 2).map((of) => of.textContent))",
+    )
+    found = 0
+    for where, code in rows:
+        place = re.fullmatch(r"(?:(\d+): )?(\d+), (\d+)|unit (\d+)", where)
+        if place:
+            c, y, x, unit = (int(of or 0) for of in place.groups())
+            assert int(code) == (before[unit] if before.ndim == 1 else before[y, x, c]), where
+            found += 1
+    return found
+
+
+def maps_of(plan, images):
+    return reference.network(plan, images[:1]).values()
+
+
 @pytest.mark.parametrize("count", [200, *wide([2_000])])
 def test_images_give_the_integers_of_jax_in_every_layer(page, field, mnist, count):
     images = mnist[0][:count]
@@ -258,7 +282,7 @@ def test_a_line_of_digits_is_read_as_an_amount(page):
     assert not page.is_visible("#figure")
 
 
-def test_pointing_shows_a_unit_and_keys_move_it(page):
+def test_pointing_shows_a_unit_and_keys_move_it(page, field):
     canvas = page.locator("#figure canvas").nth(1)
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 5)
@@ -272,6 +296,7 @@ def test_pointing_shows_a_unit_and_keys_move_it(page):
     assert page.locator("#sum tr").count() == 29  # bias, 25 products, index, code, pool
     assert page.locator("#figure .field").count() == 1
     page.locator("#step").press("ArrowRight")
+    assert listed(page, field, image_of(page)) == 25
     running = page.locator("#code .this").all_inner_texts()
     assert len(running) == 1 and "acc += " in running[0]
     assert page.locator("#figure .now").count() == 1
@@ -368,7 +393,7 @@ def test_a_page_is_small_and_imports_nothing(model, most, tmp_path):
             ("separable", (13, 28, 1)),
             ("signed", (13, 11, 3)),
             ("lenet of few bits", (28, 28, 1)),
-            ("mlp", (28, 28, 1)),
+            ("mlp", (9, 8, 3)),
         ]
     ),
     ids=str,
@@ -393,6 +418,9 @@ def test_a_page_of_any_chain_shows_the_integers_of_the_reference(browser, chain,
     for number in range(len(plan.layers)):
         page.locator("#figure canvas").nth(number + 1).focus()
         assert page.inner_text("#unit b >> nth=0") == plan.layers[number].name
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowRight")
+        assert listed(page, plan, images[:1])
     assert page.told == [path.as_uri()]
     page.context.close()
 

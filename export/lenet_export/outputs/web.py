@@ -32,9 +32,9 @@ MOST_VALUES = 65_536
 LEAST_SIDE = 7  # of an image that one can draw
 #: Functions of the C that move memory or bits about, and so explain no number.
 HELPERS = re.compile(r"\w+_place|sign_bit")
-FUNCTION = re.compile(
-    r"(?:/\*(?:[^*]|\*(?!/))*\*/\n)?static [^\n;]*?\b(\w+)\([^;]*?\n\{\n.*?\n\}", re.S
-)
+#: With lines of its own. The script's are for readers of its templates.
+COMMENT = r"/\*(?:[^*]|\*(?!/))*\*/\n"
+FUNCTION = re.compile(rf"(?:{COMMENT})?static [^\n;]*?\b(\w+)\([^;]*?\n\{{\n.*?\n\}}", re.DOTALL)
 
 
 def render(plan: Plan, options: Options) -> Files:
@@ -198,7 +198,7 @@ def _written(told: dict[str, Any], module: bytes) -> str:
     """The page; its policy allows its own style and script alone, and no connection."""
     environment = templates.environment("html")
     style, script = (
-        environment.get_template(f"web/{name}").render(told=told)
+        re.sub(f"(?m)^ *{COMMENT}", "", environment.get_template(f"web/{name}").render(told=told))
         for name in ("page.css", "page.js.j2")
     )
     hashes = {

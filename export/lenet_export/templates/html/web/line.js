@@ -1,10 +1,14 @@
 /* ---- A line of digits ------------------------------------------------------------------------ */
 
 modes.line = { sheet: told.line, room: told.line, show: showAmount, example: drawLine };
-document.querySelectorAll("[name=mode]").forEach((input) => input.addEventListener("change", changeMode));
+document
+  .querySelectorAll("[name=mode]")
+  .forEach((input) => input.addEventListener("change", changeMode));
 
 function changeMode() {
-  document.querySelectorAll("[data-mode]").forEach((part) => (part.hidden = part.dataset.mode !== mode()));
+  document
+    .querySelectorAll("[data-mode]")
+    .forEach((part) => (part.hidden = part.dataset.mode !== mode()));
   document.body.classList.toggle("line", mode() === "line");
   clearPaper();
 }
@@ -23,7 +27,8 @@ function showAmount() {
   const { text, score, least, verdict } = readAmount(greyOf(pen), paper.height, paper.width);
   const why = verdict === UNSURE ? "not accepted: unsure" : VERDICTS[verdict]();
   at("digit").textContent = text || "–";
-  at("verdict").textContent = why + (text ? `; score ${spaced(score)}, accepted from ${spaced(least)} on` : "");
+  at("verdict").textContent =
+    why + (text ? `; score ${spaced(score)}, accepted from ${spaced(least)} on` : "");
   at("says").className = verdict === 0 ? "good" : "bad";
 }
 
@@ -33,7 +38,12 @@ function drawLine() {
   pen.lineWidth = height / 12;
   [1, 7, 0, 9].forEach((digit, place) => {
     for (const stroke of EXAMPLES[digit]) {
-      strike(...stroke.map(([x, y]) => [width / 2 + (place - 2 + x / 110) * height * 0.8, height * (0.1 + y / 125)]));
+      strike(
+        ...stroke.map(([x, y]) => [
+          width / 2 + (place - 2 + x / 110) * height * 0.8,
+          height * (0.1 + y / 125),
+        ]),
+      );
     }
   });
 }

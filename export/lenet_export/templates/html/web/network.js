@@ -9,7 +9,7 @@ function make(tag, properties, ...content) {
   return element;
 }
 
-const spaced = (number) => number.toLocaleString("en");
+const spaced = (number) => (number || 0).toLocaleString("en"); // -0 is 0
 
 /* ---- The C: its functions, and what it leaves in memory -------------------------------------- */
 
@@ -25,14 +25,18 @@ function networkOf(c) {
   const bytes = (name, size) => new Uint8Array(memory, c[name].value, size);
   const words = (name, size) => new Int32Array(memory, c[name].value, size);
   const image = bytes("page_image", told.rows * told.columns * told.channels);
-  const maps = told.layers.slice(0, -1).map((layer) =>
-    new Uint8Array(memory, c.page_maps.value + layer.begins, sizeOf(layer.output)));
+  const maps = told.layers
+    .slice(0, -1)
+    .map((layer) => new Uint8Array(memory, c.page_maps.value + layer.begins, sizeOf(layer.output)));
   const logits = words("page_logits", told.names.length);
   const reading = words("page_reading", 4);
   const unit = words("page_unit", 6);
 
   return {
-    c, bytes, words, image,
+    c,
+    bytes,
+    words,
+    image,
     layers: [...maps, logits],
     selfTest: () => c.page_self_test() === 0,
 

@@ -9,14 +9,16 @@ const VERDICTS = [
   () => "not accepted: other ink than the training images have",
   () => "no picture that can be read: too small or too narrow",
 ];
-const UNSURE = 1, NO_INK = 4, NO_PICTURE = 6;
+const UNSURE = 1,
+  NO_INK = 4,
+  NO_PICTURE = 6;
 const prepares = told.parts.includes("picture");
 let network, figure, shades;
 let asked = 0; // the frame that shows what changed
 let boxes = []; // over the paper: what was found in it
 
-/* What the page can read: how large the paper is, and a picture at most, as columns and rows; what shows it,
- * and draws an example. */
+/* What the page can read: how large the paper is, and a picture at most, as columns and rows; what
+ * shows it, and draws an example. */
 const side = 280 / Math.max(told.rows, told.columns);
 const modes = {
   digit: {
@@ -51,7 +53,9 @@ function showDigit() {
   const found = prepares ? network.prepare(greyOf(pen), paper.height, paper.width) : { verdict: 0 };
   if (!prepares) network.image.set(scaledPaper());
   else if (found.verdict === 0) boxes = [found];
-  at("found").textContent = prepares ? foundText(found) : `${told.rows}×${told.columns}, scaled by the browser`;
+  at("found").textContent = prepares
+    ? foundText(found)
+    : `${told.rows}×${told.columns}, scaled by the browser`;
   const reading = network.read();
   const areSame = network.map();
   if (!areSame) fail("The maps do not lead to the logits: please report this page as a bug.");
@@ -64,7 +68,9 @@ function showDigit() {
 function foundText({ verdict, isDark, contrast, top, left, bottom, right }) {
   if (verdict === NO_INK) return "Nothing stands out from the paper.";
   if (verdict === NO_PICTURE) return VERDICTS[NO_PICTURE]();
-  return `${isDark ? "Dark" : "Light"} ink, contrast ${contrast}, ${right - left}×${bottom - top} pixels of the paper, made ${told.rows}×${told.columns} by the C.`;
+  const ink = `${isDark ? "Dark" : "Light"} ink, contrast ${contrast}`;
+  const size = `${right - left}×${bottom - top} pixels of the paper`;
+  return `${ink}, ${size}, made ${told.rows}×${told.columns} by the C.`;
 }
 
 function showReading({ logits, digit, gap, verdict }, prepared) {
@@ -73,16 +79,24 @@ function showReading({ logits, digit, gap, verdict }, prepared) {
   at("digit").textContent = isRead ? told.names[digit] : "–";
   at("verdict").textContent = VERDICTS[why]();
   at("says").className = why === 0 ? "good" : "bad";
-  at("gap").textContent = `gap ${spaced(gap)}` + (told.min_gap ? `, accepted from ${spaced(told.min_gap)} on` : "");
+  at("gap").textContent =
+    `gap ${spaced(gap)}` + (told.min_gap ? `, accepted from ${spaced(told.min_gap)} on` : "");
   const shares = probabilities(logits);
-  at("logits").replaceChildren(...logits.map((logit, k) => logitRow(logit, k, shares[k], isRead && k === digit)));
+  at("logits").replaceChildren(
+    ...logits.map((logit, k) => logitRow(logit, k, shares[k], isRead && k === digit)),
+  );
 }
 
 function logitRow(logit, k, part, isBest) {
   const bar = make("span", { className: "bar" }, spaced(logit));
   bar.style.setProperty("--share", `${100 * part}%`);
-  return make("tr", { className: isBest ? "this" : "" }, make("th", { scope: "row" }, told.names[k]),
-    make("td", { className: "n" }, bar), make("td", { className: "n" }, `${(100 * part).toFixed(1)} %`));
+  return make(
+    "tr",
+    { className: isBest ? "this" : "" },
+    make("th", { scope: "row" }, told.names[k]),
+    make("td", { className: "n" }, bar),
+    make("td", { className: "n" }, `${(100 * part).toFixed(1)} %`),
+  );
 }
 
 /* The box of the ink, and the pen that keys move. */
@@ -91,11 +105,18 @@ function showBoxes() {
   const placed = (className, left, top, width, height) => {
     const box = make("span", { className });
     Object.assign(box.style, {
-      left: share(left, paper.width), top: share(top, paper.height), width: share(width, paper.width), height: share(height, paper.height),
+      left: share(left, paper.width),
+      top: share(top, paper.height),
+      width: share(width, paper.width),
+      height: share(height, paper.height),
     });
     return box;
   };
-  over.replaceChildren(...boxes.map(({ left, top, right, bottom }) => placed("found", left, top, right - left, bottom - top)));
+  over.replaceChildren(
+    ...boxes.map(({ left, top, right, bottom }) =>
+      placed("found", left, top, right - left, bottom - top),
+    ),
+  );
   if (keyed) over.append(placed(keyed.isDown ? "pen down" : "pen", keyed.x, keyed.y, 0, 0));
 }
 
@@ -138,8 +159,9 @@ async function start() {
   chosen = { ...chosen, ...middleOf(figure[0].tiling) };
   layPaper(...modes.digit.sheet);
   listen();
-  const isWhole = network.selfTest();
-  at("test").textContent = `${isWhole ? "Self-test passed" : "SELF-TEST FAILED"}: the C's own, of its tables and of known answers. An image takes ${timed().toFixed(2)} ms here.`;
+  const result = network.selfTest() ? "Self-test passed" : "SELF-TEST FAILED";
+  const time = `An image takes ${timed().toFixed(2)} ms here.`;
+  at("test").textContent = `${result}: the C's own, of its tables and of known answers. ${time}`;
   at("example").hidden = !EXAMPLES.every((_, digit) => told.names[digit] === `${digit}`);
   if (at("example").hidden) changed();
   else modes.digit.example();

@@ -1,6 +1,6 @@
 /* ---- The paper: what one draws on, and pictures that are dropped, pasted or chosen ----------- */
 
-/* Digits as strokes of a pen, from 0 to 100 across and down; a point that comes twice is a corner. */
+/* Digits as strokes of a pen, from 0 to 100 across and down; a point that is twice there is sharp. */
 const EXAMPLES = [
   "50,12 34,16 26,50 34,84 50,88 66,84 74,50 66,16 50,12",
   "38,30 54,14 54,14 50,88",
@@ -12,7 +12,11 @@ const EXAMPLES = [
   "26,18 72,16 72,16 52,50 44,88",
   "62,20 40,18 34,34 66,60 64,80 42,86 34,72 66,34 62,20",
   "66,32 48,16 34,30 46,48 66,38 66,30 64,86",
-].map((strokes) => strokes.split("|").map((stroke) => stroke.split(" ").map((point) => point.split(",").map(Number))));
+].map((strokes) =>
+  strokes
+    .split("|")
+    .map((stroke) => stroke.split(" ").map((point) => point.split(",").map(Number))),
+);
 
 const paper = at("paper");
 const pen = paper.getContext("2d", { willReadFrequently: true });
@@ -46,7 +50,8 @@ function strike(...points) {
 function drawExample(digit) {
   layPaper(paper.width, paper.height);
   const side = Math.min(paper.width, paper.height);
-  const left = (paper.width - side) / 2, top = (paper.height - side) / 2;
+  const left = (paper.width - side) / 2,
+    top = (paper.height - side) / 2;
   for (const stroke of EXAMPLES[digit]) {
     strike(...stroke.map(([x, y]) => [left + (x * side) / 100, top + (y * side) / 100]));
   }
@@ -54,7 +59,10 @@ function drawExample(digit) {
 
 function placeOf(event) {
   const box = paper.getBoundingClientRect();
-  return [((event.clientX - box.left) * paper.width) / box.width, ((event.clientY - box.top) * paper.height) / box.height];
+  return [
+    ((event.clientX - box.left) * paper.width) / box.width,
+    ((event.clientY - box.top) * paper.height) / box.height,
+  ];
 }
 
 function drawByPointer() {
@@ -71,7 +79,8 @@ function drawByPointer() {
     strike(last, ...points, placeOf(event));
     last = placeOf(event);
   });
-  for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => (last = null));
+  for (const end of ["pointerup", "pointercancel"])
+    paper.addEventListener(end, () => (last = null));
 }
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -80,7 +89,8 @@ function drawByKeys() {
   paper.addEventListener("keydown", (event) => {
     const { width, height } = paper;
     keyed ??= { x: width / 2, y: height / 4, isDown: false };
-    const move = MOVES[event.key], step = PEN_STEP * Math.min(width, height);
+    const move = MOVES[event.key],
+      step = PEN_STEP * Math.min(width, height);
     if (move) {
       const from = [keyed.x, keyed.y];
       keyed.x = clamp(keyed.x + move[0] * step, 0, width);
@@ -115,12 +125,16 @@ async function take(file) {
   if (!file) return;
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) {
-    fail(`${file.name || "what was given"} is no picture that this browser can read: give a PNG or JPEG`);
+    const name = file.name || "what was given";
+    fail(`${name} is no picture that this browser can read: give a PNG or JPEG`);
     return;
   }
   const [most, high] = modes[mode()].room;
   const scale = Math.min(1, most / picture.width, high / picture.height);
-  layPaper(Math.max(1, Math.round(picture.width * scale)), Math.max(1, Math.round(picture.height * scale)));
+  layPaper(
+    Math.max(1, Math.round(picture.width * scale)),
+    Math.max(1, Math.round(picture.height * scale)),
+  );
   pen.drawImage(picture, 0, 0, paper.width, paper.height);
   fail("");
   changed();
@@ -131,7 +145,9 @@ function takePictures() {
     take(event.target.files[0]);
     event.target.value = "";
   });
-  addEventListener("paste", (event) => take([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
+  addEventListener("paste", (event) =>
+    take([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))),
+  );
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
@@ -143,8 +159,10 @@ function takePictures() {
 function greyOf(context) {
   const { width, height } = context.canvas;
   const { data } = context.getImageData(0, 0, width, height);
-  return Uint8Array.from({ length: width * height }, (_, k) =>
-    (77 * data[4 * k] + 150 * data[4 * k + 1] + 29 * data[4 * k + 2]) >> 8);
+  return Uint8Array.from(
+    { length: width * height },
+    (_, k) => (77 * data[4 * k] + 150 * data[4 * k + 1] + 29 * data[4 * k + 2]) >> 8,
+  );
 }
 
 /* The paper scaled to the network's image: where the C has no function to prepare it. */

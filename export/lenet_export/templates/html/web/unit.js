@@ -18,14 +18,20 @@ function choose(unit) {
 /* The place of term n in the layer before, or null beyond its border. */
 function sourceOf(n) {
   const layer = layerOf(chosen);
-  if (isDense(layer)) return unitOf(partBefore(chosen.layer).tiling, n);
+  if (isDense(layer))
+    return unitOf(
+      layer.input.length > 1 ? tilingOf(layer.input) : partBefore(chosen.layer).tiling,
+      n,
+    );
   const { down, across } = corner;
   const [, columns] = layer.kernel;
   const inputs = layer.input[2];
   const isSingle = isNarrow(layer);
   const values = isSingle ? columns : columns * inputs;
-  const row = Math.floor(n / values), value = n % values;
-  const y = down + row, x = across + (isSingle ? value : Math.floor(value / inputs));
+  const row = Math.floor(n / values),
+    value = n % values;
+  const y = down + row,
+    x = across + (isSingle ? value : Math.floor(value / inputs));
   if (y < 0 || x < 0 || y >= layer.input[0] || x >= layer.input[1]) return null;
   return { y, x, c: isSingle ? channelOf(layer) : value % inputs };
 }
@@ -40,7 +46,8 @@ function channelOf(layer) {
 let corner = { down: 0, across: 0 };
 function cornerOf(layer, { i, j }) {
   if (isDense(layer)) return corner;
-  const [down, across] = layer.strides, size = windowsOf(layer);
+  const [down, across] = layer.strides,
+    size = windowsOf(layer);
   return {
     down: (chosen.y * size + i) * down - layer.above,
     across: (chosen.x * size + j) * across - layer.left,
@@ -49,9 +56,13 @@ function cornerOf(layer, { i, j }) {
 
 /* The rows or columns, of the layer before, that those from `first` to `last` are made of. */
 function spanOf(layer, axis, [first, last]) {
-  const size = windowsOf(layer), step = layer.strides[axis];
+  const size = windowsOf(layer),
+    step = layer.strides[axis];
   const before = axis ? layer.left : layer.above;
-  return [first * size * step - before, (last * size + size - 1) * step - before + layer.kernel[axis] - 1];
+  return [
+    first * size * step - before,
+    (last * size + size - 1) * step - before + layer.kernel[axis] - 1,
+  ];
 }
 
 /* Marks the unit, what it sees in the layer before, and what that saw in the image. */
@@ -59,18 +70,29 @@ function markUnit() {
   figure.forEach((part) => part.over.replaceChildren());
   const layer = layerOf(chosen);
   mark(figure[chosen.layer], "chosen", chosen.y, chosen.x, chosen.c);
-  let spans = [[chosen.y, chosen.y], [chosen.x, chosen.x]];
+  let spans = [
+    [chosen.y, chosen.y],
+    [chosen.x, chosen.x],
+  ];
   for (let k = chosen.layer; k >= 0; k--) {
     const before = partBefore(k);
     const shape = told.layers[k].input;
     if (isDense(told.layers[k])) {
       if (shape.length === 1) continue;
-      spans = [[0, shape[0] - 1], [0, shape[1] - 1]];
+      spans = [
+        [0, shape[0] - 1],
+        [0, shape[1] - 1],
+      ];
     } else {
       spans = spans.map((span, axis) => spanOf(told.layers[k], axis, span));
     }
     if (k !== chosen.layer && k !== 0) continue;
-    markSpans(before, shape, spans, k === chosen.layer && isNarrow(layer) ? channelOf(layer) : null);
+    markSpans(
+      before,
+      shape,
+      spans,
+      k === chosen.layer && isNarrow(layer) ? channelOf(layer) : null,
+    );
   }
   const term = chosen.step - kinds.indexOf(isPool(layer) ? "pooled" : "product");
   const source = ["product", "pooled"].includes(kinds[chosen.step]) && sourceOf(term);
@@ -80,7 +102,10 @@ function markUnit() {
 const isNarrow = (layer) => layer.depthwise || isPool(layer);
 
 function markSpans(part, shape, spans, only) {
-  const [rows, columns] = spans.map(([first, last], axis) => [Math.max(first, 0), Math.min(last, shape[axis] - 1)]);
+  const [rows, columns] = spans.map(([first, last], axis) => [
+    Math.max(first, 0),
+    Math.min(last, shape[axis] - 1),
+  ]);
   for (let c = 0; c < part.tiling.channels; c++) {
     if (only !== null && c !== only) continue;
     mark(part, "field", rows[0], columns[0], c, rows[1] - rows[0] + 1, columns[1] - columns[0] + 1);
@@ -92,24 +117,31 @@ const NOUNS = { avg: "mean", max: "largest" };
 /* The parts of the sum, each with the kind of line that computes it in the C. */
 function stepsOf(layer, found, value) {
   const steps = [];
-  const { terms } = found;
-  const add = (kind, where, ...cells) => steps.push({ kind, where, cells });
-  if (!isPool(layer)) add("bias", "bias", "", "", "", spaced(found.bias));
-  for (let n = 0; n < Math.min(terms.length / 3, LISTED); n++) {
-    const [code, weight, sum] = terms.subarray(3 * n, 3 * n + 3);
+  const add = (kind, where, numbers) => steps.push({ kind, where, numbers });
+  if (!isPool(layer)) add("bias", "bias", { sum: found.bias });
+  addTerms(layer, found, add);
+  if (layer.norm) add("norm", "after the norm", { sum: found.acc });
+  if (layer.shift !== undefined) {
+    const product = `${spaced(found.acc)} × ${spaced(found.gain)}`;
+    add("index", `index: ${product} >> ${layer.shift}, 0 to ${layer.top}`, { sum: found.index });
+    const taken = layer.table ? `_table[${found.index}]` : ": the index";
+    add("code", layer.activation + taken, { code: found.code });
+  }
+  const isPooled = isPool(layer) || windowsOf(layer) > 1;
+  if (isPooled) add("pool", `the ${NOUNS[layer.pool]} of all`, { code: value });
+  return steps;
+}
+
+function addTerms(layer, { terms, sum }, add) {
+  const count = terms.length / 3;
+  for (let n = 0; n < Math.min(count, LISTED); n++) {
+    const [code, weight, soFar] = terms.subarray(3 * n, 3 * n + 3);
     const source = sourceOf(n);
     const where = source ? nameOf(layer, source) : "border";
-    if (isPool(layer)) add("pooled", where, code, "", "", "");
-    else add("product", where, code, spaced(weight), spaced(code * weight || 0), spaced(sum));
+    if (isPool(layer)) add("pooled", where, { code });
+    else add("product", where, { code, weight, product: code * weight, sum: soFar });
   }
-  if (terms.length / 3 > LISTED) add("product", `and ${spaced(terms.length / 3 - LISTED)} more`, "", "", "", spaced(found.sum));
-  if (layer.norm) add("norm", "after the norm", "", "", "", spaced(found.acc));
-  if (layer.shift !== undefined) {
-    add("index", `index: ${spaced(found.acc)} × ${spaced(found.gain)} >> ${layer.shift}, 0 to ${spaced(layer.top)}`, "", "", "", spaced(found.index));
-    add("code", layer.table ? `${layer.activation}_table[${found.index}]` : `${layer.activation}: the index`, found.code, "", "", "");
-  }
-  if (isPool(layer) || windowsOf(layer) > 1) add("pool", `the ${NOUNS[layer.pool]} of all`, value, "", "", "");
-  return steps;
+  if (count > LISTED) add("product", `and ${spaced(count - LISTED)} more`, { sum });
 }
 
 function nameOf(layer, { y, x, c }) {
@@ -119,10 +151,15 @@ function nameOf(layer, { y, x, c }) {
 
 /* Each place of the pool's window, as the C computes it. */
 function placesOf(layer) {
-  const size = windowsOf(layer), places = [];
+  const size = windowsOf(layer),
+    places = [];
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < size; j++) {
-      places.push({ i, j, found: network.explain(chosen.layer, chosen.y, chosen.x, unitNumber(), i, j) });
+      places.push({
+        i,
+        j,
+        found: network.explain(chosen.layer, chosen.y, chosen.x, unitNumber(), i, j),
+      });
     }
   }
   return places;
@@ -148,11 +185,14 @@ function showUnit() {
   const value = network.layers[chosen.layer][indexOf(figure[chosen.layer].tiling, chosen)];
   at("unit").ariaLive = chosen.isKept ? "polite" : "off";
   at("unit").replaceChildren(...sentenceOf(layer, places, value));
-  at("places").replaceChildren(...(places.length > 1 ? places.map((place) => placeButton(place, place === shown)) : []));
+  at("places").replaceChildren(
+    ...(places.length > 1 ? places.map((place) => placeButton(place, place === shown)) : []),
+  );
   corner = cornerOf(layer, shown);
   const steps = stepsOf(layer, shown.found, value);
   showWindows(layer, shown.found);
-  at("from").textContent = layer.input.length === 1 ? "from" : layer.input[2] > 1 ? "map: row, column" : "row, column";
+  at("from").textContent =
+    layer.input.length === 1 ? "from" : layer.input[2] > 1 ? "map: row, column" : "row, column";
   at("sum").replaceChildren(...steps.map(rowOf));
   at("step").max = steps.length - 1;
   const isNew = showCode(layer);
@@ -163,16 +203,23 @@ function showUnit() {
 function sentenceOf(layer, places, value) {
   const isLast = chosen.layer === told.layers.length - 1;
   const name = isDense(layer)
-    ? (isLast ? `the logit of “${told.names[unitNumber()]}”` : `unit ${unitNumber()}`)
+    ? isLast
+      ? `the logit of “${told.names[unitNumber()]}”`
+      : `unit ${unitNumber()}`
     : `map ${chosen.c}, row ${chosen.y}, column ${chosen.x}`;
   const codes = places.map(({ found }) => found.code).join(", ");
-  const pool = places.length > 1 ? `, the ${NOUNS[layer.pool]} of ${places.length} places: ${codes}` : "";
+  const pool =
+    places.length > 1 ? `, the ${NOUNS[layer.pool]} of ${places.length} places: ${codes}` : "";
   const kept = chosen.isKept ? " (kept: Escape lets go)" : "";
   return [make("b", {}, layer.name), `, ${name}: `, make("b", {}, spaced(value)), pool, kept];
 }
 
 function placeButton({ i, j, found }, isPressed) {
-  const button = make("button", { type: "button", ariaPressed: String(isPressed) }, `place ${i}, ${j}: ${found.code}`);
+  const button = make(
+    "button",
+    { type: "button", ariaPressed: String(isPressed) },
+    `place ${i}, ${j}: ${found.code}`,
+  );
   button.addEventListener("click", () => {
     choose({ ...chosen, i, j, isKept: true });
     at("places").querySelector("[aria-pressed=true]").focus();
@@ -182,27 +229,40 @@ function placeButton({ i, j, found }, isPressed) {
 
 /* What the unit sees, its weights, and their products, as pictures. */
 function showWindows(layer, { terms }) {
-  const shape = isDense(layer) ? layer.input : [...layer.kernel, isNarrow(layer) ? 1 : layer.input[2]];
+  const shape = isDense(layer)
+    ? layer.input
+    : [...layer.kernel, isNarrow(layer) ? 1 : layer.input[2]];
   const tiling = tilingOf(shape);
-  const column = (of) => Array.from({ length: terms.length / 3 }, (_, n) => of(terms[3 * n], terms[3 * n + 1]));
-  const weights = column((_, weight) => weight), products = column((code, weight) => code * weight);
+  const column = (of) =>
+    Array.from({ length: terms.length / 3 }, (_, n) => of(terms[3 * n], terms[3 * n + 1]));
+  const weights = column((_, weight) => weight),
+    products = column((code, weight) => code * weight);
   const drawings = [["codes", column((code) => code), shades.code]];
   if (!isPool(layer)) {
-    drawings.push(["weights", weights, shades.signed(largest(weights))], ["products", products, shades.signed(largest(products))]);
+    drawings.push(
+      ["weights", weights, shades.signed(largest(weights))],
+      ["products", products, shades.signed(largest(products))],
+    );
   }
-  at("windows").replaceChildren(...drawings.map(([name, values, scale]) => {
-    const canvas = make("canvas", { ariaLabel: `${name}, as the table below tells them` });
-    canvas.setAttribute("role", "img");
-    paint(canvas, tiling, values, scale);
-    canvas.style.width = `${tiling.width * clamp(Math.floor(150 / Math.max(tiling.width, tiling.height)), 1, 18)}px`;
-    return make("figure", {}, canvas, make("figcaption", {}, name));
-  }));
+  at("windows").replaceChildren(
+    ...drawings.map(([name, values, scale]) => {
+      const canvas = make("canvas", { ariaLabel: `${name}, as the table below tells them` });
+      canvas.setAttribute("role", "img");
+      paint(canvas, tiling, values, scale);
+      const side = clamp(Math.floor(150 / Math.max(tiling.width, tiling.height)), 1, 18);
+      canvas.style.width = `${tiling.width * side}px`;
+      return make("figure", {}, canvas, make("figcaption", {}, name));
+    }),
+  );
 }
 
-function rowOf({ where, cells }, number) {
-  const row = make("tr", {}, make("th", { scope: "row" }, where), ...cells.map((cell) => make("td", { className: "n" }, String(cell))));
+function rowOf({ where, numbers }, place) {
+  const cells = ["code", "weight", "product", "sum"].map((name) =>
+    make("td", { className: "n" }, name in numbers ? spaced(numbers[name]) : ""),
+  );
+  const row = make("tr", {}, make("th", { scope: "row" }, where), ...cells);
   row.addEventListener("pointerenter", () => {
-    if (!running) showStep(null, number);
+    if (!running) showStep(null, place);
   });
   return row;
 }
@@ -224,11 +284,18 @@ let running = 0;
 function showCode(layer) {
   if (at("code").dataset.layer === layer.name) return false;
   at("code").dataset.layer = layer.name;
-  at("code").replaceChildren(...layer.functions.map((name) => {
-    const { line, text } = told.functions[name];
-    const lines = text.split("\n").map((of) => make("span", {}, `${of}\n`));
-    return make("div", {}, make("p", { className: "note" }, `${told.prefix}.c, line ${spaced(line)}`), make("pre", {}, ...lines));
-  }));
+  at("code").replaceChildren(
+    ...layer.functions.map((name) => {
+      const { line, text } = told.functions[name];
+      const lines = text.split("\n").map((of) => make("span", {}, `${of}\n`));
+      return make(
+        "div",
+        {},
+        make("p", { className: "note" }, `${told.prefix}.c, line ${spaced(line)}`),
+        make("pre", {}, ...lines),
+      );
+    }),
+  );
   return true;
 }
 
@@ -241,7 +308,8 @@ function showStep(steps, number) {
   const rows = at("sum").children;
   for (const row of at("sum").querySelectorAll(".this")) row.classList.remove("this");
   rows[number].classList.add("this");
-  for (const line of at("code").querySelectorAll("span")) line.classList.toggle("this", LINES[kinds[number]].test(line.textContent));
+  for (const line of at("code").querySelectorAll("span"))
+    line.classList.toggle("this", LINES[kinds[number]].test(line.textContent));
   markUnit();
 }
 
@@ -265,10 +333,13 @@ function run() {
   }
   at("run").textContent = "Stop";
   let number = chosen.step >= kinds.length - 1 ? 0 : chosen.step;
-  running = setInterval(() => {
-    goTo(number++);
-    if (number >= kinds.length) stop();
-  }, Math.max(20, 4000 / kinds.length));
+  running = setInterval(
+    () => {
+      goTo(number++);
+      if (number >= kinds.length) stop();
+    },
+    Math.max(20, 4000 / kinds.length),
+  );
 }
 
 function stop() {
