@@ -379,9 +379,10 @@ def _check_evidence(options: argparse.Namespace) -> None:
             "get the folder again from who made it, or make the evidence again",
         )
     if not options.json and not options.quiet:
-        again_printed = found.not_printed or "printed again: the same bytes, bounds, and sizes"
+        why = found.not_printed
+        printed = f"not printed again: {why}" if why else "printed again: the same bytes and bounds"
         print(f"evidence  {found.files} files, as they were written, and their page")
-        print(f"C         {again_printed}")
+        print(f"C         {printed}")
         print(f"checks    {checks}, when it was written; --evidence runs them again")
 
 
@@ -399,12 +400,12 @@ def _planned(command: str, model: str) -> tuple[Plan, Options]:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             options = _parse(words)
     except (ValueError, SystemExit):
-        raise NotPrintedError("not printed again: it was exported from Python") from None
+        raise NotPrintedError("it was exported from Python") from None
     if program != "lenet-export" or options.network:
-        raise NotPrintedError("not printed again: the network is a program of its own")
+        raise NotPrintedError("the network is a program of its own")
     given = model != bundled.DEFAULT
     if not given and options.model not in bundled.names():
-        raise NotPrintedError(f"not printed again: give {options.model} by --model")
+        raise NotPrintedError(f"give {options.model} by --model")
     read = model if given else options.model
     return _laid_out(options, bundled.load(read), read), _chosen(options)
 

@@ -59,7 +59,7 @@ def test_as_it_was_written_it_belongs_together(evidence, capsys):
     count = len([*evidence.iterdir()]) - 1
     assert capsys.readouterr().out == (
         f"evidence  {count} files, as they were written, and their page\n"
-        "C         printed again: the same bytes, bounds, and sizes\n"
+        "C         printed again: the same bytes and bounds\n"
         "checks    1 passed, 1 not run, when it was written; --evidence runs them again\n"
     )
     assert cli.main(["--check-evidence", str(evidence), "--json"]) == 0
@@ -154,6 +154,7 @@ SHOWN = edited("index.html", "2,630", "2,530")
 TABLE = edited("lenet.c", "_bias[", "_bias [ ")
 LOG = edited("log-audit.txt", "as stated", "as  stated")
 EXPORT = "lenet.c", "lenet.h", "lenet.json"
+FACTS = ("evidence.json",)
 
 
 def failed(facts):
@@ -196,21 +197,29 @@ SABOTAGE = {
         of_facts(lambda of: of["checks"]["results"].pop()), ["evidence.json"],
     ),
     "a check that failed": (of_facts(failed), ["evidence.json"]),
+    "the command, so that nothing is printed again": (
+        of_facts(lambda of: of["identity"].update(command="lenet_export.export(x)")),
+        ["evidence.json"],
+    ),
+    "the hashes of the C": (
+        recorded(both(TABLE, of_facts(lambda of: of["identity"]["files"].update(
+            {"lenet.c": "0" * 64})))), ["lenet.c", "evidence.json"],
+    ),
     "another exporter": (
         of_facts(lambda of: of["identity"].update(tool="lenet-export 0.0.1")), ["evidence.json"],
     ),
     "the layout of the facts": (recorded(edited("evidence.json", "\n", "\n\n")), ["evidence.json"]),
     "a table of the C": (TABLE, ["lenet.c"]),
     "a table of the C, recorded": (recorded(TABLE), ["lenet.c"]),
-    "a table of the C, with all hashes": (with_hashes("lenet.c", TABLE), ["lenet.c"]),
+    "a table of the C, with all hashes": (with_hashes("lenet.c", TABLE), ["lenet.c", *FACTS]),
     "the C of another export": (recorded(from_another("lenet.c")), ["lenet.c"]),
-    "all files of another export": (recorded(from_another(*EXPORT)), [*EXPORT, "bom.json"]),
+    "all files of another export": (recorded(from_another(*EXPORT)), [*EXPORT, *FACTS, "bom.json"]),
     "the threshold of the header": (
-        with_hashes("lenet.h", edited("lenet.h", "MIN_GAP 0", "MIN_GAP 9")), ["lenet.h"],
+        with_hashes("lenet.h", edited("lenet.h", "MIN_GAP 0", "MIN_GAP 9")), ["lenet.h", *FACTS],
     ),
     "the manifest": (
         with_hashes("lenet.json", edited("lenet.json", "mnist", "other")),
-        ["lenet.json", "bom.json"],
+        ["lenet.json", "bom.json", *FACTS],
     ),
     "a log": (LOG, ["log-audit.txt"]),
     "a log, recorded": (recorded(LOG), ["log-audit.txt"]),
@@ -270,6 +279,16 @@ def bundled_id():
     return make_plan(bundled.load("mnist-tiny"), "int8").model_id[:12]
 
 
+def names(command):
+    """A change of the manifest, which names another command."""
+
+    def change(folder):
+        manifest = json.loads((folder / "lenet.json").read_text())
+        (folder / "lenet.json").write_text(json.dumps(manifest | {"command": command}))
+
+    return change
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -281,6 +300,7 @@ def test_nothing_that_a_folder_names_is_run(command, made, tmp_path, capsys, mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
     folder = shutil.copytree(made, tmp_path / "evidence")
+    with_hashes("lenet.json", names(command))(folder)
     of_facts(lambda facts: facts["identity"].update(command=command))(folder)
     assert cli.main(["--check-evidence", str(folder)]) == 0
     captured = capsys.readouterr()

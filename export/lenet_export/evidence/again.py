@@ -144,20 +144,27 @@ def _of_record(folder: Path, hashes: dict[str, str], held: Files) -> Iterator[Di
 def _of_facts(facts: Facts, held: Files) -> Iterator[Difference]:
     """Files that do not go with the facts: their hashes, the page, and what the checks found."""
     page_file, facts_file = page.EVIDENCE
-    stated = facts["identity"]["files"] | facts["checks"]["files"]
-    results = facts["checks"]["results"]
+    identity, results = facts["identity"], facts["checks"]["results"]
+    stated = identity["files"] | facts["checks"]["files"]
     failed = [of["title"] for of in results if of["status"] == FAILED]
     yield from ((facts_file, f"tells of a check that failed: {title}") for title in failed)
     for name, of in hashes_of(held).items():
         if name not in page.EVIDENCE and stated.get(name) != of:
             yield name, f"is another one than that of which {facts_file} tells"
-    # The C of a check that failed is not there.
-    for name in stated.keys() - held.keys() - ({*facts["identity"]["files"]} if failed else {*()}):
+    not_written = {*identity["files"]} if failed else set()
+    for name in stated.keys() - held.keys() - not_written:
         yield name, f"is missing, and {facts_file} tells of it"
+    for name in identity["files"].keys() & held.keys():
+        if name.endswith(".json"):
+            manifest = json.loads(held[name])
+            if any(manifest[key] != identity[key] for key in ("command", "model_id")):
+                yield facts_file, f"is of another model or command than {name}"
+            if any(identity["files"][of] != hash_ for of, hash_ in manifest["files"].items()):
+                yield facts_file, f"is of other files than {name}"
     if dict(Counter(of["status"] for of in results)) != facts["checks"]["counts"]:
         yield facts_file, "has other counts of checks than checks"
-    if facts["identity"]["tool"] != TOOL:
-        yield facts_file, f"is of {facts['identity']['tool']}, and this is {TOOL}: take that"
+    if identity["tool"] != TOOL:
+        yield facts_file, f"is of {identity['tool']}, and this is {TOOL}: take that"
         return
     try:
         printed = page.files_of(facts)
