@@ -302,6 +302,17 @@ def test_pointing_shows_a_unit_and_keys_move_it(page, field):
     assert page.locator("#figure .now").count() == 1
 
 
+def test_a_sum_runs_step_by_step_until_another_unit_is_chosen(page):
+    page.locator("#figure canvas").nth(3).click()
+    page.click("#run")
+    page.locator("#place", has_text=re.compile(r"^([5-9]|\d\d+) of 403")).wait_for()
+    assert page.locator("#sum .this").count() == 1
+    page.locator("#figure canvas").nth(5).click()
+    assert page.inner_text("#run") == "Run"
+    assert page.inner_text("#place") == "1 of 85"
+    assert "the logit of" in page.inner_text("#unit")
+
+
 def test_a_digit_can_be_drawn_with_keys_alone(page):
     page.click("#clear")
     page.locator("#paper").focus()

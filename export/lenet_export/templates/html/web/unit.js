@@ -11,6 +11,7 @@ const windowsOf = (layer) => (layer.pool === "none" || isPool(layer) ? 1 : layer
 
 function choose(unit) {
   const isSame = ["layer", "y", "x", "c"].every((name) => unit[name] === chosen[name]);
+  if (!isSame) stop();
   chosen = { ...(isSame ? chosen : { i: null, j: null, step: 0, isKept: false }), ...unit };
   showUnit();
 }
@@ -332,6 +333,7 @@ function run() {
     return;
   }
   at("run").textContent = "Stop";
+  chosen.isKept = true;
   let number = chosen.step >= kinds.length - 1 ? 0 : chosen.step;
   running = setInterval(
     () => {
