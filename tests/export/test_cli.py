@@ -792,7 +792,7 @@ def test_one_different_logit_ends_with_status_1_names_the_layer_and_writes_nothi
     compiler = tmp_path / "wrong-cc"
     compiler.write_text(
         "#!/bin/sh\n"
-        'for file; do case "$file" in *.c) sed -i "s/(sum + 2)/(sum + 1)/" "$file";; esac; done\n'
+        'for file; do case "$file" in *.c) sed -i "s/(sum + 2u)/(sum + 1u)/" "$file";; esac; done\n'
         'exec cc "$@"\n'
     )
     compiler.chmod(0o755)
