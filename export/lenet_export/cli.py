@@ -397,11 +397,13 @@ def _planned(command: str, model: str) -> tuple[Plan, Options]:
 
     try:
         program, *words = shlex.split(command)
+        if program != "lenet-export":
+            raise ValueError("a call of Python")
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             options = _parse(words)
     except (ValueError, SystemExit):
         raise NotPrintedError("it was exported from Python") from None
-    if program != "lenet-export" or options.network:
+    if options.network:
         raise NotPrintedError("the network is a program of its own")
     given = model != bundled.DEFAULT
     if not given and options.model not in bundled.names():
