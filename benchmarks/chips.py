@@ -35,9 +35,9 @@ import firmware
 import keywords
 import object_sizes
 import stack
-import stages
 from lenet_export import checkpoint, reference, verify
 from lenet_export.cpus.registry import choices
+from lenet_export.evidence import stages
 from lenet_export.plan import Plan, make_plan
 
 FOLDER = Path(__file__).parent

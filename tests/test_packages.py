@@ -63,7 +63,10 @@ def test_an_extra_is_what_is_imported_for_it():
 
 @pytest.mark.parametrize(
     ("package", "extras"),
-    [(EXPORT, ("verify", "read", "train", "completion")), (TRAIN, ("train", "tensorboard"))],
+    [
+        (EXPORT, ("verify", "read", "train", "evidence", "completion")),
+        (TRAIN, ("train", "tensorboard")),
+    ],
     ids=["export", "train"],
 )
 def test_nothing_is_imported_that_no_extra_brings(package, extras):

@@ -12,6 +12,7 @@ EXTRAS = {
     "read": ("cffi", "matplotlib", "PIL"),
     "train": ("flax", "jax", "matplotlib", "optax", "orbax", "PIL", "pooch", "rich", "scipy"),
     "tensorboard": ("tensorboardX",),
+    "evidence": ("unicorn",),
     "completion": ("shtab",),
 }
 #: The extra that a program's user is told first.

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -18,7 +19,8 @@ from lenet_export.errors import UserError
 from lenet_export.evidence import check, page
 from lenet_export.evidence.again import RECORD
 from lenet_export.evidence.bom import bill_of
-from lenet_export.evidence.check import FAILED, NOT_RUN, PASSED, Case, result_of
+from lenet_export.evidence.check import FAILED, MEASURED, NOT_RUN, PASSED, Case, result_of
+from lenet_export.evidence.checks import instructions, skipped_instructions
 from lenet_export.evidence.registry import CHECKS
 from lenet_export.evidence.run import evidence_of
 from lenet_export.evidence.trace import traced
@@ -32,12 +34,23 @@ from .networks import named_model
 
 pytestmark = pytest.mark.usefixtures("tools")
 OPTIONS = Options()
+#: What needs a C that a Cortex-M0 runs.
+EMULATED = ("skipped_instructions", "instructions")
+ARM = "arm-none-eabi-gcc"
 
 
 @pytest.fixture(scope="module")
 def tools():
-    for tool in ("gcc", "clang", "valgrind", "gcov"):
+    for tool in ("gcc", "clang", "valgrind", "gcov", "llvm-cov", "arm-none-eabi-gcc"):
         require(tool)
+
+
+@pytest.fixture(autouse=True)
+def few_skips(monkeypatch):
+    """Of an image's instructions so many are skipped as take a second."""
+    monkeypatch.setattr(skipped_instructions, "BUDGET", 10**8)
+    monkeypatch.setattr(skipped_instructions, "IMAGES", 1)
+    monkeypatch.setattr(instructions, "IMAGES", 2)
 
 
 def files_of(plan, options=OPTIONS):
@@ -67,9 +80,9 @@ def status_of(name, plan, files, folder, options=OPTIONS):
                 (["--model", "mnist"], []),
                 (["--model", "mnist-modern", "--tables", "apart", "--with", "amount"], []),
                 (["--model", "mnist-uno", "--single-file", "--prefix", "my"], []),
-                (["--dtype", "float32"], ["audit", "requantize", "constant_time"]),
-                (["--cpu", "cortex-m4"], ["audit", "requantize", "constant_time"]),
-                (["--cpu", "x86-64-v3"], ["audit", "requantize"]),
+                (["--dtype", "float32"], ["audit", "requantize", "constant_time", *EMULATED]),
+                (["--cpu", "cortex-m4"], ["audit", "requantize", "constant_time", *EMULATED]),
+                (["--cpu", "x86-64-v3"], ["audit", "requantize", *EMULATED]),
             ]
         ),
     ],
@@ -81,18 +94,19 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
     told = json.loads((tmp_path / "evidence/evidence.json").read_text())["checks"]
     assert [of["name"] for of in told["results"]] == [*CHECKS]
     statuses = {of["name"]: of["status"] for of in told["results"]}
-    assert statuses == {name: NOT_RUN if name in not_run else PASSED for name in CHECKS}
-    assert told["counts"] == {
-        status: count for status, count in
-        ((PASSED, len(CHECKS) - len(not_run)), (NOT_RUN, len(not_run))) if count
-    }  # fmt: skip
+    assert statuses == {
+        name: NOT_RUN if name in not_run else MEASURED if of.measures else PASSED
+        for name, of in CHECKS.items()
+    }
+    assert told["counts"] == dict(Counter(statuses.values()))
     written = {path.name for path in (tmp_path / "evidence").iterdir()}
     logs = {f"log-{name}.txt" for name in CHECKS}
-    programs = {f"check-{name}.c" for name in CHECKS if name not in ("stack", "analyzers")}
+    programs = {f"check-{name}.c" for name in CHECKS if name != "analyzers"}
     missing = {f"check-{name}.c" for name in not_run}
     exported = {of.name for of in (tmp_path / "c").iterdir()}
     record = {"bom.json", RECORD, *exported}
-    assert written - {"audit.c"} == {*page.EVIDENCE, *record, *logs, *programs - missing}
+    tables = {"audit.c", "loops.csv"}
+    assert written - tables == {*page.EVIDENCE, *record, *logs, *programs - missing}
     assert ("audit.c" in written) == ("audit" not in not_run)
     text = (tmp_path / "evidence/index.html").read_text()
     assert all(of["says"].split(",")[0] in text for of in told["results"])
@@ -237,11 +251,49 @@ SABOTAGE = {
         "a count that is put right": within("lenet_finish", "ws->left = 0;"),
     },
     "constant_time": {
+        "a logit of no image": (
+            r"return lenet_finish\(ws, logits\);\n\}(?=\n\n/\* The class)",
+            "lenet_verdict of = lenet_finish(ws, logits);\n    logits[0] = 0;\n    return of;\n}",
+        ),
         "a pixel that is looked at": within(
             "lenet_logits", "if (image[3] > 7) {", "    ws->row = 1;", "}"
         ),
         "a loop that ends by a pixel": within(
             "lenet_row", "for (volatile int n = row[0]; n > 0; n--) {", "}"
+        ),
+    },
+    "ram_flips": {
+        "a counter of two": (r"ws->row == 22u && ws->left == 0u \?", "ws->row == 22 ?"),
+        "a count that is put right": within("lenet_finish", "ws->left = 0;"),
+    },
+    "skipped_instructions": {
+        "a counter of two": (r"ws->row == 22u && ws->left == 0u \?", "ws->row == 22 ?"),
+        "another class": (r"(reading\.digit = largest\(logits, -1\))", r"\1 ^ 1"),
+    },
+    "instructions": {
+        "a loop that ends by a pixel": within(
+            "lenet_row", "for (volatile int n = row[0]; n > 0; n--) {", "}"
+        ),
+        "a crash": within("lenet_finish", "logits[0] = *(const volatile int *)0x60000000;"),
+    },
+    "conditions": {
+        "a branch that nothing takes": within(
+            "lenet_row", "if (row[0] == 77 && row[1] == 78 && row[2] == 79) {", "    return;", "}"
+        ),
+        "a self-test that passes what is damaged": (
+            r"\(test->crc \^ 0xFFFFFFFFu\) != 0x\w+\) \{\n *return LENET_SELF_TEST_CONSTANTS",
+            "test->crc == 0) {\n            return LENET_SELF_TEST_CONSTANTS",
+        ),
+    },
+    "loops": {
+        "a loop beyond its head": (
+            r"(int j = 0; j < 12; j\+\+\) \{)", r"\1 static int turn; j -= turn++ == 5;"
+        ),
+        "a loop that ends by a pixel": within(
+            "lenet_row", "for (volatile int n = row[0]; n > 0; n--) {", "}"
+        ),
+        "a loop that is never run": within(
+            "lenet_row", "if (ws->row == 999) {", "    while (ws->row > 0) {", "    }", "}"
         ),
     },
     "coverage": {

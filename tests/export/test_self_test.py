@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 
@@ -11,6 +10,8 @@ import pytest
 
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.crc import crc32c
+from lenet_export.evidence.check import Case
+from lenet_export.evidence.registry import CHECKS
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from needs import require, wide
@@ -131,26 +132,13 @@ NEVER_RUN = {
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_it_runs_all_code_but_whole_images_and_what_failed(dtype, tmp_path):
     """A whole image needs memory that small CPUs have not: its functions call those of rows."""
+    require("gcc"), require("gcov")
     plan = make_plan(named_model("deep"), dtype, 0.002)
-    write_files(plan, tmp_path)
-    program = (
-        '#include "lenet.h"\nint main(void) { lenet_workspace ws; return lenet_self_test(&ws); }'
-    )
-    (tmp_path / "main.c").write_text(program)
-    command = [require("gcc"), "-std=c99", "--coverage", "lenet.c", "main.c", "-o", "main"]
-    subprocess.run(command, cwd=tmp_path, check=True)
-    subprocess.run(["./main"], cwd=tmp_path, check=True)
-    gcov = [require("gcov"), "--json-format", "--stdout", "main-lenet.gcda"]
-    done = subprocess.run(gcov, cwd=tmp_path, check=True, capture_output=True, text=True)
-    (file,) = (of for of in json.loads(done.stdout)["files"] if of["file"] == "lenet.c")
-    never = {of["name"] for of in file["functions"] if of["execution_count"] == 0}
-    assert never == {"lenet_logits", "lenet_read", "lenet_predict"}
-    text = (tmp_path / "lenet.c").read_text().splitlines()
-    lines = {
-        text[of["line_number"] - 1].strip()
-        for of in file["lines"]
-        if of["count"] == 0 and of["function_name"] not in never
-    }
+    case = Case(plan, render_c(plan, Options()), Options(), tmp_path, None)
+    case.write()
+    found = CHECKS["coverage"].run(case).figures
+    assert found["never_run"] == ["lenet_logits", "lenet_predict", "lenet_read"]
+    lines = {line.partition(": ")[2] for line in found["lines_never_run"]}
     assert lines == NEVER_RUN
 
 

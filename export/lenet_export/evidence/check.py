@@ -1,4 +1,4 @@
-"""What a check of the evidence is, and how it is run: passed, failed, or not run and why."""
+"""What a check of the evidence is, and how it is run: passed, measured, failed, or not run, why."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lenet_export import reference
 from lenet_export.c_text import c_type
 from lenet_export.compiled import IMITATED, NOTHING, host_flags, runs_here
 from lenet_export.cpus.registry import CPUS
@@ -20,10 +23,15 @@ from lenet_export.outputs.c import rename
 from lenet_export.outputs.options import Files, Options
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
+from lenet_export.verdict import Readings, Verdict, readings
 
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+PASSED, MEASURED, FAILED, NOT_RUN = "passed", "measured", "failed", "not run"
 #: Debian's package of a tool, where it is not called as the tool.
-PACKAGES = {"gcov": "gcc"}
+PACKAGES = {
+    "gcov": "gcc",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "llvm-cov": "llvm",
+}
 #: What valgrind begins its lines with.
 PID = re.compile(r"==\d+==")
 LIMIT = 3600  # seconds, after which a program is taken to hang
@@ -195,6 +203,8 @@ class Check:
             :class:`NotRunError` where it cannot be checked.
         runs_the_c: whether it needs a machine that runs the C.
         also: further programs, which it uses where they are there.
+        measures: whether it claims no more than that a figure is within a limit; such a check is
+            measured, not passed.
     """
 
     title: str
@@ -203,6 +213,7 @@ class Check:
     run: Callable[[Case], Outcome]
     runs_the_c: bool = True
     also: tuple[str, ...] = ()
+    measures: bool = False
 
 
 def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], Files]:
@@ -217,10 +228,14 @@ def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], File
         if check.runs_the_c and not runs_here(case.plan.cpu):  # it asks a compiler
             raise NotRunError(f"this machine lacks the instructions of {case.plan.cpu}")
         outcome = check.run(case)
-        told |= {"status": PASSED, "says": outcome.says, "figures": outcome.figures}
+        status = MEASURED if check.measures else PASSED
+        told |= {"status": status, "says": outcome.says, "figures": outcome.figures}
         files |= outcome.files
-    except (NotRunError, UserError) as why:
-        told |= {"status": NOT_RUN, "says": str(why).partition("\n")[0], "figures": {}}
+    except NotRunError as why:
+        told |= {"status": NOT_RUN, "says": str(why), "figures": {}}
+    except UserError as why:
+        says = f"{why.where}: {why.what}; {why.remedy}"
+        told |= {"status": NOT_RUN, "says": says, "figures": {}}
     except FailedError as what:
         told |= {"status": FAILED, "says": str(what), "figures": {}}
     tools = filter(shutil.which, check.tools + check.also)
@@ -229,6 +244,26 @@ def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], File
     if case.programs:
         files[f"check-{name}.c"] = "\n".join(case.programs).encode()
     return told, files
+
+
+def accepted(case: Case, most: int) -> tuple[Images, Readings]:
+    """The last images that are accepted, the user's if there are any, and their readings.
+
+    Args:
+        case: whose images.
+        most: how many at most.
+
+    Raises:
+        NotRunError: none is.
+    """
+    found = readings(case.plan, case.images, reference.run_logits(case.plan, case.images))
+    (places,) = np.nonzero(found.verdicts == Verdict.ACCEPTED)
+    if len(places) == 0:
+        raise NotRunError(
+            "no image is accepted, so that none can be wrongly; give test images by --images"
+        )
+    chosen = places[-most:]
+    return case.images[chosen], Readings(*(of[chosen] for of in found))
 
 
 @functools.cache

@@ -12,8 +12,13 @@ NAMES = (
     "requantize",
     "faults",
     "calls",
+    "ram_flips",
+    "skipped_instructions",
     "constant_time",
     "coverage",
+    "conditions",
+    "loops",
+    "instructions",
     "stack",
     "analyzers",
 )

@@ -55,7 +55,7 @@ def _run(case: Case) -> Outcome:
         "never_run": never,
         "lines_never_run": lines,
     }
-    missing = sorted(set(never) - set(map(case.named, WHOLE)) - _of_parts(case))
+    missing = sorted(set(never) - set(map(case.named, WHOLE)) - functions_of_parts(case))
     if missing:
         raise FailedError(f"the self-test never runs {', '.join(missing)}")
     says = (
@@ -65,7 +65,7 @@ def _run(case: Case) -> Outcome:
     return Outcome(says, figures)
 
 
-def _of_parts(case: Case) -> set[str]:
+def functions_of_parts(case: Case) -> set[str]:
     """The names of the functions that ``--with`` adds."""
     if not case.options.parts:
         return set()
