@@ -13,6 +13,7 @@ from lenet_export import bundled, cli, idx
 from lenet_export.errors import UserError
 from lenet_export.evidence import facts
 from lenet_export.images import QMNIST, Writers, read_writers
+from lenet_export.plan import make_plan
 
 
 def labels_of(rows):
@@ -95,6 +96,22 @@ def test_the_page_shows_groups_and_what_was_measured_before(folder, tmp_path):
     shown = told["field"]["tables"]["mnist-c"]["impulse_noise"]
     row = f'<tr><th scope="row">impulse_noise</th><td class="n">{shown:.2%}</td></tr>'
     assert row in text and "They were not measured here." in text
+
+
+def test_strangers_of_training_are_told_with_what_accepts_them(tmp_path):
+    """Where they were measured: of each threshold that of the table."""
+    words = ["--model", "mnist-field", "--max-error", "0.002", "--report", tmp_path]
+    assert cli.main(["--no-verify", "--quiet", "--out", str(tmp_path), *map(str, words)]) == 0
+    reject = json.loads((tmp_path / "report.json").read_text())["reject"]
+    plan = make_plan(bundled.load("mnist-field"), "int8", 0.002)
+    table, row = plan.model.gap_table, plan.gap_row
+    assert reject["strangers"] == table.strangers == 5000
+    assert reject["chosen"]["strangers_accepted"] == row.strangers / 5000
+    accepted = [of["strangers_accepted"] for of in reject["curve"]]
+    assert accepted == sorted(accepted, reverse=True)
+    text = " ".join((tmp_path / "index.html").read_text().split())
+    of_all, chosen = (f"{100 * share:.3g} %" for share in (accepted[0], row.strangers / 5000))
+    assert f"{of_all} are accepted where no gap is asked for, and {chosen} by this export" in text
 
 
 def test_of_a_model_of_ones_own_nothing_was_measured_before():

@@ -245,12 +245,20 @@ def _reject(plan: Plan) -> Facts:
             "min_gap": plan.threshold,
             **_shares(table, plan.gap_row),
         }
-    return {"images": table.images, "curve": _curve(table, in_floats=True), "chosen": chosen}
+    curve = _curve(table, in_floats=True)
+    strangers = table.strangers
+    return {"images": table.images, "strangers": strangers, "curve": curve, "chosen": chosen}
 
 
 def _shares(table: GapTable, row: GapRow) -> Facts:
-    """The share of images that a threshold rejects, and of the accepted ones that is wrong."""
-    return {"rejected": 1 - row.accepted / table.images, "wrong": row.errors / row.accepted}
+    """The share of images that a threshold rejects, and of the accepted ones that is wrong.
+
+    Where strangers were measured, images of no class, that of those which it accepts, too.
+    """
+    shares = {"rejected": 1 - row.accepted / table.images, "wrong": row.errors / row.accepted}
+    if table.strangers:
+        shares["strangers_accepted"] = row.strangers / table.strangers
+    return shares
 
 
 def _curve(table: GapTable, in_floats: bool = False) -> list[Facts]:
