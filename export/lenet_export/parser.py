@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import re
+import sys
 import textwrap
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from lenet_export import __version__
@@ -32,6 +36,16 @@ class Parser(argparse.ArgumentParser):
             action=_Completion,
             help="print the script that lets this shell complete the options, and exit",
         )
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Reads the arguments; of ``--option=--`` Python's own makes an empty list, of no type."""
+        given = list(sys.argv[1:] if args is None else args)
+        for word in itertools.takewhile(lambda word: word != "--", given):
+            if re.fullmatch(r"--[\w-]+=--", word):
+                self.error(f"argument {word[:-3]}: expected one argument")
+        return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the usage and the message."""

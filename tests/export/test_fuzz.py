@@ -87,6 +87,18 @@ def test_a_tiff_whose_strips_are_at_half_a_byte_is_no_picture(tmp_path):
         photos.read(path)
 
 
+@pytest.mark.parametrize(
+    ("program", "option"),
+    [(fuzz.cli, "max-error"), (fuzz.cli, "out"), (fuzz.reading, "show"), (fuzz.training, "epochs")],
+)
+def test_two_dashes_are_no_value(program, option, capsys):
+    """Python's argparse gave an empty list in their place."""
+    with pytest.raises(SystemExit) as ended:
+        program.main([f"--{option}=--", *(["a.png"] if program is fuzz.reading else [])])
+    assert ended.value.code == 2
+    assert f"argument --{option}: expected one argument" in capsys.readouterr().err
+
+
 def test_parameters_may_have_numbers_for_names():
     assert parameters.loaded({1: {"kernel": [0.0]}, "b": 2})
     assert parameters.loaded({1: [0.0], "fc.bias": 2}) == {"1": [0.0], "fc": {"bias": 2}}
