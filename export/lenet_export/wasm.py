@@ -67,12 +67,13 @@ def compiled(files: dict[str, bytes], source: str) -> bytes:
                 )  # fmt: skip
                 if not done.returncode:
                     return module.read_bytes()
-                last = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-                refused += f"; {' '.join(command)}: {last}"
+                said = [line for line in done.stderr.splitlines() if "error" in line]
+                refused += f": {' '.join(command)}: {(said or ['it says nothing'])[0]}"
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(
             "temporary folder", f"cannot be used to compile: {reason}", "set TMPDIR to another"
         ) from None
-    what = "needs a compiler for WebAssembly, and there is none" + refused
+    what = "needs a compiler for WebAssembly, and "
+    what += f"this machine's cannot{refused}" if refused else "there is none"
     raise UserError("--target web", what, REMEDY)

@@ -416,7 +416,7 @@ def test_a_page_of_any_chain_shows_the_integers_of_the_reference(browser, chain,
         model = on_grids(model, ("4", "2", "1", "ternary", "8"))
     names = ["</script><i>", *(f"class {k}" for k in range(1, model.classes))]
     plan = plan_of(replace(model, class_names=tuple(names)))
-    (page_file,) = web.render(plan, Options()).items()
+    (page_file,) = web.render(plan, Options(prefix="page")).items()
     path = tmp_path / page_file[0]
     path.write_bytes(page_file[1])
     page = opened(browser, path)

@@ -49,14 +49,15 @@ def render(plan: Plan, options: Options) -> Files:
     of_c = replace(options, target="c", parts=parts)
     files = render_c(plan, of_c)
     shown = _shown(plan)
-    files["page.c"] = render_beside(
-        *("page.c", plan, of_c),
+    page = f"{options.prefix}_page.c"
+    files[page] = render_beside(
+        *("lenet_page.c", plan, of_c),
         shown=shown,
         map_bytes=sum(layer.outputs for layer in plan.layers[:-1]) or 1,
         most_terms=max(_terms(layer) for layer in plan.layers),
         picture_bytes=max(PICTURE * PICTURE, math.prod(LINE) if "amount" in parts else 0),
     )
-    module = wasm.compiled(files, "page.c")
+    module = wasm.compiled(files, page)
     source = files[f"{options.prefix}.c"]
     told = _told(plan, options, source.decode()) | {"command": command(plan, of_c), "parts": parts}
     told |= {"bytes": len(module), "sha256": hashlib.sha256(source).hexdigest()}
@@ -92,16 +93,16 @@ def _terms(layer: Layer) -> int:
 
 
 def _shown(plan: Plan) -> dict[str, dict[str, Any]]:
-    """What the C beside ``lenet.c`` is told of each layer: see ``page.c.j2``."""
+    """What the C beside ``lenet.c`` is told of each layer: see ``lenet_page.c.j2``."""
     shown: dict[str, dict[str, Any]] = {}
-    begins, source = 0, "page_image"
+    begins, source = 0, "lenet_page_image"
     for layer in plan.layers:
         gain = index = "0"
         if layer.integers and layer.integers.requantize:
             of = layer.integers.requantize
             gain = "1" if layer.norm else f"{layer.name}_gain[{'c' if layer.is_conv else 'o'}]"
             index = f"requantize(acc, {gain}, {of.shift}, {of.activation.top})"
-        output = plus("page_maps", begins)
+        output = plus("lenet_page_maps", begins)
         shown[layer.name] = {"input": source, "output": output, "gain": gain, "index": index}
         if layer.reads_rows:
             step = "0" if layer.strip_is_whole else times("y", layer.row_step)

@@ -16,10 +16,10 @@ function changeMode() {
 /* A picture, of grey bytes, is read as a line. */
 function readAmount(pixels, rows, columns) {
   const { c, bytes, words } = network;
-  bytes("page_picture", pixels.length).set(pixels);
-  c.page_read_amount(rows, columns);
-  const [digits, score, least, verdict] = words("page_amount", 4);
-  return { text: String.fromCharCode(...bytes("page_text", digits)), score, least, verdict };
+  bytes("picture", pixels.length).set(pixels);
+  c.read_amount(rows, columns);
+  const [digits, score, least, verdict] = words("amount", 4);
+  return { text: String.fromCharCode(...bytes("text", digits)), score, least, verdict };
 }
 
 function showAmount() {

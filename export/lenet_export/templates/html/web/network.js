@@ -17,20 +17,25 @@ async function load() {
   const packed = Uint8Array.from(atob(at("module").textContent), (char) => char.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const { instance } = await WebAssembly.instantiate(await new Response(stream).arrayBuffer());
-  return networkOf(instance.exports);
+  // By their names, less what all begin with.
+  const named = Object.entries(instance.exports).map(([name, of]) => [
+    name.replace(`${told.prefix}_page_`, ""),
+    of,
+  ]);
+  return networkOf(Object.fromEntries(named));
 }
 
 function networkOf(c) {
   const memory = c.memory.buffer;
   const bytes = (name, size) => new Uint8Array(memory, c[name].value, size);
   const words = (name, size) => new Int32Array(memory, c[name].value, size);
-  const image = bytes("page_image", told.rows * told.columns * told.channels);
+  const image = bytes("image", told.rows * told.columns * told.channels);
   const maps = told.layers
     .slice(0, -1)
-    .map((layer) => new Uint8Array(memory, c.page_maps.value + layer.begins, sizeOf(layer.output)));
-  const logits = words("page_logits", told.names.length);
-  const reading = words("page_reading", 4);
-  const unit = words("page_unit", 6);
+    .map((layer) => new Uint8Array(memory, c.maps.value + layer.begins, sizeOf(layer.output)));
+  const logits = words("logits", told.names.length);
+  const reading = words("reading", 4);
+  const unit = words("unit", 6);
 
   return {
     c,
@@ -38,35 +43,35 @@ function networkOf(c) {
     words,
     image,
     layers: [...maps, logits],
-    selfTest: () => c.page_self_test() === 0,
+    selfTest: () => c.self_test() === 0,
 
     /* Reads an image, bytes of [row][column][channel], or the one that is there. */
     read(given) {
       if (given) image.set(given);
-      c.page_read();
+      c.read();
       const [digit, gap, verdict] = reading;
       return { logits: Array.from(logits), digit, gap, verdict };
     },
 
     /* Makes all maps of the image that was read; returns whether they lead to its logits. */
     map() {
-      c.page_map();
+      c.map();
       return reading[3] === 1;
     },
 
     /* A picture, of grey bytes, becomes the image; returns what was found in it. */
     prepare(pixels, rows, columns) {
-      bytes("page_picture", pixels.length).set(pixels);
-      const verdict = c.page_prepare(rows, columns);
-      const [isDark, top, left, bottom, right, contrast] = words("page_found", 6);
+      bytes("picture", pixels.length).set(pixels);
+      const verdict = c.prepare(rows, columns);
+      const [isDark, top, left, bottom, right, contrast] = words("found", 6);
       return { verdict, isDark, top, left, bottom, right, contrast };
     },
 
     /* What the unit of a layer at place i, j of its pool's window is made of. */
     explain(layer, y, x, c_, i, j) {
-      const count = c.page_explain(layer, y, x, c_, i, j);
+      const count = c.explain(layer, y, x, c_, i, j);
       const [bias, sum, acc, gain, index, code] = unit;
-      return { terms: words("page_terms", 3 * count).slice(), bias, sum, acc, gain, index, code };
+      return { terms: words("terms", 3 * count).slice(), bias, sum, acc, gain, index, code };
     },
   };
 }
