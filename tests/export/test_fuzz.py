@@ -1,4 +1,4 @@
-"""Damaged files and drawn command lines: a slice of what benchmarks/fuzz.py runs by the million."""
+"""Damaged files and drawn command lines: a slice of what benchmarks/fuzz.py runs."""
 
 from __future__ import annotations
 
