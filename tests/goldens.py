@@ -55,6 +55,7 @@ def exports(name: str) -> Iterator[tuple[str, dict[str, bytes]]]:
     sure = make_plan(model, "int8", 0.01)
     yield f"{name} int8 max-error 0.01", render_c(sure, Options())
     yield f"{name} int8 single-file", render_c(sure, Options("reader", single_file=True))
+    yield f"{name} int8 harden", render_c(make_plan(model, "int8", is_hardened=True), Options())
     for part in PARTS:
         try:
             files = render_c(sure, Options(parts=parts_of([part])))

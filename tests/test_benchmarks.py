@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import chips
 import cycles
 import family
+import harden
 import lenet_train
 import object_sizes
 import sizes
@@ -104,6 +105,40 @@ def test_the_curve_of_sizes_is_that_of_the_models_in_the_package():
     document = (ROOT / "docs/training.md").read_text()
     table = "\n".join(sizes.rows(results))
     assert f"---|\n{table}\n\n" in document
+
+
+def test_what_the_documents_say_of_tables_that_stand_twice_is_measured():
+    """And it is what was asked: nine of ten readings that change are told."""
+    found = json.loads(harden.FIGURES.read_text())
+    document = (ROOT / "docs/soundness.md").read_text()
+    for table in (harden.rows(found), harden.cost_rows(found)):
+        assert "\n\n" + "\n".join(table) + "\n\n" in document
+    assert list(found["models"]) == bundled.names()
+    for name, of in found["models"].items():
+        plan = make_plan(bundled.load(name), "int8", is_hardened=True)
+        plan = lay_out(plan, "generic", "speed")
+        assert of["constant_bytes"] + of["copy_bytes"] == plan.constant_bytes
+        assert of["fewer"] > 0.9 and of["error"] < 0.015, name
+        assert (of["fewer"], of["error"]) == harden.fewer(of["tables"])
+    assert [*found["costs"]] == [f"{core}, `--cpu {cpu}`" for core, cpu in harden.COSTS]
+
+
+@pytest.mark.wide
+def test_flips_are_counted_by_table():
+    """Of random images: those that are told are all of what stands twice, and no others."""
+    require("gcc")
+    plan = make_plan(bundled.load("mnist-tiny"), "int8", is_hardened=True)
+    plan = lay_out(plan, "generic", "speed")
+    images = np.random.default_rng(0).integers(0, 256, (10000, 28, 28)).astype(np.uint8)
+    found = harden.changes(plan, images, more=0.05)
+    twice = {of.name for pair in plan.doubled for of in pair}
+    assert [*found] == [of.name for of in plan.constants]
+    for name, of in found.items():
+        assert of["told"] == (name in twice), name
+        assert of["missed"] == (0 if name in twice else of["changed"]), name
+        assert of["changed"] == 0 or not name.endswith("_inverted"), name
+    assert found["fc2_bias"]["changed"] > 0.1
+    assert 0 < harden.fewer(found)[0] < 1
 
 
 def test_what_the_curve_trains_are_commands_of_lenet_train(monkeypatch, tmp_path):

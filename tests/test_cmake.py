@@ -264,7 +264,7 @@ def test_a_firmware_exports_its_checkpoint_beside_the_committed_model(tmp_path):
     program(tmp_path, ["lenet", "digits"])
     text = f'''add_subdirectory("{ROOT}" lenet)
 lenet_add_model(
-    TARGET model MODEL "my model.safetensors" PREFIX digits CPU cortex-m0 MAX_ERROR 0.002)
+    TARGET model MODEL "my model.safetensors" PREFIX digits CPU cortex-m0 MAX_ERROR 0.002 HARDEN)
 add_executable(firmware main.c)
 target_link_libraries(firmware PRIVATE model lenet::lenet)
 '''
@@ -276,7 +276,7 @@ target_link_libraries(firmware PRIVATE model lenet::lenet)
     manifest = json.loads((folder / "lenet-export/model/digits.json").read_text())
     assert manifest["command"] == (
         "lenet-export --target c --model 'my model.safetensors' --cpu cortex-m0 --prefix digits "
-        "--max-error 0.002"
+        "--max-error 0.002 --harden"
     )
 
 
@@ -395,7 +395,10 @@ target_link_libraries(two PRIVATE lenet::lenet)
     configured(project(tmp_path, text))
 
 
-UNKNOWN = "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR and VERIFY"
+UNKNOWN = (
+    "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR, HARDEN and "
+    "VERIFY"
+)
 MISTAKES = {
     "no target": (
         "PREFIX digits",

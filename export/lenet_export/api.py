@@ -65,6 +65,7 @@ def export(
     prefix: str = "lenet",
     single_file: bool = False,
     tables: str = "inside",
+    harden: bool = False,
     with_: Iterable[str] = (),
     verify: bool | None = True,
     report: Path | str | None = None,
@@ -116,6 +117,8 @@ def export(
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
         tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
+        harden: whether biases and gains stand twice, and are compared in each image, so that a bit
+            of them that flips is told at once; for int8.
         with_: what the C has beside the network: ``picture``, functions that read a digit in a grey
             picture of any size; ``amount``, these and one that reads a line of digits.
         verify: whether the C is compiled and every logit compared with JAX; other targets have
@@ -159,7 +162,7 @@ def export(
         max_amount_error=_checked_share("max_amount_error", max_amount_error),
     )
     cpu = _checked_cpu(cpu)
-    _check_options(options, cpu, optimize, dtype, evidence)
+    _check_options(options, cpu, optimize, dtype, bool(harden), evidence)
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     for option, folder in (("report", report), ("evidence", evidence)):
@@ -220,7 +223,7 @@ def export(
         doubts = doubts_of(network, model, input_mean, input_std, images, labels)
         options = replace(options, doubts=tuple(map(python_words, doubts)))
     name = _name_of(module)
-    plan = lay_out(make_plan(model, dtype, max_error, name), cpu, optimize)
+    plan = lay_out(make_plan(model, dtype, max_error, name, bool(harden)), cpu, optimize)
     page, checked = (None if folder is None else Path(folder) for folder in (report, evidence))
     exported = write(name, plan, Path(out), options, verify, images, labels, page, checked)
     for text in exported.report.warnings:
@@ -444,7 +447,9 @@ def _shape_of(
     return model.input_shape
 
 
-def _check_options(options: Options, cpu: str, optimize: str, dtype: str, evidence: object) -> None:
+def _check_options(
+    options: Options, cpu: str, optimize: str, dtype: str, harden: bool, evidence: object
+) -> None:
     """Checks what is chosen of the files.
 
     Raises:
@@ -464,6 +469,7 @@ def _check_options(options: Options, cpu: str, optimize: str, dtype: str, eviden
         "single_file": options.single_file,
         "tables": options.tables != "inside",
         "parts": bool(options.parts),
+        "harden": harden,
         "evidence": evidence is not None,
     }
     wrong = misplaced(options.target, [name for name, given in beside.items() if given])

@@ -12,6 +12,11 @@ from lenet_export.plan import F32, Array, DType
 WIDTH = 100
 
 
+def short_type(dtype: DType) -> str:
+    """The name of a type, within that of a function of it."""
+    return "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
+
+
 def c_type(dtype: DType) -> str:
     """``uint8_t`` and so on."""
     return "float" if dtype == F32 else f"{dtype.name}_t"

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from lenet_export.readers.registry import Network
 
 #: Options that do not go with every target.
-TARGETED = ["verify", "images", "single_file", "tables", "parts", "cpu", "optimize", "evidence"]
+TARGETED = [
+    *("verify", "images", "single_file", "tables", "parts", "harden"),
+    *("cpu", "optimize", "evidence"),
+]
 #: The files of CMake that the package brings.
 CMAKE = Path(__file__).parent / "cmake"
 #: A bundled model, as ``--list-models`` tells of it.
@@ -171,6 +174,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=TABLES,
         help="apart: all that training decides in a file of its own, lenet_tables.h, so that a "
         "network trained again changes that file alone (default: inside)",
+    )
+    parser.add_argument(
+        "--harden",
+        action="store_true",
+        help="keep biases and gains twice, and compare them in each image: a flipped bit of these "
+        "is told at once, as LENET_DAMAGED, and not by the next self-test only; for int8",
     )
     parser.add_argument(
         "--with",
@@ -344,7 +353,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _laid_out(options: argparse.Namespace, model: Model, name: str) -> Plan:
     """The plan of a model, laid out for its CPU."""
-    plan = make_plan(model, options.dtype, options.max_error, name)
+    plan = make_plan(model, options.dtype, options.max_error, name, options.harden)
     return lay_out(plan, options.cpu, options.optimize)
 
 

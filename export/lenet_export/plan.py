@@ -24,8 +24,9 @@ import functools
 import hashlib
 import itertools
 import math
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -70,6 +71,11 @@ class Constant:
     name: str
     values: Array
     about: str
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether it has weights of a layer, all or some of them."""
+        return re.search(r"_weight(_\d+)?$", self.name) is not None
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,8 @@ class Layout:
         in_pairs: whether a word of its input's strip holds the codes of two columns, of an even one
             and, ``PAIR_BITS`` further up, of the next.
         front: columns that the border has more in front, so that the input's first one is even.
+        is_hardened: whether the tables but the weights stand twice, and are read as they are in
+            flash: a compiler knows their numbers, and would put some into the code.
     """
 
     kernel: Kernel | None = None
@@ -175,6 +183,7 @@ class Layout:
     in_program_memory: bool = False
     in_pairs: bool = False
     front: int = 0
+    is_hardened: bool = False
 
 
 @dataclass(frozen=True)
@@ -496,7 +505,34 @@ class Plan:
     @property
     def constants(self) -> list[Constant]:
         """Every table in flash, in the order of the file."""
+        return self.own_constants + [copy for _, copy in self.doubled]
+
+    @property
+    def own_constants(self) -> list[Constant]:
+        """Those that layers read."""
         return self._tables + [constant for layer in self.layers for constant in layer.constants]
+
+    @property
+    def is_hardened(self) -> bool:
+        """Whether the layers' tables but their weights stand twice, and are compared."""
+        return self.layers[0].layout.is_hardened
+
+    @property
+    def doubled(self) -> list[tuple[Constant, Constant]]:
+        """The tables that stand twice, those of layers but weights, and their copies.
+
+        A copy has each bit inverted: neither a linker that merges equal tables nor flash that is
+        erased makes one of the other. Biases and gains are few bytes, but their bits are those that
+        weigh: one is in all that a channel says. An activation's table is larger, and weighs less.
+        """
+        if not self.is_hardened:
+            return []
+        return [
+            (of, Constant(f"{of.name}_inverted", ~of.values, f"{of.name}, each bit inverted"))
+            for layer in self.layers
+            for of in layer.constants
+            if not of.is_weights
+        ]
 
     @property
     def _tables(self) -> list[Constant]:
@@ -685,7 +721,11 @@ def _struct(members: list[tuple[int, int]]) -> tuple[int, int]:
 
 
 def make_plan(
-    model: Model, dtype: str, max_error: float | None = None, where: str = "model"
+    model: Model,
+    dtype: str,
+    max_error: float | None = None,
+    where: str = "model",
+    is_hardened: bool = False,
 ) -> Plan:
     """Plans the export of ``model``.
 
@@ -695,10 +735,18 @@ def make_plan(
         max_error: the largest share of wrong readings among the accepted ones, between 0 and 1;
             ``None`` accepts every reading.
         where: the model's file, for messages.
+        is_hardened: whether the layers' tables but their weights stand twice.
 
     Raises:
-        UserError: a layer is unknown or cannot be represented, or ``max_error`` cannot be reached.
+        UserError: a layer is unknown or cannot be represented, ``max_error`` cannot be reached, or
+            floats are to be hardened.
     """
+    if is_hardened and dtype == "float32":
+        raise UserError(
+            "--harden",
+            "would tell hardly anything in float32: readings change by weights' exponents there",
+            "take --dtype int8, or leave it out",
+        )
     check_chain(where, model.input_shape, model.stages)
     _check_ends(model, where)
     layers: list[Layer] = []
@@ -707,7 +755,8 @@ def make_plan(
         layers.append(_planned(model, dtype, layers, at))
         _check_rows(layers[-1], at)
     row = None if max_error is None else _gap_row(model, max_error, where)
-    plan = Plan(dtype, tuple(layers), max_error, row, model)
+    layout = Layout(is_hardened=is_hardened)
+    plan = Plan(dtype, tuple(replace(of, layout=layout) for of in layers), max_error, row, model)
     _check_logits(plan, where)
     return plan
 

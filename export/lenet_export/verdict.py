@@ -19,8 +19,9 @@ MANY = 30  # images, from which on an accuracy tells something
 class Verdict(IntEnum):
     """``lenet_verdict``.
 
-    Where several are true, it is the first of NO_PICTURE, MISCOUNTED, NO_INK, OUTSIDE, NO_CLASS,
-    UNSURE. NO_PICTURE is told by exports ``--with picture`` only.
+    Where several are true, it is the first of NO_PICTURE, DAMAGED, MISCOUNTED, NO_INK, OUTSIDE,
+    NO_CLASS, UNSURE. NO_PICTURE is told by exports ``--with picture`` only, DAMAGED by those with
+    ``--harden``.
     """
 
     ACCEPTED = 0
@@ -30,6 +31,7 @@ class Verdict(IntEnum):
     NO_INK = 4
     OUTSIDE = 5
     NO_PICTURE = 6
+    DAMAGED = 7
 
 
 class Readings(NamedTuple):

@@ -334,7 +334,13 @@ TUNED = {
     "four codes twice": ("int8", "cortex-m55", "simd/helium_int8", "vshrq_n_u32(low, 16)", "low"),
     "biases of the first four": ("int8", "cortex-m55", "simd/helium_int8", "(bias + 4)", "(bias)"),
     "sums of the first place": ("int8", "cortex-m55", "mve", "sums + 8 * place", "sums"),
-    "gains of another group": ("int8", "cortex-m55", "mve", "_gain[{{ v.group }}]", "_gain[0]"),
+    "gains of another group": (
+        "int8",
+        "cortex-m55",
+        "mve",
+        '"_gain[" ~ v.group ~ "]"',
+        '"_gain[0]"',
+    ),
     "vectors of the same row": ("int8", "cortex-m55", "mve", "in += {{ layer.strip_values }};", ""),
     "index beyond the table": (
         "int8",
@@ -426,7 +432,13 @@ TUNED = {
     ),
     "columns not folded": ("int8", "x86-64-v4", "lanes", ", {{ lanes }}))", ", 0))"),
     "codes of both windows": ("int8", "x86-64-v4", "lanes", "{{ part.weights }}", "0x01010101"),
-    "gain of another vector": ("int8", "x86-64-v4", "lanes", "_gain[{{ acc.vector }}]", "_gain[0]"),
+    "gain of another vector": (
+        "int8",
+        "x86-64-v4",
+        "lanes",
+        '"_gain[" ~ acc.vector ~ "]"',
+        '"_gain[0]"',
+    ),
     "another half of the table": (
         "int8",
         "x86-64-v4",

@@ -29,6 +29,7 @@ EXPORTS = [
     ("mnist-uno", {}, "avr", Options()),
     ("mnist", {}, "cortex-m4", Options()),
     ("mlp", {}, "generic", Options()),
+    ("mnist", {"is_hardened": True}, "generic", Options(parts=PARTS)),
 ]
 
 
@@ -37,8 +38,7 @@ def files_of(name, plan, cpu, options):
     model = bundled.load(name) if name in bundled.names() else named_model(name)
     if name == "mlp":
         model = replace(model, class_names=tuple(f"class {of}" for of in range(model.classes)))
-    plan = lay_out(make_plan(model, plan.get("dtype", "int8"), plan.get("max_error")), cpu, "speed")
-    return render_c(plan, options)
+    return render_c(lay_out(make_plan(model, **{"dtype": "int8"} | plan), cpu, "speed"), options)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@
 #         [TABLES inside]                  # or apart: what training decides in lenet_tables.h
 #         [WITH picture]                   # or amount: functions too that read pictures, lines
 #         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
+#         [HARDEN]                         # biases and gains twice, compared in each image
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
 #
@@ -43,7 +44,7 @@ endfunction()
 
 function(lenet_add_model)
     set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE TABLES WITH MAX_ERROR)
-    cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY" "${values}" "")
+    cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY;HARDEN" "${values}" "")
     set(where "lenet_add_model(TARGET ${arg_TARGET})")
 
     # CMake drops a keyword whose value is empty, say of a misspelt variable.
@@ -56,7 +57,8 @@ function(lenet_add_model)
         string(REPLACE ";" " " unknown "${arg_UNPARSED_ARGUMENTS}")
         message(FATAL_ERROR
             "${where}: unknown arguments: ${unknown}\n"
-            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR and VERIFY")
+            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR, "
+            "HARDEN and VERIFY")
     endif()
     if(NOT DEFINED arg_TARGET)
         message(FATAL_ERROR
@@ -99,6 +101,9 @@ function(lenet_add_model)
             list(APPEND options ${option} "${arg_${name}}")
         endif()
     endforeach()
+    if(arg_HARDEN)
+        list(APPEND options --harden)
+    endif()
     if(arg_VERIFY)
         list(APPEND options --verify)
     else()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet_export.c_text import c_type, plus, times
+from lenet_export.c_text import c_type, plus, short_type, times
 from lenet_export.checkpoint import Grid
 from lenet_export.plan import F32, S32, U8, DType, Layer, Packing
 
@@ -54,6 +54,12 @@ def from_program_memory(value: str, dtype: DType) -> str:
         return f"pgm_read_float(&{value})"
     reader = {1: "byte", 2: "word", 4: "dword"}[dtype.itemsize]
     return f"({c_type(dtype)})pgm_read_{reader}(&{value})"
+
+
+def as_it_is(value: str, dtype: DType) -> str:
+    """``value``, an element of a table, read from flash even if the compiler knows its number."""
+    table, _, rest = value.partition("[")
+    return f"as_it_is_{short_type(dtype)}({table})[{rest}"
 
 
 def weights(layer: Layer, index: str) -> str:
@@ -116,7 +122,11 @@ def acc_of(layer: Layer, sum_: str, unit: str) -> str:
 
 def bias(layer: Layer, output: str) -> str:
     """The bias of channel or unit ``output`` (in C), in the type of the layer's accumulators."""
-    value = _read(layer, f"{layer.name}_bias[{output}]", layer.bias.dtype)
+    value = f"{layer.name}_bias[{output}]"
+    if layer.layout.is_hardened and not layer.layout.in_program_memory:
+        value = as_it_is(value, layer.bias.dtype)
+    else:
+        value = _read(layer, value, layer.bias.dtype)
     acc = acc_type(layer)
     return value if acc == c_type(layer.bias.dtype) else f"({acc}){value}"
 

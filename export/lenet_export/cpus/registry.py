@@ -473,7 +473,7 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
     chosen = [next(kernel for kernel in kernels if kernel.suits(layer)) for layer in plan.layers]
     far = bool(CPUS[cpu].program_memory)
     layouts = [
-        replace(kernel.layout(layer), in_program_memory=far)
+        replace(kernel.layout(layer), in_program_memory=far, is_hardened=plan.is_hardened)
         for kernel, layer in zip(chosen, plan.layers, strict=True)
     ]
     layers = [

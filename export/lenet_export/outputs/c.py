@@ -29,6 +29,7 @@ from lenet_export.c_text import (
     format_table,
     passage,
     plus,
+    short_type,
     spaced,
     tidy,
     times,
@@ -46,9 +47,9 @@ from lenet_export.outputs.c_names import check_names, check_printed
 from lenet_export.outputs.options import Options, Output, command
 from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
-    F32,
     PAIR_BITS,
     S8,
+    S32,
     U8,
     U32,
     Array,
@@ -305,6 +306,8 @@ def _environment() -> jinja2.Environment:
         right=lambda text, width: str(text).rjust(width),
         spaced=spaced,
         # C
+        all_as_it_is=_all_as_it_is,
+        as_it_is=_as_it_is,
         bits=lambda dtype: dtype.itemsize * 8,
         called=_called,
         c_type=c_type,
@@ -319,9 +322,7 @@ def _environment() -> jinja2.Environment:
         plus=plus,
         product=lambda number, other: number * other,
         remark=lambda buffer: f" /* {buffer.about} */" if buffer.about else "",
-        short=lambda dtype: (
-            "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
-        ),
+        short=short_type,
         step=lambda name, number: f"{name}++" if number == 1 else f"{name} += {number}",
         table=format_table,
         trained=_trained,
@@ -340,15 +341,31 @@ def _environment() -> jinja2.Environment:
 
 
 def _vocabulary(plan: Plan, environment: jinja2.Environment) -> Vocabulary:
-    """The words of the CPU's instruction set for ``plan``, and those that every such set makes."""
+    """The words of the CPU's instruction set for ``plan``, and those that every such set makes.
+
+    What is hardened reads its tables by words of its own, with or without such a set.
+    """
     simd, loader = CPUS[plan.cpu].simd, environment.loader
-    if simd is None or loader is None:
+    if loader is None:
         return Vocabulary()
+    names: list[str] = []
+    if simd:
+        sets = [name for of in (simd.name, simd.extends) for name in (of, f"{of}_{plan.dtype}")]
+        names = [f"simd/{name}.c" for name in (*sets, plan.dtype)]
     known = loader.list_templates()
-    sets = [name for of in (simd.name, simd.extends) for name in (of, f"{of}_{plan.dtype}")]
-    names = [f"simd/{name}.c" for name in (*sets, plan.dtype)]
     texts = [loader.get_source(environment, name)[0] for name in names if name in known]
+    if plan.is_hardened:
+        of_s32 = loader.get_source(environment, "hardened.c")[0]
+        texts += [
+            of_s32.replace("int32_t", c_type(of)).replace("s32", short_type(of))
+            for of in _doubled_types(plan)
+        ]
     return Vocabulary("\n".join(texts))
+
+
+def _doubled_types(plan: Plan) -> list[DType]:
+    """The types of the numbers that stand twice, each once."""
+    return list(dict.fromkeys(table.values.dtype for table, _ in plan.doubled))
 
 
 @jinja2.pass_context
@@ -368,6 +385,21 @@ def _flash(
     """``value``, an element of a table or of its copy in RAM, read from where it is."""
     is_far = context["cpu"].program_memory and not is_copy
     return operands.from_program_memory(value, dtype) if is_far else value
+
+
+@jinja2.pass_context
+def _as_it_is(context: jinja2.runtime.Context, value: str, dtype: DType) -> str:
+    """``value``, an element of a table of a layer, no weight, read from where it is."""
+    if context["plan"].is_hardened and not context["cpu"].program_memory:
+        return operands.as_it_is(value, dtype)
+    return _flash(context, value, dtype)
+
+
+@jinja2.pass_context
+def _all_as_it_is(context: jinja2.runtime.Context, place: str, dtype: DType) -> str:
+    """``place``, where numbers of such a table begin that are loaded at once."""
+    name = f"as_it_is_{short_type(dtype)}"
+    return f"{name}({place})" if context["plan"].is_hardened else place
 
 
 def _member(name: str, plan: Plan) -> str:
@@ -478,7 +510,10 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         and any(kernel.adds_in_order for kernel in kernels),
         "has_own_addresses": not cpu.anchors and plan.optimize != "flash",
         "templates": list(dict.fromkeys(kernel.template for kernel in kernels)),
-        "notes": list(dict.fromkeys(note for kernel in kernels for note in kernel.notes)),
+        "notes": [
+            *dict.fromkeys(note for kernel in kernels for note in kernel.notes),
+            *_hardened(plan),
+        ],
         "pragmas": list(dict.fromkeys(kernel.pragma for kernel in kernels if kernel.pragma)),
         "dtype_template": f"{plan.dtype}.c.j2",
         "counters": counters,
@@ -495,6 +530,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "slack_of_inputs": [layer for layer in plan.dense_layers if layer.layout.slack],
         "layer_norm": layer_norm,
         "has_norm": any(layer.norm for layer in plan.layers),
+        "doubled_types": _doubled_types(plan),
         "weight_peak": max(layer.grid.peak if layer.grid else WEIGHT_MAX for layer in plan.layers),
         "index_is": _index_is(plan),
         "has_tables": any(activation.has_table for activation in plan.activations),
@@ -517,6 +553,7 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "known_images": KNOWN_IMAGES,
         "slice_bytes": SLICE_BYTES,
         "byte_dtype": U8,
+        "lane_dtype": S32,
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).codes_in_lanes]
     scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
@@ -533,6 +570,19 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         | _self_test(plan) | _reject(plan) | _ink(plan) | _amounts(plan, options)
         | {"uses": _uses(plan, options)}
     )  # fmt: skip
+
+
+def _hardened(plan: Plan) -> list[str]:
+    """What a caller must know of numbers that stand twice."""
+    if not plan.is_hardened:
+        return []
+    copies = [copy.values for _, copy in plan.doubled]
+    size, count = sum(of.nbytes for of in copies), sum(of.size for of in copies)
+    return [
+        "Biases and gains, all of the layers' numbers but their weights, stand twice: of the "
+        f"constants {spaced(size)} bytes are an inverted copy. lenet_finish compares these "
+        f"{spaced(count)} numbers in each image, whatever the image is."
+    ]
 
 
 def _filled(plan: Plan) -> list[Layer]:
@@ -641,7 +691,7 @@ def _self_test(plan: Plan) -> dict[str, Any]:
     Raises:
         UserError: a logit is beyond float32.
     """
-    constants = _bytes_of(constant.values for constant in plan.constants)
+    constants = _bytes_of(constant.values for constant in plan.own_constants)
     crc = crc32c(constants)
     found, answers = _answers(plan)
     rows = plan.multiply_adds_of_rows
@@ -651,6 +701,7 @@ def _self_test(plan: Plan) -> dict[str, Any]:
     steps = -(-len(constants) // SLICE_BYTES) + KNOWN_IMAGES * image_steps - 1
     return found | {
         "constants_crc": f"0x{crc:08X}u",
+        "hashed": len(constants) if plan.is_hardened else "LENET_CONSTANT_BYTES",
         "answers_crc": f"0x{crc32c(answers, crc):08X}u",
         "image_steps": image_steps,
         "self_test_steps": steps,
@@ -774,6 +825,7 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "files": hashes_of(files),
     }
     rest: dict[str, Any] = {
+        "hardened": plan.is_hardened,
         "with": options.parts,
         "notes": options.notes + options.doubts,
         "not_verified": options.not_verified,
@@ -810,7 +862,10 @@ OUTPUT = Output(
     "lenet.c, lenet.h, lenet.json",
     render_c,
     frozenset(
-        {"cpu", "optimize", "single_file", "tables", "parts", "verify", "images", "evidence"}
+        {
+            *("cpu", "optimize", "single_file", "tables", "parts", "harden"),
+            *("verify", "images", "evidence"),
+        }
     ),
     _verify,
     costs,

@@ -66,12 +66,13 @@ def check_names(plan: Plan, prefix: str) -> None:
         name, output = layer.name, layer.output
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in C_WORDS or name.isupper():
             raise UserError(f"layer {name!r}", "the name cannot be used in C", rename)
+        doubled = ("bias", "gain", "taps", "norm_gain", "norm_bias")
         suffixed = {
             f"{name}_{kind}"
             for kind in (
                 *("sum", "sums", "part", "copy", "pool", "step", "layer"),
-                *("weight", "bias", "gain", "taps"),
-                *("normalize", "norm_gain", "norm_bias"),
+                *("weight", "normalize"),
+                *(table + end for table in doubled for end in ("", "_inverted")),
                 *(name + end for name in own_tables for end in ("", "_table")),
             )
         }

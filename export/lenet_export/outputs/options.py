@@ -94,6 +94,7 @@ def _chosen(plan: Plan, options: Options) -> list[tuple[str, Any]]:
         "max_error": plan.max_error,
         "single_file": options.single_file or None,
         "tables": options.tables if options.tables != "inside" else None,
+        "harden": plan.is_hardened or None,
         "with_": list(options.parts) or None,
         "max_amount_error": options.max_amount_error,
     }

@@ -30,7 +30,11 @@ typedef struct lenet_columns lenet_columns;
  * If it is not accepted, amount.verdict is LENET_UNSURE; LENET_NO_CLASS if no digits can be made out, or
  * more than LENET_AMOUNT_DIGITS; LENET_NO_INK if nothing stands out from the paper; LENET_NO_PICTURE if
  * the line is null, its rows or columns are none of LENET_LINE_LEAST to LENET_LINE_ROWS or
- * LENET_LINE_COLUMNS, or the stride is less than a row. But for LENET_UNSURE the text is then empty. Nothing but
+ * LENET_LINE_COLUMNS, or the stride is less than a row
+{%- if plan.is_hardened %}; LENET_DAMAGED, whatever was read, if a table of the network is not as its copy. But for
+ * LENET_UNSURE and LENET_DAMAGED the text is then empty.
+{%- else %}. But for LENET_UNSURE the text is then empty.
+{%- endif %} Nothing but
  * the rows' bytes is read. */
 #ifdef __SDCC
 void lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
