@@ -20,7 +20,7 @@ from lenet_export.evidence import check, page
 from lenet_export.evidence.again import RECORD
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, MEASURED, NOT_RUN, PASSED, Case, result_of
-from lenet_export.evidence.checks import instructions, skipped_instructions
+from lenet_export.evidence.checks import instructions, ram_flips, skipped_instructions
 from lenet_export.evidence.registry import CHECKS
 from lenet_export.evidence.run import evidence_of
 from lenet_export.evidence.trace import traced
@@ -51,6 +51,7 @@ def few_skips(monkeypatch):
     monkeypatch.setattr(skipped_instructions, "BUDGET", 10**8)
     monkeypatch.setattr(skipped_instructions, "IMAGES", 1)
     monkeypatch.setattr(instructions, "IMAGES", 2)
+    monkeypatch.setattr(ram_flips, "FLIPS", 100)
 
 
 def files_of(plan, options=OPTIONS):
@@ -277,8 +278,8 @@ SABOTAGE = {
         "a crash": within("lenet_finish", "logits[0] = *(const volatile int *)0x60000000;"),
     },
     "conditions": {
-        "a branch that nothing takes": within(
-            "lenet_row", "if (row[0] == 77 && row[1] == 78 && row[2] == 79) {", "    return;", "}"
+        "a function that nothing calls": (
+            r"(\n/\* ---- Self-test)", r"\nint lenet_never(void)\n{\n    return 1;\n}\n\1"
         ),
         "a self-test that passes what is damaged": (
             r"\(test->crc \^ 0xFFFFFFFFu\) != 0x\w+\) \{\n *return LENET_SELF_TEST_CONSTANTS",
