@@ -24,6 +24,7 @@ PACKAGES = {
     "avr-gcc": "gcc-avr, and avr-libc",
     "avr-nm": "binutils-avr",
     "clang++": "clang",
+    "frama-c": "frama-c-base",
     "nm": "binutils",
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu",
     "qemu-aarch64": "qemu-user",

@@ -54,6 +54,12 @@ def few_skips(monkeypatch):
     monkeypatch.setattr(ram_flips, "FLIPS", 100)
 
 
+@pytest.fixture(autouse=True)
+def without_proofs(monkeypatch):
+    """Frama-C takes a minute of a large model; in test_undefined.py it has a small one."""
+    monkeypatch.delitem(CHECKS, "undefined")
+
+
 def files_of(plan, options=OPTIONS):
     return render_c(plan, options)
 

@@ -30,6 +30,7 @@ PASSED, MEASURED, FAILED, NOT_RUN = "passed", "measured", "failed", "not run"
 PACKAGES = {
     "gcov": "gcc",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "frama-c": "frama-c-base",
     "llvm-cov": "llvm",
 }
 #: What valgrind begins its lines with.
@@ -156,7 +157,7 @@ class Case:
             NotRunError: it cannot be started, or does not end.
         """
         words = [str(word) for word in command]
-        english = os.environ | {"LC_ALL": "C"}
+        english = os.environ | {"LC_ALL": "C", "PWD": str(self.work)}
         try:
             done = subprocess.run(
                 words, cwd=self.work, input=given, capture_output=True, timeout=LIMIT, env=english

@@ -10,6 +10,7 @@ NAMES = (
     "equality",
     "audit",
     "requantize",
+    "undefined",
     "faults",
     "calls",
     "ram_flips",

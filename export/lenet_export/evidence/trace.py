@@ -11,7 +11,8 @@ from lenet_export.plan import Plan
 
 TABLE = re.compile(r"^static const \w+ (\w+)\[")
 #: The first line of a function, which may go on; a prototype ends with ";".
-FUNCTION = re.compile(r"^(?!typedef|struct|#|/|\s)[\w ]+[ *](\w+)\(")
+FUNCTION = re.compile(r"^(?:__attribute__\(\(\w+\)\) )?(?!typedef|struct|#|/|\s)[\w ]+[ *](\w+)\(")
+END_OF_TABLE, END_OF_FUNCTION = re.compile(r"\};$"), re.compile(r"^\}|\}\}$")
 
 
 class Place(NamedTuple):
@@ -40,7 +41,7 @@ def traced(plan: Plan, files: Files) -> list[dict[str, Any]]:
     }
     tables = {constant.name: layer.name for layer in plan.layers for constant in layer.constants}
     for place in found:
-        table, layer = tables.get(place.name), _layer_of(place.name, plan)
+        table, layer = tables.get(place.name), layer_of(place.name, plan)
         if table:
             layers[table]["tables"].append(place._asdict())
         elif layer:
@@ -48,7 +49,7 @@ def traced(plan: Plan, files: Files) -> list[dict[str, Any]]:
     return [*layers.values()]
 
 
-def _layer_of(function: str, plan: Plan) -> str:
+def layer_of(function: str, plan: Plan) -> str:
     """The layer whose name, or whose output's, a function's begins with: the longest."""
     begins = {f"{layer.output}_row": layer.name for layer in plan.layers}
     begins |= {f"{layer.name}_": layer.name for layer in plan.layers}
@@ -60,17 +61,18 @@ def places(file: str, data: bytes) -> list[Place]:
     if not file.endswith((".c", ".h")):
         return []
     lines = data.decode().splitlines()
-    ends = [number for number, line in enumerate(lines, 1) if re.match(r"^\}|.*\};$", line)]
     starts = [
-        (number, match[1])
+        (number, match[1], end)
         for number, line in enumerate(lines, 1)
-        if (match := TABLE.match(line) or FUNCTION.match(line))
+        for start, end in ((TABLE, END_OF_TABLE), (FUNCTION, END_OF_FUNCTION))
+        if (match := start.match(line))
     ]
-    starts.append((len(lines) + 1, ""))
+    starts.append((len(lines) + 1, "", END_OF_TABLE))
     found = []
-    for (first, name), (following, _) in pairwise(starts):
+    for (first, name, end), (following, _, _) in pairwise(starts):
         # What has no end before the next begins is a prototype.
-        last = next((end for end in ends if first <= end < following), 0)
+        body = range(first, following)
+        last = next((number for number in body if end.search(lines[number - 1])), 0)
         if last:
             found.append(Place(name, file, first, last))
     return found
