@@ -20,6 +20,7 @@ import harden
 import lenet_train
 import object_sizes
 import sizes
+import skips
 import stack
 from lenet_export import bundled
 from lenet_export.cpus.registry import lay_out
@@ -258,3 +259,10 @@ def test_cycles_are_those_of_the_manual(tmp_path):
         if CYCLES[count - 1][0].startswith("bne"):
             expected -= cycles.REFILL  # what it goes to is not seen
         assert cycles.estimated(places[:count], program, objdump) == expected, CYCLES[count - 1]
+
+
+def test_the_manuals_table_of_skipped_instructions_is_that_of_the_measurement():
+    results = json.loads(skips.RESULTS.read_text())
+    assert results["now"]["drawn"]["skipped"] == skips.DRAWN
+    table = "\n".join(skips.lines(results))
+    assert table in (ROOT / "docs/safety-manual.md").read_text()
