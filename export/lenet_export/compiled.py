@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
-from lenet_export.plan import PAIR_BITS, S8, Array, Layer, Plan
+from lenet_export.plan import S8, Array, Layer, Plan
 from lenet_export.preparation import Prepared, check_picture
 from lenet_export.reference import Images, Outputs
 from lenet_export.verdict import Readings
@@ -500,9 +500,10 @@ def _codes(row: Array, layer: Layer) -> Array:
     """The values ``(columns, channels)`` of a row of the strip that ``layer`` reads."""
     channels = layer.input_shape[-1]
     row = row[: len(row) // channels * channels].reshape(-1, channels)
-    if not layer.layout.in_pairs:
+    bits = layer.layout.pair_bits
+    if not bits:
         return row
-    pairs = np.stack([row % 2**PAIR_BITS, row >> PAIR_BITS], axis=1)
+    pairs = np.stack([row % 2**bits, row >> bits], axis=1)
     return pairs.reshape(-1, channels)
 
 

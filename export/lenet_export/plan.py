@@ -50,7 +50,6 @@ from lenet_export.layer_norm import LayerNorm
 from lenet_export.pools import POOLS
 from lenet_export.quantize import INT32_MAX, Integers, quantize, quantize_normed
 
-PAIR_BITS = 21  # from one code of a pair to the next, in a word
 SIZE_MAX = 2**15 - 1  # of a row, and of the number of rows: an int has 16 bits on small CPUs
 
 Array = npt.NDArray[Any]
@@ -108,7 +107,7 @@ class Block(NamedTuple):
     Attributes:
         outputs: channels or units.
         rows: of a pool window.
-        columns: of a pool window; where lanes are columns, of the map.
+        columns: of a pool window; where columns of the map are computed at once, of that.
     """
 
     outputs: int = 1
@@ -164,8 +163,8 @@ class Layout:
         packing: of the weights; ``None`` where each has a number of its own.
         vector_block: what it computes at once instead, where lanes are channels or units.
         in_program_memory: whether the tables lie in a memory of their own, as on an AVR.
-        in_pairs: whether a word of its input's strip holds the codes of two columns, of an even one
-            and, ``PAIR_BITS`` further up, of the next.
+        pair_bits: how many bits above the code of an even column that of the next lies, where words
+            of its input's strip hold two; 0: each code has a place of its own.
         front: columns that the border has more in front, so that the input's first one is even.
         is_hardened: whether the tables but the weights stand twice, and are read as they are in
             flash: a compiler knows their numbers, and would put some into the code.
@@ -181,7 +180,7 @@ class Layout:
     packing: Packing | None = None
     vector_block: VectorBlock | None = None
     in_program_memory: bool = False
-    in_pairs: bool = False
+    pair_bits: int = 0
     front: int = 0
     is_hardened: bool = False
 
@@ -197,6 +196,7 @@ class Layer:
         source_dtype: of that buffer's values.
         output: the name of the buffer that it writes, e.g. ``pool1``; ``logits`` for the last.
         output_dtype: of that buffer's values.
+        output_pair_bits: of its words, what ``Layout.pair_bits`` is of the input's.
         weight: int8 or float32, ``(channels, rows, columns, input channels)`` of a convolution
             (depthwise: 1 input channel),
             ``(units, inputs)`` of a dense layer.
@@ -219,6 +219,7 @@ class Layer:
     layout: Layout = Layout()
     norm: LayerNorm | None = None
     pad_code: int | float = 0
+    output_pair_bits: int = 0
 
     def __repr__(self) -> str:
         """One line, e.g. ``Layer(fc1: (5, 5, 16) -> (120,))``."""
@@ -313,7 +314,7 @@ class Layer:
 
     def _side_by_side(self, columns: int) -> int:
         """How many values ``columns`` of one channel are in a strip."""
-        return -(-columns // 2) if self.layout.in_pairs else columns
+        return -(-columns // 2) if self.layout.pair_bits else columns
 
     @property
     def above(self) -> int:
@@ -563,7 +564,7 @@ class Plan:
                     else "values"
                 )
                 + (", zeros around" if layer.is_padded else "")
-                + (", two columns in a word" if layer.layout.in_pairs else "")
+                + (", two columns in a word" if layer.layout.pair_bits else "")
                 + (", less 128 each" if layer.source_dtype == S8 else ""),
             )
             for layer in self.row_layers
@@ -614,6 +615,17 @@ class Plan:
         begins += itertools.accumulate(_size(unit)[0] for unit in self.units)
         word = U32.itemsize
         return self._workspace[1] >= word and all(begin % word == 0 for begin in begins)
+
+    def begins_words(self, layer: Layer) -> bool:
+        """Whether each place of a convolution's input, in each row, begins where a word does."""
+        sizes = [_size(strip) for strip in self.strips]
+        before = sizes[: self.row_layers.index(layer)]
+        start = _size(self.kept)[0], self._shared[1]
+        begins = -(-start[0] // start[1]) * start[1] + _struct([*before, (0, 1)])[0]
+        size, word = layer.source_dtype.itemsize, U32.itemsize
+        step = layer.column_step * layer.input_shape[2] * size
+        places = begins, layer.strip_values * size, step, self._workspace[1]
+        return all(place % word == 0 for place in places)
 
     @property
     def _workspace(self) -> tuple[int, int]:

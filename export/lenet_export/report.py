@@ -130,7 +130,10 @@ def _lines(
     if trained is not None and not known:
         images = info.get("test_images")
         of = f"{images:,} test images" if isinstance(images, int) else "test images"
-        lines.append(("accuracy", f"float {trained:.2%} of {of}, when trained"))
+        # A network of few bits was trained, and read them, with the integers of the C.
+        few = any(stage.bits != "8" for stage in plan.model.stages)
+        kind = "quantized" if few else "float"
+        lines.append(("accuracy", f"{kind} {trained:.2%} of {of}, when trained"))
     if verified is not None:
         lines += _compared(plan, verified)
     elif options.not_verified == NOT_ASKED:

@@ -109,7 +109,7 @@ def _bounds(layer, weight, bias, gain=None, norm_gain=None, norm_bias=None):
     """``(number, (least, most))`` of a layer with such numbers."""
     sums = (255 * np.minimum(weight, 0)).sum(1), (255 * np.maximum(weight, 0)).sum(1)
     least, most = bias + sums[0], bias + sums[1]
-    yield from _parts(layer, weight, sums, max(-least.min(), most.max() + 1))
+    yield from _parts(layer, weight, bias, sums, max(-least.min(), most.max() + 1))
     yield "acc", (least, most)
     if gain is not None:
         yield "acc * gain", (least * gain, most * gain)
@@ -129,12 +129,14 @@ def _bounds(layer, weight, bias, gain=None, norm_gain=None, norm_bias=None):
         yield "acc behind the norm", (ends, ends)
 
 
-def _parts(layer, weight, sums, reach):
+def _parts(layer, weight, bias, sums, reach):
     """What some kernels add up on the way: each is there or not, as the layer's tables are."""
     packing = layer.layout.packing
     kernel = str(getattr(layer.layout.kernel, "template", layer.layout.kernel))
     if kernel == "smlad_bytes":
         yield "acc - bias", sums
+    if kernel == "smlad_places":
+        yield "even_of(both, odd)", tuple((bias + part)[::2] for part in sums)
     if kernel == "mve_fields":
         yield from _fields_of_signed(layer, weight)
     in_vectors = kernel in ("mve", "mve_taps") and layer.integers.requantize and not layer.norm

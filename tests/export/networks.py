@@ -71,10 +71,13 @@ POOLED = (
     Stage("pool3_2", "pool", 4, "none", (1, 2), "VALID", "avg", column_stride=2),
     Stage("last", "dense", 3),
 )
-#: Depthwise convolutions, of as many channels and of twice as many, with a pool and strides.
+#: Depthwise convolutions, of as many channels and of twice as many, with a pool and strides; and
+#: a row of more values than kernels write out.
 SEPARABLE = (
     Stage("conv1", "depthwise", 4, "tanh", (3, 3), "SAME", column_stride=2),
     Stage("conv2", "conv", 8, "relu6", (1, 1)),
+    Stage("conv2_2", "depthwise", 8, "relu", (3, 3), "SAME"),
+    Stage("conv2_3", "conv", 8, "relu", (2, 5), "0,1,2,1"),
     Stage("conv3", "depthwise", 8, "hard_swish", (3, 2), "SAME", "max", 2),
     Stage("conv4", "depthwise", 16, "relu", (2, 3), "1,0,2,1", stride=2),
     Stage("conv5", "depthwise", 16, "relu", (2, 2), "SAME", "avg", 2, norm="layer"),

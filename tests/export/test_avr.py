@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from few_bits import FEW_BITS, on_grids
+from lenet_export import bundled
 from lenet_export.checkpoint import GRIDS, Stage
 from lenet_export.cpus.registry import TABLE_MAX, lay_out
 from lenet_export.errors import UserError
 from lenet_export.ink import Ink
 from lenet_export.outputs.c import Options, render_c
+from lenet_export.outputs.options import parts_of
 from lenet_export.plan import make_plan
 from needs import require, wide
 
@@ -141,6 +143,16 @@ def test_what_an_attiny85_has_no_room_or_no_product_for_is_refused_with_a_remedy
     )
     with pytest.raises(UserError, match=r"(?s)fc1 has layer normalization.*--norm batch"):
         lay_out(make_plan(normed, "int8"), "attiny85", "speed")
+
+
+@pytest.mark.parametrize("part", ["picture", "amount"])
+def test_pictures_for_which_a_chip_has_no_ram_are_refused_with_a_remedy(part):
+    plans = [make_plan(bundled.load(name), "int8") for name in ("mnist-uno", "mnist-tiny")]
+    for plan, cpu in zip(plans, ("atmega328p", "attiny85"), strict=True):
+        with pytest.raises(
+            UserError, match=rf"(?s)--with {part}.*bytes of RAM; --cpu {cpu}.*leave"
+        ):
+            render_c(lay_out(plan, cpu, "speed"), Options(parts=parts_of([part])))
 
 
 def test_a_table_beyond_what_avr_gcc_takes_is_refused():

@@ -300,8 +300,11 @@ def test_a_bundled_model_is_given_by_its_name(path, tmp_path, capsys):
 def test_weights_of_few_bits_are_not_announced_as_those_of_8(model, dtype, says, tmp_path, capsys):
     arguments = ["--model", model, "--dtype", dtype, "--no-verify", "--out", str(tmp_path)]
     assert cli.main(arguments) == 0
-    first = capsys.readouterr().out.splitlines()[0]
+    first, *others = capsys.readouterr().out.splitlines()
     assert re.fullmatch(rf"model     the bundled {model}, {says}, id \w{{12}}", first)
+    # Nor is what training measured with such weights, and codes, called that of floats.
+    (accuracy,) = (line.split()[1] for line in others if line.startswith("accuracy"))
+    assert accuracy == ("float" if model == "mnist" else "quantized")
 
 
 def test_a_missing_model_is_told(tmp_path, capsys):

@@ -66,7 +66,17 @@ def test_no_kernel_is_asked_for_by_name_outside_its_module():
     names = {kernel.template for kernel in KERNELS} - {GENERIC.template, POOLING.template}
     # An instruction set may have the name of the kernel that uses it.
     asked = re.compile(rf"""(?<!Simd\()["']({"|".join(sorted(names))})["'](?!:)""")
-    modules = ("blocked", "kronecker", "smlad", "mve", "lanes", "dot_columns", "dot")
+    modules = (
+        "blocked",
+        "kronecker",
+        "smlad",
+        "smlad_places",
+        "smlad_depthwise",
+        "mve",
+        "lanes",
+        "dot_columns",
+        "dot",
+    )
     own = {f"cpus/{name}.py" for name in modules} | {"templates/c/kernels/dot.c.j2"}
     found = {
         str(path.relative_to(PACKAGE)): asked.findall(path.read_text())
@@ -74,6 +84,13 @@ def test_no_kernel_is_asked_for_by_name_outside_its_module():
         if path.suffix in (".py", ".j2") and str(path.relative_to(PACKAGE)) not in own
     }
     assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m3", "cortex-m4", "cortex-m55", "avr"])
+def test_the_c_says_that_weights_are_copied_where_they_are(cpu):
+    few = on_grids(named_model("lenet"), ("4", "4", "2", "4", "4"))
+    text = render_c(lay_out(make_plan(few, "int8"), cpu, "speed"), Options())["lenet.c"].decode()
+    assert ("are copied to RAM" in text) == ("_copy(int first" in text)
 
 
 def test_a_template_is_told_by_its_kernel_and_not_by_filters():

@@ -16,8 +16,9 @@ from lenet_export.cpus.kernel import (
     sums_without_bias,
     with_weights,
 )
-from lenet_export.plan import PAIR_BITS, U32, Block, DType, Layer, Layout
+from lenet_export.plan import U32, Block, DType, Layer, Layout
 
+PAIR_BITS = 21  # of a sum, and so from one code of a pair to the next
 LIFT = 2 ** (PAIR_BITS - 1)  # what a sum begins with, so that it is never negative
 POOL = 2  # rows and columns of a pool window: a step completes two columns
 NUMBERS = 4  # of 64 bits, three sums each, that registers hold beside what is multiplied
@@ -92,7 +93,7 @@ class Kronecker(Kernel):
             reload=True,
             # The pairs of one channel are written out, and so read in the last step too.
             slack=_pairs(layer) - _last_pairs(layer) if channels == 1 else 0,
-            in_pairs=True,
+            pair_bits=PAIR_BITS,
             front=front,
         )
 

@@ -17,8 +17,10 @@ from lenet_export.cpus.kronecker import Kronecker
 from lenet_export.cpus.lanes import PAIRED_LOADS, Columns, Lanes
 from lenet_export.cpus.mve import Mve, MveFields, MveNormed, MveTaps
 from lenet_export.cpus.smlad import Smlad, SmladBytes
+from lenet_export.cpus.smlad_depthwise import SmladDepthwise
+from lenet_export.cpus.smlad_places import SmladPlaces
 from lenet_export.errors import UserError
-from lenet_export.plan import F32, S8, S16, U8, U16, DType, Plan, check_plan
+from lenet_export.plan import F32, S8, S16, U8, U16, DType, Layout, Plan, check_plan
 
 TABLE_MAX = 2**15 - 1  # bytes of an object that avr-gcc takes
 OPTIMIZE = ("speed", "ram", "flash")
@@ -155,7 +157,13 @@ CPUS = {
     ),
     "cortex-m4": Cpu(
         _choices(
-            Blocked(reload=True), Kronecker(), Smlad(), SmladBytes(), flash=(SmladBytes(units=2),)
+            Blocked(reload=True),
+            Kronecker(),
+            SmladPlaces(),
+            SmladDepthwise(),
+            Smlad(),
+            SmladBytes(),
+            flash=(SmladBytes(units=2),),
         ),
         flags=("-mcpu=cortex-m4", "-mthumb"),
         requires=(SATURATES, "__ARM_FEATURE_SIMD32"),
@@ -482,9 +490,15 @@ def lay_out(plan: Plan, cpu: str, optimize: str) -> Plan:
             layout=layout,
             source_dtype=_codes(kernel, layer.source_dtype),
             output_dtype=_codes(following, layer.output_dtype),
+            output_pair_bits=behind.pair_bits,
         )
-        for kernel, following, layout, layer in zip(
-            chosen, [*chosen[1:], GENERIC], layouts, plan.layers, strict=True
+        for kernel, following, layout, behind, layer in zip(
+            chosen,
+            [*chosen[1:], GENERIC],
+            layouts,
+            [*layouts[1:], Layout()],
+            plan.layers,
+            strict=True,
         )
     ]
     laid_out = replace(plan, layers=tuple(layers), cpu=cpu, optimize=optimize)

@@ -91,7 +91,7 @@ class SmladBytes(Kernel):
 
     def view(self, layer: Layer) -> dict[str, Any]:
         """The outputs that are computed at once, two by two as well."""
-        return super().view(layer) | {"outputs": block(layer), "pairs": _pairs(layer)}
+        return super().view(layer) | {"outputs": block(layer), "pairs": pairs_of(layer)}
 
     def layout(self, layer: Layer) -> Layout:
         """The block, and two outputs in each halfword of weights."""
@@ -114,7 +114,7 @@ class SmladBytes(Kernel):
         return Layout(self, at_once, tables, slack=slack)
 
 
-def _pairs(layer: Layer) -> list[dict[str, str]]:
+def pairs_of(layer: Layer) -> list[dict[str, str]]:
     """The units of a block two by two: what the C calls them and their sums."""
     outputs = block(layer)
     return [

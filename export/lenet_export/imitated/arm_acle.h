@@ -67,4 +67,17 @@ static inline int32_t __smlad(int16x2_t x, int16x2_t y, int32_t acc)
     return (int32_t)((uint32_t)acc + (uint32_t)low + (uint32_t)high);
 }
 
+/* acc + the product of the low halfword of x and the high one of y. */
+static inline int32_t __smlabt(int32_t x, int32_t y, int32_t acc)
+{
+    int32_t product = (int16_t)(x & 0xFFFF) * (int16_t)((uint32_t)y >> 16);
+    return (int32_t)((uint32_t)acc + (uint32_t)product);
+}
+
+/* acc + the product of the high halfword of x and the low one of y. */
+static inline int32_t __smlatb(int32_t x, int32_t y, int32_t acc)
+{
+    return __smlabt(y, x, acc);
+}
+
 #endif

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jinja2
 import numpy as np
@@ -47,10 +47,10 @@ from lenet_export.outputs.c_names import check_names, check_printed
 from lenet_export.outputs.options import Options, Output, command
 from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
-    PAIR_BITS,
     S8,
     S32,
     U8,
+    U16,
     U32,
     Array,
     Buffer,
@@ -93,6 +93,7 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
         _check_amount(plan)
     if "picture" in options.parts:
         _check_picture(plan)
+    _check_room(plan, options)
     environment = _environment()
     context = _context(plan, options) | {"vocabulary": _vocabulary(plan, environment)}
 
@@ -198,32 +199,67 @@ def _check_amount(plan: Plan) -> None:
         )
 
 
-def _uses(plan: Plan, options: Options) -> list[str]:
-    """What is read by which functions, in which memory: a table for the header of one with parts.
+def _check_room(plan: Plan, options: Options) -> None:
+    """Checks that a CPU of little RAM can hold what the parts of an export need, beside no image.
 
-    Bytes are those of structs as a CPU of 64 bits lays them out.
+    Raises:
+        UserError: not even the smallest struct of a part fits.
     """
+    ram = CPUS[plan.cpu].ram
+    for part in reversed(options.parts) if ram else ():  # one that needs another behind it
+        least = min(use.size for use in _memories(plan, options) if use.part == part)
+        if least > ram:
+            raise UserError(
+                f"--with {part}",
+                f"needs {least:,} bytes of RAM; --cpu {plan.cpu} has room for {ram:,}",
+                "leave it out, and send images that are prepared elsewhere, or take another --cpu",
+            )
+
+
+class Memory(NamedTuple):
+    """What is read, of which part, by which functions, in which struct, and its bytes."""
+
+    part: str
+    what: str
+    functions: str
+    struct: str
+    size: int
+
+
+def _uses(plan: Plan, options: Options) -> list[str]:
+    """What is read by which functions, in which memory: a table for a header with parts."""
+    return [
+        f"{use.what:20} {use.functions:36} {use.struct:17} {spaced(use.size):>6}"
+        for use in _memories(plan, options)
+    ]
+
+
+def _memories(plan: Plan, options: Options) -> list[Memory]:
+    """What can be read. Bytes are those of structs as a CPU of 64 bits lays them out."""
     rows, columns, _ = plan.input_shape
     image, network = rows * columns, plan.workspace_bytes
     view = _up(156 + 512 + 4 * max(20 * 20, (rows * 5 // 7) * (columns * 5 // 7)))
     preparation = _up(view + 1714)
     of_line = max(0, network - 1600)
     uses = [
-        ("an image", "lenet_read, _predict", "lenet_workspace", network),
-        ("  by its rows", "lenet_begin, _row, _finish", "lenet_workspace", network),
+        Memory("", "an image", "lenet_read, _predict", "lenet_workspace", network),
+        Memory("", "  by its rows", "lenet_begin, _row, _finish", "lenet_workspace", network),
     ]
     if "picture" in options.parts:
+        of = functools.partial(Memory, "picture")
         whole = _up(24 + image) + max(preparation, _up(network))
-        uses.append(("a picture", "lenet_read_picture", "lenet_picture", whole))
-        uses.append(("  asked for its rows", "lenet_read_picture_rows", "lenet_picture", whole))
+        rows_too = "lenet_read_picture_rows"
         pushed = _up(188 + view + max(64 * 64, _up(image, 4) + network))
-        uses.append(("  by its rows", "lenet_scan_begin, _row, _finish", "lenet_scan", pushed))
-        uses.append(("  into an image", "lenet_prepare, _rows", "lenet_preparation", preparation))
+        uses.append(of("a picture", "lenet_read_picture", "lenet_picture", whole))
+        uses.append(of("  asked for its rows", rows_too, "lenet_picture", whole))
+        uses.append(of("  by its rows", "lenet_scan_begin, _row, _finish", "lenet_scan", pushed))
+        uses.append(of("  into an image", "lenet_prepare, _rows", "lenet_preparation", preparation))
     if "amount" in options.parts:
+        of = functools.partial(Memory, "amount")
         begin = "lenet_amount_begin, _column, _finish"
-        uses.append(("a line", "lenet_read_amount", "lenet_line", _up(7904 + of_line)))
-        uses.append(("  by its columns", begin, "lenet_columns", _up(8080 + of_line)))
-    return [f"{what:20} {by:36} {memory:17} {spaced(size):>6}" for what, by, memory, size in uses]
+        uses.append(of("a line", "lenet_read_amount", "lenet_line", _up(7904 + of_line)))
+        uses.append(of("  by its columns", begin, "lenet_columns", _up(8080 + of_line)))
+    return uses
 
 
 def _up(size: int, unit: int = 8) -> int:
@@ -426,7 +462,8 @@ def _border(layer: Layer) -> int | str:
         return float_literal(np.float32(layer.pad_code))
     if layer.source_dtype == S8:
         return layer.pad_code - 128
-    return layer.pad_code * (1 + 2**PAIR_BITS) if layer.layout.in_pairs else layer.pad_code
+    bits = layer.layout.pair_bits
+    return layer.pad_code * (1 + 2**bits) if bits else layer.pad_code
 
 
 def _ignores_row(layer: Layer, following: Layer) -> bool:
@@ -474,6 +511,11 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
     info = plan.model.info
     bounds = bounds_of(plan)
     kernels = [kernel_of(layer) for layer in plan.layers]
+    unpacked = {
+        layer.is_conv
+        for kernel, layer in zip(kernels, plan.layers, strict=True)
+        if layer.layout.packing and kernel.sums_fields
+    }
     cpu = CPUS[plan.cpu]
     counters = plan.counters + plan.ink_counters
     context = {
@@ -539,14 +581,13 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
             dict.fromkeys(layer.source_dtype for layer in plan.row_layers if layer.rows_moved)
         ),
         "is_packed": any(layer.layout.packing for layer in plan.layers),
-        "sums_fields": any(
-            layer.layout.packing and kernel.sums_fields
-            for kernel, layer in zip(kernels, plan.layers, strict=True)
-        ),
+        "wide_codes": cpu.saturates
+        and any(layer.output_dtype in (U16, U32) for layer in plan.layers),
+        "sums_fields": False in unpacked,
+        "copies_weights": True in unpacked,
         "name_width": max(len(layer.name) for layer in plan.layers),
         "reads_any_byte": not plan.dense_inputs_begin_words
         or any(kernel_of(layer).reads_any_byte for layer in plan.row_layers),
-        "pair_dtype": U32,
         "signed_dtype": S8,
         "puts_codes": _puts_codes(plan),
         "trained": {},
@@ -598,8 +639,8 @@ def _puts_codes(plan: Plan) -> bool:
     """Whether codes are put into words one by one: other than of an image of even rows, grey."""
     _, columns, channels = plan.input_shape
     is_simple = columns % 2 == 0 and channels == 1
-    written = any(layer.output_dtype == U32 for layer in plan.layers)
-    return written or (plan.layers[0].layout.in_pairs and not is_simple)
+    written = any(layer.output_pair_bits for layer in plan.layers)
+    return written or (plan.layers[0].layout.pair_bits > 0 and not is_simple)
 
 
 @dataclass(frozen=True)
