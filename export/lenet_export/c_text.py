@@ -17,6 +17,11 @@ def short_type(dtype: DType) -> str:
     return "float" if dtype == F32 else f"{dtype.kind.replace('i', 's')}{dtype.itemsize * 8}"
 
 
+def all_ones(dtype: DType) -> str:
+    """What inverts each bit of a number of the type in 32 bits, into which a sign is extended."""
+    return "0xFFFFFFFFu" if dtype.kind == "i" else f"0x{256**dtype.itemsize - 1:X}u"
+
+
 def c_type(dtype: DType) -> str:
     """``uint8_t`` and so on."""
     return "float" if dtype == F32 else f"{dtype.name}_t"

@@ -24,6 +24,7 @@ from lenet_export import __version__, amount, bundled, layer_norm, reference
 from lenet_export.activations import ACTIVATIONS, Activation, slope_of, word_of
 from lenet_export.c_text import (
     WIDTH,
+    all_ones,
     c_type,
     float_literal,
     format_table,
@@ -343,6 +344,7 @@ def _environment() -> jinja2.Environment:
         spaced=spaced,
         # C
         all_as_it_is=_all_as_it_is,
+        all_ones=all_ones,
         as_it_is=_as_it_is,
         bits=lambda dtype: dtype.itemsize * 8,
         called=_called,
