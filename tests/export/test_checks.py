@@ -398,7 +398,7 @@ def test_any_prefix_has_evidence(prefix, tmp_path):
     plan = make_plan(named_model("deep"), "int8")
     options = Options(prefix=prefix)
     files = files_of(plan, options)
-    for name in ("audit", "calls", "stack"):
+    for name in ("audit", "calls", "instructions", "loops", "stack"):
         folder = tmp_path / name
         folder.mkdir()
         assert status_of(name, plan, files, folder, options)["status"] == PASSED, name

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from lenet_export import packages
+from lenet_export.compiled import runs_here
+from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence.check import MEASURED, NOT_RUN, Case, FailedError, NotRunError, result_of
 from lenet_export.evidence.checks import conditions, loops, skipped_instructions, stack
@@ -23,7 +25,7 @@ from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
 from lenet_export.verify import stress_images
-from needs import require, wide
+from needs import missing, require, wide
 
 from .networks import CHAINS, named_model
 
@@ -316,6 +318,17 @@ def test_each_loop_of_the_c_is_in_the_table_with_its_bound(name, tmp_path):
         simple = re.fullmatch(r"for \(\w+ (\w) = 0; \1 < (\d+)u?; \1\+\+\)", row["loop"])
         if simple:
             assert row["least"] == row["most"] == simple[2]
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m0", *wide(["cortex-m4", "cortex-m55", "x86-64-v3"])])
+def test_loops_of_a_cpus_kernels_are_counted(cpu, tmp_path):
+    require("gcc")
+    if not runs_here(cpu):
+        missing(cpu, "take a machine that has its instructions")
+    plan = lay_out(make_plan(named_model("deep"), "int8"), cpu, "speed")
+    case = Case(plan, render_c(plan, OPTIONS), OPTIONS, tmp_path, stress_images(plan)[:20])
+    case.write()
+    assert loops.CHECK.run(case).figures["not_run"] == 0
 
 
 def test_a_loop_is_known_in_each_form_or_refused():

@@ -25,12 +25,13 @@ def attribute(
     program: Path,
     addr2line: str,
     layers: Sequence[Layer],
+    prefix: str = "lenet",
 ) -> dict[str, int]:
     """The counts of each stage, and of the rest; their sum is that of ``counts``.
 
     A function belongs to a layer if its name begins with the layer's, or with that of its output;
     where functions are inlined into one another, the innermost such name decides. What belongs to
-    no layer is the rest if it is a ``lenet_`` function or ``push``; otherwise it is a helper, e.g.
+    no layer is the rest if it is a public function or ``push``; otherwise it is a helper, e.g.
     the compiler's division, and counts where it was called.
 
     Args:
@@ -39,12 +40,13 @@ def attribute(
         program: the ELF file, with debug information.
         addr2line: the tool chain's.
         layers: the chain.
+        prefix: of the public functions.
     """
     names = [*map(name_of, layers), REST]
     unique, places = np.unique(addresses, return_inverse=True)
     chains = _functions(unique, program, addr2line)
     helper = -1
-    stage_of = np.array([_stage(chain, layers, helper) for chain in chains])
+    stage_of = np.array([_stage(chain, layers, prefix, helper) for chain in chains])
     stages = stage_of[places]
     # A helper's instructions take the stage of the last instruction before that was none.
     known = np.maximum.accumulate(np.where(stages == helper, 0, np.arange(len(stages))))
@@ -54,13 +56,13 @@ def attribute(
     return {name: int(total) for name, total in zip(names, sums, strict=True)}
 
 
-def _stage(chain: Sequence[str], layers: Sequence[Layer], helper: int) -> int:
+def _stage(chain: Sequence[str], layers: Sequence[Layer], prefix: str, helper: int) -> int:
     """The place of the stage that a chain of inlined functions, innermost first, belongs to."""
     for function in chain:
         for place, layer in enumerate(layers):
             if function.startswith((f"{layer.name}_", f"{layer.output}_")):
                 return place
-        if function.startswith("lenet_") or function == "push":
+        if function.startswith(f"{prefix}_") or function == "push":
             return len(layers)
     return helper
 

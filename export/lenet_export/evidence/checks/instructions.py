@@ -57,7 +57,12 @@ def _run(case: Case) -> Outcome:
     (finish,) = [len(part) for name, part in calls if name == "lenet_finish"]
     inside = np.concatenate([part for _, part in calls])
     by_stage = stages.attribute(
-        inside, np.ones_like(inside), machine.elf, "arm-none-eabi-addr2line", case.plan.layers
+        inside,
+        np.ones_like(inside),
+        machine.elf,
+        "arm-none-eabi-addr2line",
+        case.plan.layers,
+        case.prefix,
     )
     figures: dict[str, Any] = {
         "compiled": f"{COMPILER} -mcpu=cortex-m0 {LEVEL}",

@@ -135,11 +135,15 @@ def loops_of(file: str, text: str) -> list[Loop]:
 
 
 def counted(text: str, loops: list[Loop]) -> str:
-    """The text, whose loops call ``begin_loop`` and ``turn_loop`` with their numbers."""
+    """The text, whose loops call ``begin_loop`` and ``turn_loop`` with their numbers.
+
+    How far a loop is unrolled is to stand in front of it, and is left out.
+    """
     calls = {of.start: f"begin_loop({n}); " for n, of in enumerate(loops)}
     calls |= {of.body: f" turn_loop({n});" for n, of in enumerate(loops)}
     ends = [0, *sorted(calls), len(text)]
-    return "".join(calls.get(a, "") + text[a:b] for a, b in pairwise(ends))
+    told = "".join(calls.get(a, "") + text[a:b] for a, b in pairwise(ends))
+    return re.sub(r"^ *#pragma GCC unroll[^\n]*", "", told, flags=re.MULTILINE)
 
 
 def _plain(text: str) -> str:
