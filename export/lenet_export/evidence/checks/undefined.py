@@ -182,7 +182,8 @@ def _loops(case: Case, function: str, of: str, body: list[_Line]) -> Iterator[_L
     sizes |= {of.table.nbytes for of in case.plan.activations if of.table is not None}
     said = said.replace("TABLES", ", ".join(map(str, sorted(sizes))))
     said = said.replace("BYTES", case.named("LENET_CONSTANT_BYTES"))
-    alike = "x" if any(" = larger(" in line for _, line in body) else "xij"
+    is_mean = not any(" = larger(" in line or " sums[" in line for _, line in body)
+    alike = "xij" if is_mean else "x"  # A block's sums are written to by a window's loops.
     learns = any(layer.stage.learns for layer in case.plan.layers if layer.name == of)
     alike = alike if learns and function.endswith("_row") else ""
     for number, line in body:
