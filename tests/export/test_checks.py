@@ -41,7 +41,7 @@ ARM = "arm-none-eabi-gcc"
 
 @pytest.fixture(scope="module")
 def tools():
-    for tool in ("gcc", "clang", "valgrind", "gcov", "llvm-cov", "arm-none-eabi-gcc"):
+    for tool in ("gcc", "clang", "valgrind", "gcov", "llvm-cov", "arm-none-eabi-gcc", "cppcheck"):
         require(tool)
 
 
@@ -108,7 +108,7 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
     assert told["counts"] == dict(Counter(statuses.values()))
     written = {path.name for path in (tmp_path / "evidence").iterdir()}
     logs = {f"log-{name}.txt" for name in CHECKS}
-    programs = {f"check-{name}.c" for name in CHECKS if name != "analyzers"}
+    programs = {f"check-{name}.c" for name in CHECKS if name not in ("analyzers", "misra")}
     missing = {f"check-{name}.c" for name in not_run}
     exported = {of.name for of in (tmp_path / "c").iterdir()}
     record = {"bom.json", RECORD, *exported}
@@ -324,6 +324,10 @@ SABOTAGE = {
         "a number that is cut": within("lenet_logits", "int8_t cut = ws->row;", "(void)cut;"),
         "a number that was never set": within("lenet_logits", "int never;", "logits[0] = never;"),
         "a sign that is lost": within("lenet_logits", "ws->row = (uint16_t)-1 > logits[0];"),
+    },
+    "misra": {
+        "a result that is dropped": within("lenet_predict", "lenet_logits(ws, image, 0);"),
+        "a number to the base of 8": within("lenet_logits", "ws->row = 014;"),
     },
 }  # fmt: skip
 

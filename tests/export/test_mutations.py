@@ -472,8 +472,8 @@ TUNED = {
         "int8",
         "x86-64-v4",
         "simd/avx512_int8",
-        "(count - k)) - 1 :",
-        "(count - k)) / 2 :",
+        "(count - k)) - 1u :",
+        "(count - k)) / 2u :",
     ),
     "border not cleared": (
         "int8",
@@ -516,8 +516,8 @@ TUNED = {
         "int8",
         "x86-64-v3",
         "simd/avx2_int8",
-        "row ? row[k]",
-        "row ? row[0]",
+        "row != NULL ? row[k]",
+        "row != NULL ? row[0]",
     ),
     "value of another place": (
         "float32",

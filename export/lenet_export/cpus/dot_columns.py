@@ -86,6 +86,7 @@ class DotColumns(Kernel):
         fours = [channels[first : first + LANES] for first in channels[::LANES]]
         most = [_index(f"larger_lanes(acc{c}_0, acc{c}_1)", c) for c in channels]
         pairs = [most[first : first + 2] for first in channels[::2]]
+        order = [2 * c + window for window in range(2) for c in channels]
         return super().view(layer) | {
             "channels": [
                 {"acc": f"acc{c}", "bias": f"bias{c // LANES}, {c % LANES}"} for c in channels
@@ -97,7 +98,8 @@ class DotColumns(Kernel):
             "sums": [_sum_of(four) for four in fours],
             "pairs": [", ".join([pair[0], pair[-1]]) for pair in pairs],
             "pooled": _four([f"pooled{n}" for n in range(len(pairs))]),
-            "order": [2 * c + window for window in range(2) for c in channels],
+            "order": order + [0] * (VECTOR - len(order)),
+            "kept": len(order),
         }
 
 

@@ -22,6 +22,7 @@ NAMES = (
     "instructions",
     "stack",
     "analyzers",
+    "misra",
 )
 
 CHECKS: dict[str, Check] = {

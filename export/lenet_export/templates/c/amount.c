@@ -59,7 +59,7 @@ static const uint8_t soft_cost[64] = {
 
 static uint8_t pixel_at(const lenet_parts *ws, int y, int x)
 {
-    if (ws->pixels) {
+    if (ws->pixels != NULL) {
         return ws->pixels[(uintptr_t)ws->stride * (uintptr_t)y + (uintptr_t)x];
     }
     int k = x * ws->paper.rows + y;
@@ -69,7 +69,7 @@ static uint8_t pixel_at(const lenet_parts *ws, int y, int x)
 /* Row y; what is kept is unpacked, until something else needs the memory. */
 static const uint8_t *line_row(lenet_parts *ws, int y)
 {
-    if (ws->pixels) {
+    if (ws->pixels != NULL) {
         return ws->pixels + (uintptr_t)ws->stride * (uintptr_t)y;
     }
     for (int x = 0; x < ws->paper.columns; x++) {
@@ -121,7 +121,7 @@ static int find_light(lenet_parts *ws)
     lenet_light *light = &ws->shared.lit.light;
     int32_t area = (int32_t)ws->paper.rows * ws->paper.columns;
     int32_t around = 2 * ((int32_t)ws->paper.rows + ws->paper.columns) - 4;
-    uint32_t few = area / 1024 > 6 ? (uint32_t)(area / 1024) : 6, sum = 0, count = 0;
+    uint32_t few = area / 1024 > 6 ? (uint32_t)(area / 1024) : 6u, sum = 0, count = 0;
     measure_line(ws);
     smooth_tiles(&ws->paper, light, 0);
     find_polarity(&ws->paper, light, few, around, count_levels(ws));
@@ -129,8 +129,8 @@ static int find_light(lenet_parts *ws)
     /* Paper is what is not above a tile's mean, and darkest of the tiles around. */
     measure_line(ws);
     smooth_tiles(&ws->paper, light, 1);
-    count_levels(ws);
-    ws->base = count_up(light, (uint32_t)(area / 2) + 1);
+    (void)count_levels(ws);
+    ws->base = count_up(light, (uint32_t)(area / 2) + 1u);
     int top = count_down(light, few);
     if (top - ws->base < LINE_CONTRAST) {
         return 0;
@@ -331,10 +331,10 @@ static uint32_t cells_from(const lenet_parts *ws, int y, int k, int from, int to
 {
     uint32_t cells = ws->ink[y * ws->words + k];
     if (from > 32 * k) {
-        cells = from < 32 * k + 32 ? cells & (uint32_t)-1 << (from % 32) : 0;
+        cells = from < 32 * k + 32 ? cells & 0xFFFFFFFFu << (from % 32) : 0u;
     }
     if (to < 32 * k + 32) {
-        cells = to > 32 * k ? cells & ~((uint32_t)-1 << (to % 32)) : 0;
+        cells = to > 32 * k ? cells & ~(0xFFFFFFFFu << (to % 32)) : 0u;
     }
     return cells;
 }
@@ -345,8 +345,8 @@ static int count_between(const lenet_parts *ws, const uint16_t *left, const uint
     int count = 0;
     for (int y = 0; y < ws->high; y++) {
         for (int k = left[y] / 32; 32 * k < right[y]; k++) {
-            for (uint32_t cells = cells_from(ws, y, k, left[y], right[y]); cells;
-                 cells &= cells - 1) {
+            for (uint32_t cells = cells_from(ws, y, k, left[y], right[y]); cells != 0u;
+                 cells &= cells - 1u) {
                 count++;
             }
         }
@@ -384,7 +384,7 @@ static int find_path(lenet_parts *ws, int column, int reach, lenet_path path, in
         uint16_t *best = ws->shared.search.best[y % 2];
         for (int k = from; k < to; k++) {
             int cost = k < reach ? reach - k : k - reach, step = 0;
-            if (y) {
+            if (y != 0) {
                 cost = above[k];
                 if (k > from && above[k - 1] + 1 < cost) {
                     cost = above[k - 1] + 1;
@@ -455,7 +455,7 @@ static void find_free_paths(lenet_parts *ws)
     ws->paths = 0;
     for (int x = 0; x < ws->wide; x++) {
         int crossed, cost = find_path(ws, x, REACH, path, &crossed);
-        if (crossed) {
+        if (crossed != 0) {
             continue;
         }
         if (group.count && count_between(ws, first, path) > SPECK) {
@@ -507,8 +507,8 @@ static int median_size(const uint16_t *sizes, int count, int part)
 static void free_path(lenet_parts *ws, int k, const uint16_t *before, uint16_t *path)
 {
     int crossed;
-    find_path(ws, ws->path[k], REACH, path, &crossed);
-    if (k) {
+    (void)find_path(ws, ws->path[k], REACH, path, &crossed);
+    if (k != 0) {
         keep_order(ws, before, path);
     }
 }
@@ -521,7 +521,7 @@ static void measure_blocks(lenet_parts *ws)
     ink_box box;
     for (int k = 0; k < ws->paths; k++) {
         free_path(ws, k, left, right);
-        if (k) {
+        if (k != 0) {
             int is_block = find_cell_box(ws, left, right, 1, &box);
             height[k - 1] = (uint16_t)(is_block ? box.bottom - box.top : 0);
             mass[k - 1] = (uint16_t)count_between(ws, left, right);
@@ -697,14 +697,15 @@ static void sum_part(lenet_parts *ws, const uint16_t *left, const uint16_t *righ
 static void make_part(lenet_parts *ws, const uint16_t *left, const uint16_t *right)
 {
     ink_box box;
-    find_cell_box(ws, left, right, 0, &box);
+    (void)find_cell_box(ws, left, right, 0, &box);
     int high = box.bottom - box.top, wide = box.right - box.left, side = greater(high, wide);
     int parts = side < 2 * FRAME ? (2 * FRAME + side - 1) / side : 1;
     int rows = greater((high * FRAME + side / 2) / side, 1);
     int columns = greater((wide * FRAME + side / 2) / side, 1);
     sum_part(ws, left, right, &box, parts, rows, columns);
-    place_box(ws->shared.image.use.box, rows, columns,
-              (uint32_t)(high * parts) * (uint32_t)(wide * parts), ws->shared.image.cells.image);
+    (void)place_box(ws->shared.image.use.box, rows, columns,
+                    (uint32_t)(high * parts) * (uint32_t)(wide * parts),
+                    ws->shared.image.cells.image);
 }
 
 /* ---- A line's texts -------------------------------------------------------------------------- */
@@ -740,14 +741,14 @@ static void read_arc(lenet_parts *ws, lenet_amount *amount, const uint16_t *left
         return;
     }
     make_part(ws, left, right);
-    lenet_logits(&ws->shared.image.use.network, ws->shared.image.cells.image, logits);
+    (void)lenet_logits(&ws->shared.image.use.network, ws->shared.image.cells.image, logits);
     amount->readings++;
     int top = largest(logits, LENET_LOGITS, -1), second = largest(logits, LENET_LOGITS, top);
     uint32_t gap = ((uint32_t)logits[top] - (uint32_t)logits[second]) / LENET_COST_UNIT;
     for (int o = 0; o < LENET_LOGITS; o++) {
         uint32_t cost = ((uint32_t)logits[top] - (uint32_t)logits[o]) / LENET_COST_UNIT;
         read->cost[o] =
-            (cost < MOST_COST ? cost : (uint32_t)MOST_COST) + soft_cost[gap < 63 ? gap : 63];
+            (cost < MOST_COST ? cost : (uint32_t)MOST_COST) + soft_cost[gap < 63u ? gap : 63u];
     }
     /* A digit that looks like none too is dearer: two that are taken for one do. */
     for (int d = 0; LENET_LOGITS > LENET_CLASSES && d < LENET_CLASSES; d++) {
@@ -864,7 +865,7 @@ static void take_arc(const lenet_ways *start, lenet_ways *end, const arc *read, 
         }
     }
     if (may_skip) {
-        uint32_t none = LENET_LOGITS > LENET_CLASSES ? read->cost[LENET_LOGITS - 1] : 0;
+        uint32_t none = LENET_LOGITS > LENET_CLASSES ? read->cost[LENET_LOGITS - 1] : 0u;
         take_step(start, end, SKIP + none, -1, MOST_COST);
     }
 }
@@ -893,7 +894,7 @@ static void take_cuts(lenet_parts *ws, lenet_amount *amount, int width)
             }
             read_arc(ws, amount, ws->edge[i], ws->edge[j], PART_HEIGHT, PART_WIDTH, &part);
             take_arc(start, j < last ? ws->ways + j : end, &part,
-                     (uint32_t)(ws->crossed[i] + ws->crossed[j]) / 2, 0, UNLIKELY);
+                     (uint32_t)(ws->crossed[i] + ws->crossed[j]) / 2u, 0, UNLIKELY);
         }
     }
 }
@@ -907,18 +908,18 @@ static void read_blocks(lenet_parts *ws, lenet_amount *amount)
     start->count = end->count = behind->count = 0;
     free_path(ws, 0, ws->next[1], ws->next[1]);
     int block = find_block(ws, 0);
-    if (block) {
+    if (block != 0) {
         start->count = 1;
         start->way[0].cost = 0;
         start->way[0].sure = MOST_COST;
         start->way[0].digits = 0;
         read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, read);
     }
-    for (int k = 0; block; k++) {
+    for (int k = 0; block != 0; k++) {
         const arc *whole = read + k % 2;
         arc *next = read + (k + 1) % 2;
         copy_path(ws->next[0], ws->edge[0]);
-        find_cell_box(ws, ws->next[0], ws->next[1], 1, &box);
+        (void)find_cell_box(ws, ws->next[0], ws->next[1], 1, &box);
         cut_block(ws, ws->next[1], &box);
         block = find_block(ws, block);
         int height = share_of_height(ws, box.bottom - box.top);
@@ -927,7 +928,7 @@ static void read_blocks(lenet_parts *ws, lenet_amount *amount)
         if (!arc_is_sure(whole)) {
             take_cuts(ws, amount, share_of_height(ws, box.right - box.left));
         }
-        if (block) {
+        if (block != 0) {
             read_arc(ws, amount, ws->next[0], ws->next[1], 0, WIDEST, next);
             if (start->count && !(arc_is_sure(whole) && arc_is_sure(next))) {
                 read_arc(ws, amount, ws->edge[0], ws->next[1], 0, WIDEST, &both);
@@ -945,7 +946,8 @@ static void read_blocks(lenet_parts *ws, lenet_amount *amount)
 /* The cheapest text, and how sure it is. */
 static void tell_amount(const lenet_ways *ways, lenet_amount *amount)
 {
-    if (ways->count == 0 || ways->way[0].digits == 0 || ways->way[0].digits > LENET_AMOUNT_DIGITS) {
+    if (ways->count == 0 || ways->way[0].digits == 0u ||
+        ways->way[0].digits > LENET_AMOUNT_DIGITS) {
         amount->verdict = LENET_NO_CLASS;
         return;
     }
@@ -973,7 +975,7 @@ static void read_parts(lenet_parts *ws, int rows, int columns, lenet_amount *amo
         shear_cells(ws);
         find_free_paths(ws);
         measure_blocks(ws);
-        if (ws->height) {
+        if (ws->height != 0) {
             read_blocks(ws, amount);
             tell_amount(ws->ways, amount);
         }
@@ -1053,7 +1055,7 @@ static void finish_columns(lenet_columns *ws, lenet_amount *amount)
     if (can_be_pushed(arrival->size, arrival->lines)) {
         amount->verdict = LENET_MISCOUNTED;
         if (arrival->left == 0 && is_sound(arrival, LENET_KEPT_SIDE)) {
-            ws->parts.pixels = 0;
+            ws->parts.pixels = NULL;
             ws->parts.kept = ws->kept;
             ws->parts.ink = ws->ink;
             read_parts(&ws->parts, arrival->kept_size, arrival->kept_lines, amount);

@@ -81,7 +81,7 @@ static void finish_tiles(const lenet_paper *paper, lenet_light *light)
 {
     for (int k = 0; k < paper->tiles * paper->tiles; k++) {
         uint32_t count = light->shared.tile.count[k];
-        light->mean[k] = (uint8_t)(light->shared.tile.sum[k] / (count ? count : 1));
+        light->mean[k] = (uint8_t)(light->shared.tile.sum[k] / (count != 0u ? count : 1u));
     }
 }
 
@@ -161,7 +161,7 @@ static void find_polarity(lenet_paper *paper, lenet_light *light, uint32_t few, 
     if ((count_down(light, few) + count_up(light, few)) * around < border) {
         paper->dark = 255;
         for (int k = 0; k < LENET_TILES * LENET_TILES; k++) {
-            light->mean[k] = (uint8_t)(255 - light->mean[k]);
+            light->mean[k] = (uint8_t)(255u - light->mean[k]);
         }
     }
 }
@@ -426,7 +426,7 @@ static int count_cells(const lenet_cells *cells, ink_box *box)
     for (int y = 0; y < LENET_CELLS; y++) {
         for (int k = 0; k < 2; k++) {
             columns[k] |= cells->row[y][k];
-            for (uint32_t left = cells->row[y][k]; left; left &= left - 1) {
+            for (uint32_t left = cells->row[y][k]; left != 0u; left &= left - 1u) {
                 count++;
                 box->top = lesser(box->top, y);
                 box->bottom = y + 1;
@@ -614,7 +614,7 @@ static void add_next(uint32_t *places, axis_walk *walk, uint32_t value)
 {
     uint32_t here = here_of(walk), rest = (uint32_t)walk->to - here;
     places[walk->place] += value * here;
-    if (rest) {
+    if (rest != 0u) {
         places[walk->place + 1] += value * rest;
     }
     walk_on(walk);
@@ -627,7 +627,7 @@ static void add_row(uint32_t *places, axis_walk *walk, const uint32_t *row, int 
     uint32_t *sums = places + walk->place * columns;
     for (int k = 0; k < columns; k++) {
         sums[k] += row[k] * here;
-        if (rest) {
+        if (rest != 0u) {
             sums[columns + k] += row[k] * rest;
         }
     }
@@ -654,7 +654,7 @@ static void sum_up(lenet_view *ws, const ink_box *box, int base, int contrast, i
     find_ink(ws, box, base, box->top, ws->ink[1]);
     for (int i = 0; i < down.from; i++) {
         int32_t y = first + i * side;
-        uint32_t below = (uint32_t)y >> 4 & 15;
+        uint32_t below = (uint32_t)y >> 4 & 15u;
         while (last <= (int)(y >> 8)) {
             last++;
             find_ink(ws, box, base, box->top - 1 + last, ws->ink[last % 2]);
@@ -664,13 +664,13 @@ static void sum_up(lenet_view *ws, const ink_box *box, int base, int contrast, i
         clear_words(line, columns);
         for (int j = 0; j < along.from; j++) {
             int32_t x = first + j * side;
-            uint32_t right = (uint32_t)x >> 4 & 15;
+            uint32_t right = (uint32_t)x >> 4 & 15u;
             const uint8_t *a = upper + (x >> 8), *b = lower + (x >> 8);
-            uint32_t above = a[0] * (16 - right) + a[1] * right;
-            uint32_t under = b[0] * (16 - right) + b[1] * right;
-            int level = (int)((above * (16 - below) + under * below + 128) >> 8) - least;
-            uint32_t ink = level > 0 ? (uint32_t)level * gain >> 8 : 0;
-            ink = ink < 255 ? ink : 255;
+            uint32_t above = a[0] * (16u - right) + a[1] * right;
+            uint32_t under = b[0] * (16u - right) + b[1] * right;
+            int level = (int)((above * (16u - below) + under * below + 128u) >> 8) - least;
+            uint32_t ink = level > 0 ? (uint32_t)level * gain >> 8 : 0u;
+            ink = ink < 255u ? ink : 255u;
             add_next(line, &along, ink);
         }
         add_row(ws->shared.image.box, &down, line, columns);
@@ -685,7 +685,7 @@ static uint32_t strongest(const uint32_t *values, int count)
         largest = values[k] > largest ? values[k] : largest;
     }
     uint32_t top = largest;
-    for (int seen = 0; top > 1 && top > largest / 2; top--) {
+    for (int seen = 0; top > 1u && top > largest / 2u; top--) {
         for (int k = 0; k < count; k++) {
             seen += values[k] == top;
         }
@@ -699,8 +699,8 @@ static uint32_t strongest(const uint32_t *values, int count)
 /* Where a box of `size` begins, so that its centre of mass is in the middle of `side`. */
 static int begin_of(uint32_t moment, uint32_t mass, int size, int side)
 {
-    int32_t twice = (int32_t)((uint32_t)side * mass) - (int32_t)(2 * moment);
-    int begin = twice > 0 ? (int)(twice / (int32_t)(2 * mass)) : 0;
+    int32_t twice = (int32_t)((uint32_t)side * mass) - (int32_t)(2u * moment);
+    int begin = twice > 0 ? (int)(twice / (int32_t)(2u * mass)) : 0;
     return lesser(begin, side - size);
 }
 
@@ -709,19 +709,19 @@ static int begin_of(uint32_t moment, uint32_t mass, int size, int side)
 static int place_box(uint32_t *values, int rows, int columns, uint32_t area, uint8_t *image)
 {
     for (int k = 0; k < rows * columns; k++) {
-        values[k] = (values[k] + area / 2) / area;
+        values[k] = (values[k] + area / 2u) / area;
     }
     uint32_t top = strongest(values, rows * columns), mass = 0, down = 0, along = 0;
     for (int y = 0; y < rows; y++) {
         for (int x = 0; x < columns; x++) {
             uint32_t *value = values + y * columns + x;
-            *value = *value < top ? *value * 255 / top : 255;
+            *value = *value < top ? *value * 255u / top : 255u;
             mass += *value;
             down += *value * (uint32_t)y;
             along += *value * (uint32_t)x;
         }
     }
-    if (mass == 0) {
+    if (mass == 0u) {
         return 0;
     }
     fill_bytes(image, LENET_ROWS * LENET_COLUMNS, 0);
@@ -778,7 +778,7 @@ static lenet_verdict prepare_view(lenet_view *ws, uint8_t *image, lenet_prepared
     /* Paper is what is not above a tile's mean, and darkest of the tiles around. */
     measure_tiles(ws);
     smooth_tiles(&ws->paper, light, 1);
-    count_differences(ws);
+    (void)count_differences(ws);
     int base = count_up(light, (uint32_t)(counted / 2)), contrast = count_down(light, few) - base;
     int noise = base - count_up(light, few);
     if (contrast < LEAST_CONTRAST || 8 * contrast < 9 * noise) {
@@ -794,7 +794,7 @@ static lenet_verdict prepare_view(lenet_view *ws, uint8_t *image, lenet_prepared
     if (mean == 0 || !make_image(ws, &box, base, mean, image)) {
         return LENET_NO_INK;
     }
-    prepared->is_dark = ws->paper.dark != 0;
+    prepared->is_dark = ws->paper.dark != 0u;
     prepared->left = box.left * ws->shrink;
     prepared->top = box.top * ws->shrink;
     prepared->right = box.right * ws->shrink;
@@ -852,7 +852,7 @@ static const uint8_t *picture_line(void *source, int y)
 {
     const picture_in_memory *picture = (const picture_in_memory *)source;
     uintptr_t before = (uintptr_t)picture->stride * (uintptr_t)y;
-    return picture->pixels ? picture->pixels + before : 0;
+    return picture->pixels != NULL ? picture->pixels + before : NULL;
 }
 
 static void begin_picture(picture_in_memory *picture, const uint8_t *pixels, int columns,
@@ -989,7 +989,7 @@ static int add_line(lenet_arrival *arrival, uint32_t *line, uint32_t *sum, const
 static int take_place(const lenet_arrival *arrival, const uint32_t *line, uint32_t *sum, int x)
 {
     uint32_t area = (uint32_t)arrival->lines * (uint32_t)arrival->size;
-    uint32_t mean = (sum[x] + area / 2) / area;
+    uint32_t mean = (sum[x] + area / 2u) / area;
     sum[x] = line[x] * arrival->rest;
     return (int)mean;
 }
@@ -1002,6 +1002,8 @@ void lenet_scan_begin(lenet_scan *ws, int rows, int columns)
     } else if (longer > LENET_SCAN_SIDE) {
         high = (int)(((int32_t)rows * LENET_SCAN_SIDE + longer / 2) / longer);
         wide = (int)(((int32_t)columns * LENET_SCAN_SIDE + longer / 2) / longer);
+    } else {
+        /* They are kept as they are. */
     }
     expect_lines(&ws->arrival, rows, columns, high, wide, ws->view.shared.scan.sum);
 }

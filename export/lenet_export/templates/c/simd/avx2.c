@@ -4,7 +4,7 @@
  * what 16 at a time leave, the last 16 are read again, less those that were counted. */
 static uint32_t ink_of(const uint8_t *pixels, int count, uint32_t rise, uint32_t *dark)
 {
-    const __m128i zero = _mm_setzero_si128(), bright = _mm_set1_epi8((char)(255 - rise));
+    const __m128i zero = _mm_setzero_si128(), bright = _mm_set1_epi8((char)(255u - rise));
     const __m128i numbers = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     __m128i both = zero, above = zero;
     uint32_t sum = 0, sums = *dark;

@@ -85,7 +85,7 @@ static void fill_float(float *values, uint32_t count, float value)
 {
     const __m256i many = _mm256_castps_si256(_mm256_set1_ps(value));
     uint32_t k = 0;
-    for (; k + 8 <= count; k += 8) {
+    for (; k + 8u <= count; k += 8u) {
         *(volatile __m256i_u *)(void *)(values + k) = many;
     }
     for (; k < count; k++) {
@@ -102,6 +102,6 @@ static void copy_float(float *to, const uint8_t *row, int count)
         _mm256_storeu_ps(to + k, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)));
     }
     for (; k < count; k++) {
-        *(volatile float *)(to + k) = (uint8_t)(row ? row[k] : 0);
+        *(volatile float *)(to + k) = (uint8_t)(row != NULL ? row[k] : 0u);
     }
 }

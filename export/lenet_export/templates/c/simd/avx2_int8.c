@@ -158,7 +158,7 @@ static void fill_u16(uint16_t *values, uint32_t count, uint16_t value)
 {
     const __m256i many = _mm256_set1_epi16((short)value);
     uint32_t k = 0;
-    for (; k + 16 <= count; k += 16) {
+    for (; k + 16u <= count; k += 16u) {
         *(volatile __m256i_u *)(void *)(values + k) = many;
     }
     for (; k < count; k++) {
@@ -175,6 +175,6 @@ static void copy_u16(uint16_t *to, const uint8_t *row, int count)
         _mm_storeu_si128((__m128i *)(void *)(to + k), _mm_cvtepu8_epi16(bytes));
     }
     for (; k < count; k++) {
-        *(volatile uint16_t *)(to + k) = (uint8_t)(row ? row[k] : 0);
+        *(volatile uint16_t *)(to + k) = (uint8_t)(row != NULL ? row[k] : 0u);
     }
 }

@@ -80,7 +80,7 @@ static void fill_float(float *values, uint32_t count, float value)
 {
     const __m256i many = _mm256_castps_si256(_mm256_set1_ps(value));
     uint32_t k = 0;
-    for (; k + 8 <= count; k += 8) {
+    for (; k + 8u <= count; k += 8u) {
         *(volatile __m256i_u *)(void *)(values + k) = many;
     }
     for (; k < count; k++) {

@@ -120,7 +120,7 @@ static void fill_u8(uint8_t *values, uint32_t count, uint8_t value)
 {
     const __m256i many = _mm256_set1_epi8((char)value);
     uint32_t k = 0;
-    for (; k + 32 <= count; k += 32) {
+    for (; k + 32u <= count; k += 32u) {
         *(volatile __m256i_u *)(void *)(values + k) = many;
     }
     for (; k < count; k++) {
@@ -132,7 +132,7 @@ static void fill_u8(uint8_t *values, uint32_t count, uint8_t value)
 static void copy_u8(uint8_t *to, const uint8_t *row, int count)
 {
     for (int k = 0; k < count; k += 64) {
-        __mmask64 left = count - k < 64 ? (1ULL << (count - k)) - 1 : ~0ULL;
+        __mmask64 left = count - k < 64 ? (1ULL << (count - k)) - 1u : ~0ULL;
         __m512i bytes = row ? _mm512_maskz_loadu_epi8(left, row + k) : _mm512_setzero_si512();
         _mm512_mask_storeu_epi8(to + k, left, bytes);
     }

@@ -37,7 +37,7 @@ static void fill_u8(uint8_t *values, uint32_t count, uint8_t value)
 {
     const __m256i many = _mm256_set1_epi8((char)value);
     uint32_t k = 0;
-    for (; k + 32 <= count; k += 32) {
+    for (; k + 32u <= count; k += 32u) {
         *(volatile __m256i_u *)(void *)(values + k) = many;
     }
     for (; k < count; k++) {
@@ -54,6 +54,6 @@ static void copy_u8(uint8_t *to, const uint8_t *row, int count)
         _mm_storel_epi64((__m128i *)(void *)(to + k), eight);
     }
     for (; k < count; k++) {
-        *(volatile uint8_t *)(to + k) = (uint8_t)(row ? row[k] : 0);
+        *(volatile uint8_t *)(to + k) = (uint8_t)(row != NULL ? row[k] : 0u);
     }
 }

@@ -148,17 +148,17 @@ static void fill_s8(int8_t *values, uint32_t count, int8_t value)
 {
     const uint8x16_t many = vdupq_n_u8((uint8_t)value);
     uint32_t k = 0;
-    for (; k + 64 <= count; k += 64) {
+    for (; k + 64u <= count; k += 64u) {
         store_bytes(values + k, many);
-        store_bytes(values + k + 16, many);
-        store_bytes(values + k + 32, many);
-        store_bytes(values + k + 48, many);
+        store_bytes(values + k + 16u, many);
+        store_bytes(values + k + 32u, many);
+        store_bytes(values + k + 48u, many);
     }
-    for (; k + 16 <= count; k += 16) {
+    for (; k + 16u <= count; k += 16u) {
         store_bytes(values + k, many);
     }
-    if (k < count && count >= 16) {
-        store_bytes(values + count - 16, many);
+    if (k < count && count >= 16u) {
+        store_bytes(values + count - 16u, many);
         k = count;
     }
     for (; k < count; k++) {
@@ -180,6 +180,6 @@ static void copy_s8(int8_t *to, const uint8_t *row, int count)
         k = count;
     }
     for (; k < count; k++) {
-        *(volatile int8_t *)(to + k) = (int8_t)((row ? row[k] : 0) - 128);
+        *(volatile int8_t *)(to + k) = (int8_t)((row != NULL ? row[k] : 0) - 128);
     }
 }

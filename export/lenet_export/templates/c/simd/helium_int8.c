@@ -4,7 +4,7 @@
 /* Moves a row, 16 values at a time. */
 static void move_s8(int8_t *to, const int8_t *from, uint32_t count)
 {
-    for (uint32_t k = 0; k < count; k += 16) {
+    for (uint32_t k = 0; k < count; k += 16u) {
         mve_pred16_t left = vctp8q(count - k);
         vstrbq_p_s8(to + k, vldrbq_z_s8(from + k, left), left);
     }
@@ -13,7 +13,7 @@ static void move_s8(int8_t *to, const int8_t *from, uint32_t count)
 /* Writes a border, or what is read beyond a row. */
 static void fill_s8(int8_t *values, uint32_t count, int8_t value)
 {
-    for (uint32_t k = 0; k < count; k += 16) {
+    for (uint32_t k = 0; k < count; k += 16u) {
         vstrbq_p_s8(values + k, vdupq_n_s8(value), vctp8q(count - k));
     }
 }
@@ -88,6 +88,8 @@ static inline void store_u8(uint8_t *to, uint16x8_t codes, int count)
         vstrbq_u32(to + 4, high);
     } else if (count > 4) {
         vstrbq_p_u32(to + 4, high, vctp32q((uint32_t)(count - 4)));
+    } else {
+        /* Those were all. */
     }
 }
 

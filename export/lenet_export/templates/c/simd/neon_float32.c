@@ -104,7 +104,7 @@ static vector lanes_from(vector all, int lanes)
 static void fill_float(float *values, uint32_t count, float value)
 {
     uint32_t k = 0;
-    for (; k + 4 <= count; k += 4) {
+    for (; k + 4u <= count; k += 4u) {
         store_bytes(values + k, vreinterpretq_u8_f32(vdupq_n_f32(value)));
     }
     for (; k < count; k++) {
@@ -122,6 +122,6 @@ static void copy_float(float *to, const uint8_t *row, int count)
         store_bytes(to + k + 4, vreinterpretq_u8_f32(vcvtq_f32_u32(vmovl_u16(vget_high_u16(eight)))));
     }
     for (; k < count; k++) {
-        *(volatile float *)(to + k) = (uint8_t)(row ? row[k] : 0);
+        *(volatile float *)(to + k) = (uint8_t)(row != NULL ? row[k] : 0u);
     }
 }

@@ -202,7 +202,7 @@ static vector look_up_mirrored(const uint8_t *table, int both, vector a, vector 
 static void fill_u16(uint16_t *values, uint32_t count, uint16_t value)
 {
     uint32_t k = 0;
-    for (; k + 8 <= count; k += 8) {
+    for (; k + 8u <= count; k += 8u) {
         store_bytes(values + k, vreinterpretq_u8_u16(vdupq_n_u16(value)));
     }
     for (; k < count; k++) {
@@ -218,6 +218,6 @@ static void copy_u16(uint16_t *to, const uint8_t *row, int count)
         store_bytes(to + k, vreinterpretq_u8_u16(vmovl_u8(vld1_u8(row + k))));
     }
     for (; k < count; k++) {
-        *(volatile uint16_t *)(to + k) = (uint8_t)(row ? row[k] : 0);
+        *(volatile uint16_t *)(to + k) = (uint8_t)(row != NULL ? row[k] : 0u);
     }
 }

@@ -11,5 +11,5 @@
 /* How many of the first `count` lanes there are. */
 static size_t lanes_of(int count)
 {
-    return count < 0 ? 0 : count < 16 ? (size_t)count : 16;
+    return count < 0 ? 0u : count < 16 ? (size_t)count : 16u;
 }
