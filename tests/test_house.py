@@ -115,6 +115,15 @@ def test_python_is_formatted_and_linted():
     run(BIN / "ruff", "check", ROOT)
 
 
+def test_no_merge_was_left_half_done():
+    mark = re.compile(rb"^(?:<{7}|>{7}) ", re.MULTILINE)
+    folders = ("benchmarks", "c_runtime", "cmake", "docs", "export", "tests", "train")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.is_file()]
+    assert len(files) > 500
+    assert [path for path in files if mark.search(path.read_bytes())] == []
+
+
 def test_each_file_says_whose_it_is_and_under_which_licence():
     """By REUSE.toml, or by itself; the texts of the licences are there, and are those in use."""
     run(sys.executable, "-m", "reuse", "lint", "--quiet", cwd=ROOT)

@@ -21,14 +21,14 @@ from lenet_export.evidence.again import RECORD
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, MEASURED, NOT_RUN, PASSED, Case, result_of
 from lenet_export.evidence.checks import instructions, ram_flips, skipped_instructions
-from lenet_export.evidence.registry import CHECKS
+from lenet_export.evidence.registry import CHECKS, NAMES
 from lenet_export.evidence.run import evidence_of
 from lenet_export.evidence.trace import traced
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
 from lenet_export.verify import stress_images
-from needs import require, wide
+from needs import ROOT, require, wide
 
 from .networks import named_model
 
@@ -343,6 +343,12 @@ def test_what_is_broken_fails(name, broken, deep, tmp_path):
     told = status_of(name, plan, files | {"lenet.c": text.encode()}, tmp_path)
     assert told["status"] == FAILED, told
     assert told["says"] and told["figures"] == {}
+
+
+def test_the_page_of_soundness_has_a_row_of_each_check_in_their_order():
+    page = (ROOT / "docs/soundness.md").read_text().partition("\n## Evidence with the file\n")[2]
+    table = page.partition("\n\nThe page")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)) == NAMES
 
 
 def test_every_check_is_broken_somewhere():
