@@ -27,7 +27,7 @@ from lenet_export.verdict import Readings, Verdict, readings
 
 PASSED, MEASURED, FAILED, NOT_RUN = "passed", "measured", "failed", "not run"
 #: Debian's package of a tool, where it is not called as the tool.
-PACKAGES = {
+DEBIAN = {
     "gcov": "gcc",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "frama-c": "frama-c-base",
@@ -37,7 +37,7 @@ PACKAGES = {
 PID = re.compile(r"==\d+==")
 LIMIT = 3600  # seconds, after which a program is taken to hang
 #: A program, and the C as it includes or compiles it. No prefix gives files such names.
-PROGRAM, IMPLEMENTATION = "check-program.c", "check-implementation.c"
+PROGRAM_FILE, IMPLEMENTATION_FILE = "check-program.c", "check-implementation.c"
 
 
 class NotRunError(Exception):
@@ -112,7 +112,7 @@ class Case:
         for name, data in self.files.items():
             (self.folder / name).write_bytes(data)
         self.work.mkdir()
-        (self.work / IMPLEMENTATION).write_text(self.named(self.implementation))
+        (self.work / IMPLEMENTATION_FILE).write_text(self.named(self.implementation))
 
     def compile(self, compiler: str, program: str, *flags: str) -> None:
         """Compiles a program to ``check``.
@@ -130,15 +130,15 @@ class Case:
         if text not in self.programs:
             self.programs.append(text)
         (self.work / "check").unlink(missing_ok=True)
-        (self.work / PROGRAM).write_text(text)
+        (self.work / PROGRAM_FILE).write_text(text)
         command = [compiler, "-std=c99", *self.flags, *flags]
         files = [flag for flag in flags if flag.endswith(".c")]
-        self.run([*command, "-I..", "-o", "check", PROGRAM], may_fail=True)
+        self.run([*command, "-I..", "-o", "check", PROGRAM_FILE], may_fail=True)
         if (self.work / "check").exists():
             return
-        (self.work / PROGRAM).write_text(NOTHING)
+        (self.work / PROGRAM_FILE).write_text(NOTHING)
         rest = [word for word in command if word not in files]
-        self.run([*rest, "-o", "check", PROGRAM], may_fail=True)
+        self.run([*rest, "-o", "check", PROGRAM_FILE], may_fail=True)
         if not (self.work / "check").exists():
             raise NotRunError(f"{compiler} makes no program with {' '.join(rest[2:])}: see the log")
         raise FailedError(f"{compiler} refuses the C: see the log")
@@ -204,6 +204,7 @@ class Check:
             :class:`NotRunError` where it cannot be checked.
         runs_the_c: whether it needs a machine that runs the C.
         also: further programs, which it uses where they are there.
+        files: the names of what it gives to an assessor beside its log and its program.
         measures: whether it claims no more than that a figure is within a limit; such a check is
             measured, not passed.
     """
@@ -214,6 +215,7 @@ class Check:
     run: Callable[[Case], Outcome]
     runs_the_c: bool = True
     also: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     measures: bool = False
 
 
@@ -223,9 +225,7 @@ def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], File
     told: dict[str, Any] = {"name": name, "title": check.title, "how": check.how}
     try:
         for tool in check.tools:
-            if shutil.which(tool) is None:
-                package = PACKAGES.get(tool, tool)
-                raise NotRunError(f"{tool} is not installed (Debian: apt-get install {package})")
+            require_tool(tool)
         if check.runs_the_c and not runs_here(case.plan.cpu):  # it asks a compiler
             raise NotRunError(f"this machine lacks the instructions of {case.plan.cpu}")
         outcome = check.run(case)
@@ -245,6 +245,17 @@ def result_of(name: str, check: Check, case: Case) -> tuple[dict[str, Any], File
     if case.programs:
         files[f"check-{name}.c"] = "\n".join(case.programs).encode()
     return told, files
+
+
+def require_tool(tool: str) -> None:
+    """Makes sure that a program is there.
+
+    Raises:
+        NotRunError: it is not.
+    """
+    if shutil.which(tool) is None:
+        package = DEBIAN.get(tool, tool)
+        raise NotRunError(f"{tool} is not installed (Debian: apt-get install {package})")
 
 
 def accepted(case: Case, most: int) -> tuple[Images, Readings]:

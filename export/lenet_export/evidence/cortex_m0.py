@@ -5,7 +5,6 @@ The emulator is Unicorn, which is QEMU's without its boards; it is imported wher
 
 from __future__ import annotations
 
-import shutil
 import struct
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +14,12 @@ import numpy.typing as npt
 
 from lenet_export import packages
 from lenet_export.evidence.check import (
-    IMPLEMENTATION,
-    PROGRAM,
+    IMPLEMENTATION_FILE,
+    PROGRAM_FILE,
     Case,
     FailedError,
     NotRunError,
+    require_tool,
 )
 
 COMPILER = "arm-none-eabi-gcc"
@@ -83,10 +83,7 @@ def require(case: Case) -> None:
             f"by one: {LARGEST:,} are not"
         )
     packages.require("evidence", "the emulator")
-    if shutil.which(COMPILER) is None:
-        raise NotRunError(
-            f"{COMPILER} is not installed (Debian: apt-get install gcc-arm-none-eabi)"
-        )
+    require_tool(COMPILER)
 
 
 class Machine:
@@ -106,9 +103,9 @@ class Machine:
         text = case.named(program)
         if text not in case.programs:
             case.programs.append(text)
-        (case.work / PROGRAM).write_text(text)
+        (case.work / PROGRAM_FILE).write_text(text)
         case.run([COMPILER, "-std=c99", LEVEL, *FLAGS, "-fcallgraph-info=su", "-I..", "-o",
-                  "check.elf", PROGRAM, IMPLEMENTATION, *LINKED])  # fmt: skip
+                  "check.elf", PROGRAM_FILE, IMPLEMENTATION_FILE, *LINKED])  # fmt: skip
         case.run(["arm-none-eabi-objcopy", "--output-target=binary", "--only-section=.text",
                   "--only-section=.rodata", "check.elf", "check.bin"])  # fmt: skip
         self.code = (case.work / "check.bin").read_bytes()

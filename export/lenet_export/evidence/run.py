@@ -25,7 +25,7 @@ from lenet_export.reference import Images
 from lenet_export.verify import BUG, stress_images
 
 #: Of what may be beside the page, the names that an export's files could have.
-FILES = ("bom.json", "audit.c", "loops.csv")
+FILES = ("bom.json", *(name for check in CHECKS.values() for name in check.files))
 REAL = 200  # of the user's images, on which checks run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from lenet_export.cpus.registry import CPUS
-from lenet_export.evidence.check import IMPLEMENTATION, Case, Check, FailedError, Outcome
+from lenet_export.evidence.check import IMPLEMENTATION_FILE, Case, Check, FailedError, Outcome
 
 GCC = (
     "-O2 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wcast-qual "
@@ -34,7 +34,7 @@ def _run(case: Case) -> Outcome:
     for command in commands:
         made = ["-c", "-o", "check.o"] if "--analyze" not in command else []
         before = len(case.log)
-        case.run([*command, "-std=c99", *flags, "-I..", *made, IMPLEMENTATION])
+        case.run([*command, "-std=c99", *flags, "-I..", *made, IMPLEMENTATION_FILE])
         told += sum("warning:" in line for line in case.log[before:])
     if told:
         raise FailedError(f"{told} warnings: see the log")

@@ -108,4 +108,5 @@ CHECK = Check(
     "finds with the C's section Bounds. Build it yourself, beside the C: cc audit.c.",
     ("gcc",),
     _run,
+    files=("audit.c",),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenet_export.evidence.check import (
-    IMPLEMENTATION,
+    IMPLEMENTATION_FILE,
     Case,
     Check,
     FailedError,
@@ -80,7 +80,7 @@ IMAGES = 40
 
 
 def _run(case: Case) -> Outcome:
-    case.compile("gcc", PROGRAM, "-O2", IMPLEMENTATION)
+    case.compile("gcc", PROGRAM, "-O2", IMPLEMENTATION_FILE)
     given = case.images[-IMAGES:]  # the user's, if there are any
     faults, wrong, missed = map(int, case.run(["./check"], given.tobytes()).stdout.split())
     case.log.append(f"{faults:,} faults: {wrong:,} change logits, of which {missed:,} are not told")

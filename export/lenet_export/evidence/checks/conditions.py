@@ -12,7 +12,7 @@ from lenet_export.cpus.registry import CPUS
 from lenet_export.evidence.check import Case, Check, FailedError, NotRunError, Outcome
 from lenet_export.evidence.checks.coverage import functions_of_parts
 
-COUNTED = ("-O0", "-fprofile-instr-generate", "-fcoverage-mapping")
+FLAGS = ("-O0", "-fprofile-instr-generate", "-fcoverage-mapping")
 #: Runs the self-test; with an argument then each image that is read, too few rows and too many, all
 #: logits that there can be, and self-tests of constants and of rows that are damaged. All headers
 #: come first, so that nothing but the C is without its const.
@@ -180,7 +180,7 @@ def _run(case: Case) -> Outcome:
     program = PROGRAM.replace("HEADERS", headers)
     for name, place in (("FIRST_TABLE", 0), ("LAST_TABLE", -1)):  # the last may be a copy
         program = program.replace(name, case.plan.constants[place].name)
-    case.compile("clang", program, *COUNTED)
+    case.compile("clang", program, *FLAGS)
     figures: dict[str, Any] = {}
     for name, words in {"self_test": [], "with_images": ["images"]}.items():
         case.run(["./check", *words], case.images.tobytes())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lenet_export.evidence.check import (
-    IMPLEMENTATION,
+    IMPLEMENTATION_FILE,
     Case,
     Check,
     FailedError,
@@ -32,7 +32,7 @@ int main(void)
 
 
 def _run(case: Case) -> Outcome:
-    case.compile("gcc", PROGRAM, "--coverage", "-O0", IMPLEMENTATION)
+    case.compile("gcc", PROGRAM, "--coverage", "-O0", IMPLEMENTATION_FILE)
     case.run(["./check"])
     done = case.run(["gcov", "--json-format", "--stdout", "check-check-implementation.gcda"])
     try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lenet_export import reference
 from lenet_export.evidence.check import (
-    IMPLEMENTATION,
+    IMPLEMENTATION_FILE,
     Case,
     Check,
     FailedError,
@@ -53,7 +53,7 @@ def _run(case: Case) -> Outcome:
     builds, logits = [], 0
     for compiler in compilers:
         for flags in (*((level,) for level in LEVELS), SANITIZED):
-            case.compile(compiler, PROGRAM, *flags, IMPLEMENTATION)
+            case.compile(compiler, PROGRAM, *flags, IMPLEMENTATION_FILE)
             done = case.run(["./check"], case.images.tobytes())
             found = np.frombuffer(done.stdout, plan.logit_dtype).reshape(-1, plan.outputs)
             if found.shape != expected.shape:

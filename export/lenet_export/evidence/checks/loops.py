@@ -210,4 +210,5 @@ CHECK = Check(
     "counts between constants must not exceed them, and no other may depend on the image.",
     ("gcc",),
     _run,
+    files=("loops.csv",),
 )

@@ -18,7 +18,7 @@ COMMAND = (
     *("--template={file}:{line}: {id}", "--template-location="),
     *("-D__GNUC__", "-U__clang__", "-U__SDCC", "-U__cplusplus"),
 )
-PROGRAM = "check-misra.c"
+MISRA_FILE = "check-misra.c"
 #: It breaks rule 7.1, at the end of the program: where that is not told, nothing was looked at.
 OCTAL = "static const int octal = 017;\n"
 
@@ -53,17 +53,17 @@ def findings_of(case: Case) -> list[Finding]:
             lines[name] = text.splitlines()
     # Some rules are of a file's text, and looked for in the file that cppcheck is given alone.
     main = lines[case.main_file]
-    (case.work / PROGRAM).write_text("\n".join([*main, OCTAL]))
+    (case.work / MISRA_FILE).write_text("\n".join([*main, OCTAL]))
     macros = [f"-D{macro}" for macro in CPUS[case.plan.cpu].requires]
     if case.options.single_file:
         macros.append(case.named("-DLENET_IMPLEMENTATION"))
-    said = case.run([*COMMAND, *macros, PROGRAM], may_fail=True).stderr.decode(errors="replace")
+    said = case.run([*COMMAND, *macros, MISRA_FILE], may_fail=True).stderr.decode(errors="replace")
     places = sorted({(rule, file, int(line)) for file, line, rule in FOUND.findall(said)})
-    if ("7.1", PROGRAM, len(main) + 1) not in places:
+    if ("7.1", MISRA_FILE, len(main) + 1) not in places:
         raise NotRunError("cppcheck did not read the C to its end: see the log")
     found = []
     for rule, file, line in places:
-        name = case.main_file if file == PROGRAM else file
+        name = case.main_file if file == MISRA_FILE else file
         if line <= len(lines[name]):
             found.append(Finding(rule, name, line, lines[name][line - 1].strip()))
     return found

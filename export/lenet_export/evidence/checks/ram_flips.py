@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from lenet_export.evidence.check import IMPLEMENTATION, Case, Check, FailedError, Outcome, accepted
+from lenet_export.evidence.check import (
+    IMPLEMENTATION_FILE,
+    Case,
+    Check,
+    FailedError,
+    Outcome,
+    accepted,
+)
 from lenet_export.plan import Plan
 
 IMAGES = 40
@@ -123,7 +130,7 @@ def _run(case: Case) -> Outcome:
     images, _ = accepted(case, IMAGES)
     members = "\n".join(f"    MEMBER({path})," for path in _paths(case.plan))
     program = PROGRAM.replace("MEMBERS", members).replace("FLIPS", str(FLIPS))
-    case.compile("gcc", program.replace("IMAGES", str(len(images))), "-O2", IMPLEMENTATION)
+    case.compile("gcc", program.replace("IMAGES", str(len(images))), "-O2", IMPLEMENTATION_FILE)
     found: dict[str, dict[str, int]] = {}
     for line in case.run(["./check"], images.tobytes()).stdout.decode().splitlines():
         path, *counts = line.split()

@@ -73,8 +73,8 @@ class Told(NamedTuple):
     logits: bytes
 
 
-class Reading:
-    """One image that is read, from whose instructions some are left out.
+class GoldenRun:
+    """An image that is read without a fault, and again less one of its instructions.
 
     Attributes:
         right: what is read of it.
@@ -154,11 +154,11 @@ class Skip(NamedTuple):
     verdict: int
 
 
-def skips(given: list[Reading], most: int, drawn: int) -> tuple[list[Skip], list[Skip]]:
+def skips(given: list[GoldenRun], most: int, drawn: int) -> tuple[list[Skip], list[Skip]]:
     """Leaves instructions out: each of the program's once, and some that are drawn.
 
     Args:
-        given: the readings, which take turns.
+        given: the golden runs, which take turns.
         most: how many of the program's instructions at most, which are drawn then.
         drawn: how many of the executed ones.
 
@@ -182,7 +182,7 @@ def skips(given: list[Reading], most: int, drawn: int) -> tuple[list[Skip], list
     return places, times
 
 
-def _skip(of: Reading, number: int) -> Skip:
+def _skip(of: GoldenRun, number: int) -> Skip:
     effect, told = of.skip(number)
     return Skip(int(of.trace[number]), effect, told.verdict)
 
@@ -205,7 +205,7 @@ def measured(
     require(case)
     images, expected = accepted(case, IMAGES)
     machine = Machine(case, program)
-    given = [Reading(machine, image, images[n - 1]) for n, image in enumerate(images)]
+    given = [GoldenRun(machine, image, images[n - 1]) for n, image in enumerate(images)]
     for n, of in enumerate(given):
         if (of.right.digit, of.right.gap, of.right.accepted) != (
             expected.digits[n], expected.gaps[n], 1,

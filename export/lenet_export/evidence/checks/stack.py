@@ -8,7 +8,7 @@ import re
 from lenet_export.errors import UserError
 from lenet_export.evidence import cortex_m0
 from lenet_export.evidence.check import (
-    IMPLEMENTATION,
+    IMPLEMENTATION_FILE,
     Case,
     Check,
     FailedError,
@@ -89,10 +89,9 @@ def bounds(graph: str) -> dict[str, int]:
 
 
 def _run(case: Case) -> Outcome:
-    case.run(
-        ["gcc", "-std=c99", *case.flags, "-I..", "-Os", "-fcallgraph-info=su", "-c", IMPLEMENTATION]
-    )
-    found = bounds((case.work / IMPLEMENTATION).with_suffix(".ci").read_text())
+    graph = ("-Os", "-fcallgraph-info=su")
+    case.run(["gcc", "-std=c99", *case.flags, "-I..", *graph, "-c", IMPLEMENTATION_FILE])
+    found = bounds((case.work / IMPLEMENTATION_FILE).with_suffix(".ci").read_text())
     public = {name: size for name, size in found.items() if case.is_public(name)}
     yours = [name for name, size in public.items() if size >= NO_BOUND]
     if yours and not case.options.parts:

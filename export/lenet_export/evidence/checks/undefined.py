@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lenet_export.compiled import IMITATED
 from lenet_export.cpus.registry import CPUS
-from lenet_export.evidence.check import PROGRAM, Case, Check, FailedError, NotRunError, Outcome
+from lenet_export.evidence.check import PROGRAM_FILE, Case, Check, FailedError, NotRunError, Outcome
 from lenet_export.evidence.checks.coverage import functions_of_parts
 from lenet_export.evidence.trace import layer_of, places
 from lenet_export.outputs.bounds import Bound, bounds_of
@@ -20,7 +20,7 @@ ANNOTATED = "check-annotated.c"
 MAIN = "check"
 #: Each function, once, on a workspace of any bytes: so in any order, and any number of times. What
 #: the state of a self-test holds between two steps is assumed before one and proved after it.
-PROGRAM_TEXT = """\
+PROGRAM = """\
 IMPLEMENTATION
 #include "__fc_builtin.h"
 
@@ -241,16 +241,16 @@ def _run(case: Case) -> Outcome:
     annotated = _annotated(case)
     (case.work / ANNOTATED).write_text(annotated.text)
     define = "#define LENET_IMPLEMENTATION\n" if case.options.single_file else ""
-    text = PROGRAM_TEXT.replace("IMPLEMENTATION\n", f'{define}#include "{ANNOTATED}"\n')
+    text = PROGRAM.replace("IMPLEMENTATION\n", f'{define}#include "{ANNOTATED}"\n')
     program = case.named(text.replace("MAIN", MAIN))
     case.programs.append(program)
-    (case.work / PROGRAM).write_text(program)
+    (case.work / PROGRAM_FILE).write_text(program)
     shutil.copytree(IMITATED, case.work / "imitated")
     words = ["-U__GNUC__", "-I..", *(f"-D{macro}=1" for macro in CPUS[plan.cpu].requires)]
     words += ["-Iimitated"] if CPUS[plan.cpu].headers else []
     command = ["frama-c", "-machdep", MACHINES.get(plan.cpu, "x86_64"), *OPTIONS.split()]
     command += [f"-cpp-extra-args={word}" for word in words]
-    done = case.run([*command, PROGRAM, *REPORT.split()], may_fail=True)
+    done = case.run([*command, PROGRAM_FILE, *REPORT.split()], may_fail=True)
     said = done.stdout.decode(errors="replace")
     case.log.extend(said.splitlines())
     if done.returncode or not (case.work / "properties.csv").exists():
