@@ -27,6 +27,7 @@ LEAST = {
     "A reader": 2,
     "An output": 2,
     "An ecosystem": 2,
+    "A check of the evidence": 2,
 }
 
 #: Exports a chain for CPUs that this machine can run, and compares with JAX.
@@ -228,3 +229,34 @@ def test_the_recipe_of_an_ecosystem_writes_a_package_that_builds(package):
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     assert (folder / "digits.o").exists()
+
+
+#: What the check of the recipe says of a small network's C, and of that with a call in it.
+CHECKS = r"""
+import tempfile
+from pathlib import Path
+from export.networks import named_model
+from lenet_export.evidence.check import Case, result_of
+from lenet_export.evidence.registry import CHECKS
+from lenet_export.outputs.c import render_c
+from lenet_export.outputs.options import Options
+from lenet_export.plan import make_plan
+from lenet_export.verify import stress_images
+
+assert next(iter(CHECKS)) == "symbols"
+plan = make_plan(named_model("deep"), "int8")
+files = render_c(plan, Options())
+calling = b"#include <stdlib.h>\nint absolute(int x) { return rand() + x; }\n" + files["lenet.c"]
+for c in (files["lenet.c"], calling):
+    with tempfile.TemporaryDirectory() as folder:
+        case = Case(plan, files | {"lenet.c": c}, Options(), Path(folder), stress_images(plan))
+        case.write()
+        told, _ = result_of("symbols", CHECKS["symbols"], case)
+        print(told["status"], told["says"], sep=": ")
+"""
+
+
+def test_the_recipe_of_a_check_passes_what_is_right_and_fails_what_is_broken(package):
+    follow(recipe("A check of the evidence"), package)
+    shown = run(package, program=CHECKS)
+    assert shown == ["passed: 0 undefined symbols", "failed: the C asks for rand"]
