@@ -90,28 +90,45 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "Export a trained network as one dependency-free C file that equals JAX.",
         EPILOG,
     )
-    parser.add_argument(
-        "--target",
-        choices=list(OUTPUTS),
-        default="c",
-        help="; ".join(f"{name}: {output.help}" for name, output in OUTPUTS.items())
-        + " (default: %(default)s)",
-    )
-    parser.add_argument(
+    for add in (_add_network, _add_c, _add_acceptance, _add_checks, _add_screen):
+        add(parser)
+    options = parser.parse_args(arguments)
+    given = [name for name in TARGETED if getattr(options, name)]
+    wrong = misplaced(options.target, given)
+    if wrong:
+        option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
+        parser.error(f"--{option} {wrong[1]}")
+    if options.max_amount_error is not None and "amount" not in (options.parts or ()):
+        parser.error("--max-amount-error goes with --with amount only")
+    if options.images and options.verify is False and not options.network:
+        parser.error("--images goes with --verify only")
+    for name in ("input_shape", "input_mean", "input_std"):
+        if getattr(options, name) is not None and not options.network:
+            parser.error(f"--{name.replace('_', '-')} goes with --network only")
+    options.cpu = cpu_here() if options.cpu == AUTO else options.cpu or "generic"
+    options.optimize = options.optimize or "speed"
+    options.tables = options.tables or "inside"
+    options.parts = parts_of(options.parts or ())
+    return options
+
+
+def _add_network(parser: Parser) -> None:
+    group = parser.add_argument_group("the network")
+    group.add_argument(
         "--model",
         default=bundled.DEFAULT,
         metavar="FILE",
         help="a model.safetensors of lenet-train, or a bundled model by its name: "
         f"{', '.join(bundled.names())} (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--network",
         metavar="FILE.py:NAME",
         help="a network of your own: a module of flax.linen or flax.nnx, its class, or a function "
         "of parameters and images; --model is then what it learned, by the module's names: a "
         "folder of Orbax, a .msgpack or a .safetensors (none for a network that holds it)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--input-shape",
         type=_sizes,
         metavar="ROWSxCOLUMNSxCHANNELS",
@@ -124,14 +141,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             "see --input-mean; for a network that reads bytes as they are, 0.00392156862745098",
         ),
     ):
-        parser.add_argument(f"--input-{name}", type=float, metavar=name.upper(), help=help_)
-    parser.add_argument(
+        group.add_argument(f"--input-{name}", type=float, metavar=name.upper(), help=help_)
+
+
+def _add_c(parser: Parser) -> None:
+    group = parser.add_argument_group("what is written")
+    group.add_argument(
+        "--target",
+        choices=list(OUTPUTS),
+        default="c",
+        help="; ".join(f"{name}: {output.help}" for name, output in OUTPUTS.items())
+        + " (default: %(default)s)",
+    )
+    group.add_argument(
         "--dtype",
         choices=["int8", "float32"],
         default="int8",
         help="what the C computes in (default: int8)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--cpu",
         type=_cpu,
         metavar=f"{{{','.join(CPUS)}}}",
@@ -139,49 +167,42 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "is like it, as cortex-m7 or uno, or auto, that of this machine (default: generic, plain "
         "C99 to read); all give the same logits",
     )
-    parser.add_argument(
+    group.add_argument(
         "--optimize",
         choices=OPTIMIZE,
         help="what the kernels of a --cpu put first (default: speed)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--out",
         type=Path,
         default=Path(),
         metavar="DIR",
         help="the folder to write to (default: the current one)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--prefix",
         type=_prefix,
         default="lenet",
         help="what the names of the files and all public names begin with (default: lenet)",
     )
-    parser.add_argument(
-        "--max-error",
-        type=share,
-        metavar="E",
-        help="let lenet_read reject unsure readings, so that of the accepted validation images at "
-        "most this share is wrong, e.g. 0.002 (default: accept all)",
-    )
-    parser.add_argument(
+    group.add_argument(
         "--single-file",
         action="store_true",
         help="one header, with the implementation under #ifdef LENET_IMPLEMENTATION",
     )
-    parser.add_argument(
+    group.add_argument(
         "--tables",
         choices=TABLES,
         help="apart: all that training decides in a file of its own, lenet_tables.h, so that a "
         "network trained again changes that file alone (default: inside)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--harden",
         action="store_true",
         help="keep biases and gains twice, and compare them in each image: a flipped bit of these "
         "is told at once, as LENET_DAMAGED, and not by the next self-test only; for int8",
     )
-    parser.add_argument(
+    group.add_argument(
         "--with",
         action="append",
         choices=PARTS,
@@ -190,28 +211,43 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "light, at any place; amount: these, and one that reads a line of 1 to 12 digits, touching "
         "ones too (default: the network alone)",
     )
-    parser.add_argument(
+
+
+def _add_acceptance(parser: Parser) -> None:
+    group = parser.add_argument_group("which readings are accepted")
+    group.add_argument(
+        "--max-error",
+        type=share,
+        metavar="E",
+        help="let lenet_read reject unsure readings, so that of the accepted validation images at "
+        "most this share is wrong, e.g. 0.002 (default: accept all)",
+    )
+    group.add_argument(
         "--max-amount-error",
         type=share,
         metavar="SHARE",
         help="of --with amount: the largest share of wrong amounts among the accepted ones; what "
         "is less sure is rejected (default: accept all)",
     )
-    parser.add_argument(
+
+
+def _add_checks(parser: Parser) -> None:
+    group = parser.add_argument_group("how it is checked")
+    group.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=None,
         help="compile the C and compare it with JAX before anything is written (default for c: if "
         "the packages for it are installed)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--images",
         type=Path,
         metavar="PATH",
         help="verify on these test images too, and measure on them the ranges of a --network's "
         "ReLU: an IDX file, or a folder like MNIST's",
     )
-    pages = parser.add_mutually_exclusive_group()
+    pages = group.add_mutually_exclusive_group()
     pages.add_argument(
         "--report",
         type=Path,
@@ -235,37 +271,23 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "follows from the model does: its C, bounds, and sizes. Of a model that is not in the "
         "package, --model gives the file",
     )
-    said = parser.add_mutually_exclusive_group()
+
+
+def _add_screen(parser: Parser) -> None:
+    group = parser.add_argument_group("what is printed")
+    said = group.add_mutually_exclusive_group()
     said.add_argument(
         "--json", action="store_true", help="print what the screen says as a JSON object"
     )
     said.add_argument("--quiet", action="store_true", help="print warnings and mistakes alone")
-    parser.add_argument(
+    group.add_argument(
         "--list-models", action="store_true", help="print the bundled models, and exit"
     )
-    parser.add_argument(
+    group.add_argument(
         "--cmake-dir",
         action="store_true",
         help="print where CMake finds lenet_add_model(), for -Dlenet_export_DIR=, and exit",
     )
-    options = parser.parse_args(arguments)
-    given = [name for name in TARGETED if getattr(options, name)]
-    wrong = misplaced(options.target, given)
-    if wrong:
-        option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
-        parser.error(f"--{option} {wrong[1]}")
-    if options.max_amount_error is not None and "amount" not in (options.parts or ()):
-        parser.error("--max-amount-error goes with --with amount only")
-    if options.images and options.verify is False and not options.network:
-        parser.error("--images goes with --verify only")
-    for name in ("input_shape", "input_mean", "input_std"):
-        if getattr(options, name) is not None and not options.network:
-            parser.error(f"--{name.replace('_', '-')} goes with --network only")
-    options.cpu = cpu_here() if options.cpu == AUTO else options.cpu or "generic"
-    options.optimize = options.optimize or "speed"
-    options.tables = options.tables or "inside"
-    options.parts = parts_of(options.parts or ())
-    return options
 
 
 def _sizes(text: str) -> tuple[int, ...]:
