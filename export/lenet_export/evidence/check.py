@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from lenet_export.c_text import c_type
 from lenet_export.compiled import IMITATED, NOTHING, host_flags, runs_here
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
-from lenet_export.outputs.c import rename
+from lenet_export.evidence.trace import places
+from lenet_export.outputs.c import rename, render_c
 from lenet_export.outputs.options import Files, Options
 from lenet_export.plan import Plan
 from lenet_export.reference import Images
@@ -276,6 +277,20 @@ def accepted(case: Case, most: int) -> tuple[Images, Readings]:
         )
     chosen = places[-most:]
     return case.images[chosen], Readings(*(of[chosen] for of in found))
+
+
+def functions_of_parts(case: Case) -> set[str]:
+    """The names of the functions that ``--with`` adds."""
+    if not case.options.parts:
+        return set()
+    alone = replace(case.options, parts=(), max_amount_error=None)
+    return _functions(case, case.options) - _functions(case, alone)
+
+
+def _functions(case: Case, options: Options) -> set[str]:
+    """The names of the functions of an export with such options."""
+    files = render_c(case.plan, options)
+    return {of.name for name, data in files.items() for of in places(name, data)}
 
 
 @functools.cache

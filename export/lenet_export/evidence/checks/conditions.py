@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lenet_export.cpus.registry import CPUS
-from lenet_export.evidence.check import Case, Check, FailedError, NotRunError, Outcome
-from lenet_export.evidence.checks.coverage import functions_of_parts
+from lenet_export.evidence.check import (
+    Case,
+    Check,
+    FailedError,
+    NotRunError,
+    Outcome,
+    functions_of_parts,
+)
 
 FLAGS = ("-O0", "-fprofile-instr-generate", "-fcoverage-mapping")
 #: Runs the self-test; with an argument then each image that is read, too few rows and too many, all

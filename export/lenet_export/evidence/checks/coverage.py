@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from lenet_export.evidence.check import (
@@ -13,10 +12,8 @@ from lenet_export.evidence.check import (
     FailedError,
     NotRunError,
     Outcome,
+    functions_of_parts,
 )
-from lenet_export.evidence.trace import places
-from lenet_export.outputs.c import render_c
-from lenet_export.outputs.options import Options
 
 #: Whole images need memory that small CPUs have not: the self-test gives theirs row by row.
 WHOLE = ("lenet_logits", "lenet_read", "lenet_predict")
@@ -63,20 +60,6 @@ def _run(case: Case) -> Outcome:
         f"{figures['lines_run']:,} of {len(network):,} lines; the log has the others"
     )
     return Outcome(says, figures)
-
-
-def functions_of_parts(case: Case) -> set[str]:
-    """The names of the functions that ``--with`` adds."""
-    if not case.options.parts:
-        return set()
-    alone = replace(case.options, parts=(), max_amount_error=None)
-    return _functions(case, case.options) - _functions(case, alone)
-
-
-def _functions(case: Case, options: Options) -> set[str]:
-    """The names of the functions of an export with such options."""
-    files = render_c(case.plan, options)
-    return {of.name for name, data in files.items() for of in places(name, data)}
 
 
 CHECK = Check(

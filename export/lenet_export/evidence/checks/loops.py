@@ -9,8 +9,14 @@ import re
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from lenet_export.evidence.check import Case, Check, FailedError, NotRunError, Outcome
-from lenet_export.evidence.checks.coverage import functions_of_parts
+from lenet_export.evidence.check import (
+    Case,
+    Check,
+    FailedError,
+    NotRunError,
+    Outcome,
+    functions_of_parts,
+)
 from lenet_export.evidence.trace import places
 
 #: Counts the turns of loops, whose heads tell it of their beginning and of each turn: over the

@@ -10,8 +10,15 @@ from typing import NamedTuple
 
 from lenet_export.compiled import IMITATED
 from lenet_export.cpus.registry import CPUS
-from lenet_export.evidence.check import PROGRAM_FILE, Case, Check, FailedError, NotRunError, Outcome
-from lenet_export.evidence.checks.coverage import functions_of_parts
+from lenet_export.evidence.check import (
+    PROGRAM_FILE,
+    Case,
+    Check,
+    FailedError,
+    NotRunError,
+    Outcome,
+    functions_of_parts,
+)
 from lenet_export.evidence.trace import layer_of, places
 from lenet_export.outputs.bounds import Bound, bounds_of
 
