@@ -259,7 +259,7 @@ def _add_checks(parser: Parser) -> None:
         "--evidence",
         type=Path,
         metavar="DIR",
-        help="such a page with what checks of the C find, in a minute or two: gcc and clang at "
+        help="such a page with what checks of the C find, in a few minutes: gcc and clang at "
         "each level, all accumulators, bounds, damaged tables, branches, stack, analyzers; those "
         "whose tools are missing are told as not run; their logs, and a copy of the export",
     )

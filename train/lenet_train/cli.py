@@ -85,46 +85,68 @@ def command_line(kind: type[Parser] = Parser) -> Parser:
     parser = kind(
         "lenet-train", "Train LeNet in Flax and write model.safetensors for lenet-export.", EPILOG
     )
-    parser.add_argument(
+    for add in (_add_images, _add_network, _add_training, _add_run):
+        add(parser)
+    return parser
+
+
+def _add_images(parser: Parser) -> None:
+    group = parser.add_argument_group("the images")
+    group.add_argument(
         "--dataset",
         default="digits",
         metavar="NAME",
         help=f"{', '.join(data.NAMES)}, or a path to your own: {ABOUT} (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--invert",
         action="store_true",
         help="take 255 minus each pixel: your images are dark ink on bright paper",
     )
-    parser.add_argument(
+    group.add_argument(
         "--transpose",
         action="store_true",
         help="take columns for rows: EMNIST's files hold its images so",
     )
-    parser.add_argument(
+    group.add_argument(
         "--split",
         choices=data.SPLITS,
         help="hold validation images out at random, or whole groups: MNIST's writers, or what an "
         ".npz has as groups (default: groups where your own data set has them, else random)",
     )
-    parser.add_argument(
+
+
+def _add_network(parser: Parser) -> None:
+    group = parser.add_argument_group("the network")
+    group.add_argument(
         "--arch",
         choices=ARCHITECTURES,
         default="lenet",
         help="network (default: %(default)s)",
     )
     for part, (choices, text) in PARTS.items():
-        parser.add_argument(f"--{part}", choices=choices, help=text)
+        group.add_argument(f"--{part}", choices=choices, help=text)
     for part, text in SIZES.items():
         read = _units if part == "dense" else _sizes
-        parser.add_argument(f"--{part}", type=read, metavar="N,N", help=text)
-    parser.add_argument(
+        group.add_argument(f"--{part}", type=read, metavar="N,N", help=text)
+    group.add_argument(
+        "--bits",
+        default="8",
+        metavar="B",
+        help="bits of a weight: 8, rounded when exported (default), or trained for 4, 2, 1 or "
+        "ternary; or by layer, fc1=2,conv=4",
+    )
+
+
+def _add_training(parser: Parser) -> None:
+    group = parser.add_argument_group("how it is trained")
+    group.add_argument(
         "--recipe",
         choices=RECIPES,
         default=BEST.name,
         help="how to train (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--set",
         action="append",
         default=[],
@@ -132,7 +154,7 @@ def command_line(kind: type[Parser] = Parser) -> Parser:
         help="change a field of the recipe, e.g. lr=0.002 or augmentation.rotation=15; may be "
         "repeated; an unknown FIELD lists them all",
     )
-    parser.add_argument(
+    group.add_argument(
         "--epochs",
         dest="set",
         action="append",
@@ -140,14 +162,7 @@ def command_line(kind: type[Parser] = Parser) -> Parser:
         metavar="N",
         help="passes over the training images: short for --set epochs=N",
     )
-    parser.add_argument(
-        "--bits",
-        default="8",
-        metavar="B",
-        help="bits of a weight: 8, rounded when exported (default), or trained for 4, 2, 1 or "
-        "ternary; or by layer, fc1=2,conv=4",
-    )
-    parser.add_argument(
+    group.add_argument(
         "--teacher",
         nargs="+",
         default=[],
@@ -155,49 +170,52 @@ def command_line(kind: type[Parser] = Parser) -> Parser:
         help="networks to learn from, beside the labels: model.safetensors or names of bundled "
         "models",
     )
-    parser.add_argument(
+    group.add_argument(
         "--from",
         dest="start",
         metavar="MODEL",
         help="begin with the weights of this network, of the same layers: a model.safetensors or "
         "the name of a bundled model",
     )
-    parser.add_argument(
+    group.add_argument(
         "--seed",
         type=_seed,
         default=0,
         metavar="N",
         help="same seed, same machine: same file (default: %(default)s)",
     )
-    parser.add_argument(
+
+
+def _add_run(parser: Parser) -> None:
+    group = parser.add_argument_group("the run")
+    group.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
         help="run folder (default: runs/DATASET-ARCH-RECIPE, with what --set and --seed change). "
         "The same command goes on with a run that was interrupted there",
     )
-    parser.add_argument(
+    group.add_argument(
         "--anew",
         action="store_true",
         help="remove the run in DIR, finished or not, and begin at the beginning",
     )
-    parser.add_argument(
+    group.add_argument(
         "--tensorboard",
         action="store_true",
         help="write a log for TensorBoard to DIR/tensorboard, too",
     )
-    parser.add_argument(
+    group.add_argument(
         "--distributed",
         action="store_true",
         help="share each batch with the other processes that a cluster started (Slurm, Open MPI, "
         "Kubernetes, ...); without it, with the devices of this machine",
     )
-    parser.add_argument(
+    group.add_argument(
         "--summary",
         action="store_true",
         help="show the layers, draw them to DIR/network.png, and stop",
     )
-    return parser
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -57,7 +57,7 @@ ADVISORY = {
     "19.2": "Strips of rows and units are never needed at once: a union is a third of the RAM.",
     "20.1": "Only what a CPU's intrinsics need is included behind the `#error` of its flags.",
     "20.5": "A macro of this file ends with it, so that several files can be one.",
-    "20.10": "A static assertion's name is made of its line's.",
+    "20.10": "A static assertion is a type whose name ends with the assertion's.",
     "21.12": "",
 }
 ARM = ("cortex-m3", "cortex-m4", "cortex-m55")
