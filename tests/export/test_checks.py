@@ -81,7 +81,7 @@ def status_of(name, plan, files, folder, options=OPTIONS):
 @pytest.mark.parametrize(
     ("words", "not_run"),
     [
-        (["--model", "mnist-uno"], []),
+        (["--model", "mnist-tiny"], []),
         *wide(
             [
                 (["--model", "mnist"], []),

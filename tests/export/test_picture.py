@@ -145,9 +145,11 @@ def test_pictures_of_one_pixel_or_30_000_columns_are_told(network):
         assert (reading.digit, reading.accepted, reading.verdict) == (-1, 0, NO_PICTURE)
 
 
-def test_pythons_verdicts_have_the_numbers_and_names_of_the_c(network):
+def test_pythons_verdicts_have_the_numbers_and_names_of_the_c():
+    plan = make_plan(named_model("lenet"), "int8", is_hardened=True)
+    network = CompiledNetwork(plan, render_c(plan, PICTURE))
     names = {verdict: verdict.name.lower().replace("_", " ") for verdict in Verdict}
-    assert {verdict: network.verdict_name(verdict) for verdict in range(7)} == names
+    assert {verdict: network.verdict_name(verdict) for verdict in Verdict} == names
 
 
 def test_one_grey_has_no_ink_and_no_digit(network):
