@@ -620,9 +620,8 @@ class Plan:
         """Whether each place of a convolution's input, in each row, begins where a word does."""
         sizes = [_size(strip) for strip in self.strips]
         before = sizes[: self.row_layers.index(layer)]
-        start = _size(self.kept)[0], self._shared[1]
-        begins = -(-start[0] // start[1]) * start[1] + _struct([*before, (0, 1)])[0]
         size, word = layer.source_dtype.itemsize, U32.itemsize
+        begins = _end([_size(self.kept)], self._shared[1]) + _end(before, size)
         step = layer.column_step * layer.input_shape[2] * size
         places = begins, layer.strip_values * size, step, self._workspace[1]
         return all(place % word == 0 for place in places)
@@ -725,11 +724,16 @@ def _size(buffer: Buffer) -> tuple[int, int]:
 
 def _struct(members: list[tuple[int, int]]) -> tuple[int, int]:
     """Size and alignment of a C struct of members of such sizes and alignments, in bytes."""
-    end, widest = 0, 1
-    for size, alignment in members:
+    widest = max((alignment for _, alignment in members), default=1)
+    return _end(members, widest), widest
+
+
+def _end(members: list[tuple[int, int]], following: int) -> int:
+    """Where what has the alignment ``following`` begins behind such members, in bytes."""
+    end = 0
+    for size, alignment in [*members, (0, following)]:
         end = -(-end // alignment) * alignment + size
-        widest = max(widest, alignment)
-    return -(-end // widest) * widest, widest
+    return end
 
 
 def make_plan(

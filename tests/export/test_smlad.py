@@ -91,3 +91,14 @@ def test_sums_that_need_more_than_24_bits_go_to_another_kernel():
     assert not kernel_of(layer).suits(wide)
     with pytest.raises(AssertionError, match="int24"):
         render_c(replace(plan, layers=(wide, *plan.layers[1:])), Options())
+
+
+def test_words_are_loaded_whole_where_a_strip_begins_at_one():
+    """A strip of bytes in front of another may end in the middle of a word."""
+    pooled = replace(CONV, padding="2,2,0,4", kernel=(3, 5), pool="avg", pool_size=2)
+    convs = pooled, replace(OWN, kernel=(1, 2), padding="VALID"), replace(CONV, features=4)
+    for columns, is_whole in ((15, False), (17, True)):
+        plan = laid_out(*convs, shape=(12, columns, 2))
+        assert kernel_of(plan.row_layers[2]).template == PLACES
+        assert plan.strips[1].nbytes % 4 == (0 if is_whole else 2)
+        assert (b"= word_of_pair(" in render_c(plan, Options())["lenet.c"]) == is_whole
