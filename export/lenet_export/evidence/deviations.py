@@ -64,7 +64,7 @@ ARM = ("cortex-m3", "cortex-m4", "cortex-m55")
 X86 = ("x86-64-v3", "x86-64-v3-vnni", "x86-64-v4")
 AVR = ("avr", "atmega328p", "attiny85")
 #: Of a comparison, of `and` and `or`, or of a name that says what is so.
-TRUTH = r"(?<!-)[<>]|[=!<>]=|&&|\|\||!|\b(is|has|can_be|may|grew|grow|find)_?\w*"
+TRUTH = r"(?<![-<>])[<>](?![<>])|[=!]=|&&|\|\||!|\b(is|has|can_be|may|grew|grow|find)_?\w*"
 
 
 class Deviation(NamedTuple):
@@ -92,7 +92,7 @@ DEVIATIONS = (
         "10.1",
         "A number with a sign is shifted to the right, or its low bits are taken; an `int` counts "
         "the places of a shift",
-        r">>|<<|&",
+        r">>|<<| & ",
         "Fixed point is a shift. Places are counted as rows and columns are, in an `int`.",
         "What may be negative is shifted only behind a static assertion that it goes down; nothing "
         "negative is shifted to the left; a count is a loop's or a remainder, less than the width.",
@@ -108,7 +108,7 @@ DEVIATIONS = (
         "10.3",
         "An `int` takes what a comparison says",
         TRUTH,
-        "The header has no type that a compiler of 1990 lacks, and structs hold such numbers.",
+        "A truth value is an `int`, in the header's structs too, which need no `<stdbool.h>`.",
         "C says that it is 0 or 1.",
     ),
     Deviation(
