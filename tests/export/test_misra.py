@@ -56,6 +56,12 @@ def exports():
         yield lay_out(floats, cpu, "speed"), Options()
     yield few, Options(parts=("picture", "amount"))
     yield make_plan(uno, "int8", is_hardened=True), Options()
+    for name, cpu in (
+        ("separable", "avr"),
+        ("separable", "cortex-m55"),
+        ("signed", "aarch64-dotprod"),
+    ):
+        yield lay_out(make_plan(named_model(name), "int8"), cpu, "speed"), Options()
     for name in ("normed", "pooled", "one"):
         yield make_plan(named_model(name), "int8"), Options()
     yield make_plan(named_model("normed"), "float32"), Options("my", single_file=True)
@@ -93,6 +99,8 @@ def test_deviations_are_of_required_rules_and_of_cpus_that_there_are():
     assert deviation_of("11.3", "quad codes = *(const quad *)(in + k);", "cortex-m4")
     assert deviation_of("11.3", "quad codes = *(const quad *)(in + k);", "generic") is None
     assert deviation_of("17.7", "lenet_finish(ws, logits);", "generic") is None
+    assert deviation_of("10.3", "uint16_t narrow = wide << 1;", "generic") is None
+    assert deviation_of("10.1", "if (a && -b) {", "generic") is None
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo lenet.c:1: misra-c2012-15.5 >&2", "exit 0"])

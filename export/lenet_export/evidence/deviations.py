@@ -98,6 +98,14 @@ DEVIATIONS = (
         "negative is shifted to the left; a count is a loop's or a remainder, less than the width.",
     ),
     Deviation(
+        "2.2",
+        "A number is subtracted from 0, which is taken for an operation without effect",
+        r"= 0 - sign_bit\(",
+        "0 less 1 is a mask of all bits.",
+        "The difference is used, as a mask; of numbers without a sign it is defined.",
+        AVR[:2],
+    ),
+    Deviation(
         "10.2",
         "A digit is added to '0'",
         r"'0' \+",
@@ -119,6 +127,14 @@ DEVIATIONS = (
         "A float holds all of 0 to 255, and the weight and the sum are floats.",
     ),
     Deviation(
+        "10.3",
+        "A pointer goes on by a constant",
+        r"^(in|weight) \+= \d+;$",
+        "A loop's pointers go on by a row, or by a block of weights.",
+        "A pointer is not narrowed; cppcheck knows no type of what intrinsics load from it.",
+        ("cortex-m55",),
+    ),
+    Deviation(
         "10.4",
         "What a comparison says is added, or compared",
         r"has_ink\(|\(ws->difference\[x\] > threshold\)|is_\w+ = ",
@@ -135,6 +151,14 @@ DEVIATIONS = (
     ),
     Deviation(
         "10.4",
+        "A constant with a sign stands beside a number without one, in what a norm computes",
+        r"\+ 32768 - |\(3 \* x\) & mask",
+        "A half is added before a shift, or what is 3 times a number.",
+        "The constant is positive, and becomes as wide as the number, and without a sign.",
+        AVR[:2],
+    ),
+    Deviation(
+        "10.4",
         "A field of a word of weights, less a constant",
         r"word|& (15|7|3|1)\b",
         "Weights of few bits are stored from 0 and mean numbers from below 0.",
@@ -143,7 +167,7 @@ DEVIATIONS = (
     Deviation(
         "10.4",
         "A pixel or a code of 8 bits stands beside an `int` or a float",
-        r"\btotal \+= in\[|\brow\[k\] : 0\) - 128|^acc\w* \+= |light->mean\[|above\[n \+ j\]",
+        r"\btotal \+= in\[| - 128\b|^acc\w* \+= |light->mean\[|above\[n \+ j\]",
         "An element becomes as wide as what it is added to.",
         "An `int` and a float hold all of 0 to 255.",
     ),
