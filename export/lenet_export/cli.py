@@ -403,11 +403,12 @@ def _check_evidence(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(found._asdict(), indent=2))
     if found.differences:
+        many = len(found.differences)
         told = "\n".join(f"  {folder / name}: {what}" for name, what in found.differences)
         raise UserError(
             folder,
-            f"{len(found.differences)} things are not as they were written\n{told}",
-            "get the folder again from who made it, or make the evidence again",
+            f"is not as it was written: {many} difference{'s' * (many > 1)}\n{told}",
+            "get the folder again from who made it, or make the evidence again, in a new folder",
         )
     if not options.json and not options.quiet:
         why = found.not_printed

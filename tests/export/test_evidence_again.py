@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -273,6 +274,22 @@ def test_a_model_of_ones_own_is_checked_by_its_file(tmp_path, capsys, monkeypatc
         assert what in capsys.readouterr().out
     edited("lenet.c", "_bias[", "_bias [ ")(evidence)
     assert {*told(evidence, capsys, "--model", moved)} == {"lenet.c"}
+
+
+def test_a_bundled_model_of_another_id_is_told(evidence, capsys):
+    """Or whoever edits the C and that id would be told nothing but that it cannot be printed."""
+    with_hashes("lenet.json", edited("lenet.json", bundled_id(), "0" * 12))(evidence)
+    manifest = json.loads((evidence / "lenet.json").read_text())
+    of_facts(lambda facts: facts["identity"].update(model_id=manifest["model_id"]))(evidence)
+    assert {*told(evidence, capsys)} == {"evidence.json"}
+
+
+@pytest.mark.parametrize("name", ["bom.json", again.RECORD])
+def test_a_pipe_is_not_waited_for(name, evidence, capsys):
+    (evidence / name).unlink()
+    os.mkfifo(evidence / name)
+    assert run("--check-evidence", evidence) == 1
+    assert name in capsys.readouterr().err
 
 
 def bundled_id():

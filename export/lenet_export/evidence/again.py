@@ -7,6 +7,7 @@ check or a reading found is told by making the evidence again, which gives the s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lenet_export import bundled
 from lenet_export.errors import UserError
 from lenet_export.evidence import page
 from lenet_export.evidence.bom import bill_of
@@ -22,7 +24,7 @@ from lenet_export.evidence.facts import TOOL, Facts, identity_of, planned
 from lenet_export.files import LOCK, PART, hashes_of
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Files, Options
-from lenet_export.plan import Plan
+from lenet_export.plan import Plan, make_plan
 
 #: The record of a folder: a line for each file, as ``sha256sum -c`` reads it.
 RECORD = "evidence.sha256"
@@ -61,8 +63,8 @@ def record_of(files: Files) -> bytes:
 def recorded(folder: Path) -> dict[str, str]:
     """The hashes in a folder's record, by file; none where there is no record, or no whole one."""
     try:
-        lines = (folder / RECORD).read_text().splitlines()
-    except (OSError, ValueError):  # or no text, or no path
+        lines = _held(folder, [RECORD])[RECORD].decode().splitlines()
+    except (KeyError, ValueError):  # or no text
         return {}
     found = [LINE.fullmatch(line) for line in lines]
     return {of[2]: of[1] for of in found if of} if all(found) else {}
@@ -118,13 +120,12 @@ def check_again(folder: Path, planned_by: Callable[[str], tuple[Plan, Options]])
 
 
 def _held(folder: Path, names: Iterable[str]) -> Files:
-    """Those of the files that are there and can be read."""
+    """Those of the files that are there and can be read; a pipe or device may have no end."""
     held = {}
     for name in names:
-        try:
-            held[name] = (folder / name).read_bytes()
-        except (OSError, ValueError):
-            continue
+        with contextlib.suppress(OSError, ValueError):  # or no path
+            if (folder / name).is_file():
+                held[name] = (folder / name).read_bytes()
     return held
 
 
@@ -181,6 +182,10 @@ def _of_model(plan: Plan, options: Options, facts: Facts, held: Files) -> Iterat
     """Files and facts that are not those of the model."""
     identity = facts["identity"]
     if plan.model_id != identity["model_id"]:
+        name = bundled.titled(identity["model"])
+        if name and make_plan(bundled.load(name), plan.dtype).model_id != identity["model_id"]:
+            yield page.EVIDENCE[1], f"tells of {identity['model']}, which is another model"
+            return
         what = f"the model is {plan.model_id[:12]}, and the evidence is of "
         raise NotPrintedError(f"{what}{identity['model_id'][:12]}: give its file by --model")
     printed = render_c(plan, options)
