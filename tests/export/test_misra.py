@@ -49,6 +49,7 @@ def exports():
         else:
             for optimize in choices(cpu):
                 yield lay_out(integers, cpu, optimize), Options()
+    yield lay_out(make_plan(bundled.load("mnist-tiny"), "int8"), "avr", "speed"), Options()
     few, floats = make_plan(uno, "int8", 0.01), make_plan(mnist, "float32")
     for cpu in ("generic", "cortex-m0", "cortex-m4", "riscv32"):
         yield lay_out(few, cpu, "speed"), Options()

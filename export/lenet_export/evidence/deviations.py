@@ -180,6 +180,14 @@ DEVIATIONS = (
         "numbers without a sign are positive.",
     ),
     Deviation(
+        "10.7",
+        "A field of a word of weights is multiplied by a code",
+        r"\* \(word\b",
+        "The sum is as wide as its bounds want it, and the word as what it holds.",
+        "The field is of at most 4 bits, so that it lies in the narrower type, too.",
+        ("avr",),
+    ),
+    Deviation(
         "10.8",
         "A sum, difference, product or quotient is cast",
         r"\((u?int\d*(_t)?|char)\)\(",
