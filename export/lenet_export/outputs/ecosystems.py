@@ -117,10 +117,12 @@ ECOSYSTEMS = {
         },
         examples={"generic": "esp32", "riscv32": "esp32c3"},
         # A component of a project takes the place of ESP-IDF's of that name.
-        taken="bootloader|bt|cmock|console|cxx|driver|efuse|esp.*|fatfs|freertos|hal|heap|"
+        taken="app_trace|app_update|bootloader.*|bt|cmock|console|cxx|driver|efuse|"
+        "esp.*|fatfs|freertos|hal|heap|"
         "http_parser|idf.*|ieee802154|json|linux|log|lwip|main|mbedtls|mqtt|newlib|nvs.*|openthread|"
         "partition_table|perfmon|protocomm|pthread|riscv|rt|sdmmc|soc|spi_flash|spiffs|"
-        "tcp_transport|ulp|unity|usb|vfs|wear_levelling|wifi_provisioning|wpa_supplicant|xtensa",
+        "tcp_transport|touch_element|ulp|unity|usb|vfs|"
+        "wear_levelling|wifi_provisioning|wpa_supplicant|xtensa",
     ),
     "zephyr": Ecosystem(
         "a module for Zephyr",
@@ -141,9 +143,10 @@ ECOSYSTEMS = {
             "riscv32": "qemu_riscv32",
         },
         # Modules that come with it, by whose names it knows them.
-        taken="acpica|cmsis.*|fatfs|hal_.*|hostap|libmetal|littlefs|loramac_node|lvgl|lz4|mbedtls|"
-        "mcuboot|mipi_sys_t|nanopb|open_amp|openthread|percepio|picolibc|segger|tflite_micro|"
-        "tinycrypt|trusted_firmware.*|uoscore_uedhoc|zcbor|zephyr",
+        taken="acpica|bsim|canopennode|chre|cmsis.*|edtt|fatfs|hal_.*|hostap|liblc3|"
+        "libmetal|libsbc|littlefs|loramac_node|lvgl|lz4|mbedtls|"
+        "mcuboot|mipi_sys_t|nanopb|net_tools|nrf_.*|open_amp|openthread|percepio|picolibc|segger|"
+        "sof|tflite_micro|thrift|tinycrypt|trusted_firmware.*|uoscore_uedhoc|zcbor|zephyr|zscilib",
     ),
     "cmsis-pack": Ecosystem(
         "a CMSIS-Pack",
