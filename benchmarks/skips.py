@@ -41,7 +41,6 @@ from material import digits
 RESULTS = Path(__file__).with_suffix(".json")
 ROOT = Path(__file__).parents[1]
 MODEL, MAX_ERROR = "mnist", 0.001
-IMAGES = 4
 DRAWN, FEWER = 20_000, 5000
 
 #: Before there were verdicts: what is read is believed by its gap.
@@ -121,7 +120,7 @@ def measure(row: Row) -> dict[str, Any]:
     plan = lay_out(make_plan(model, "int8", MAX_ERROR), row.cpu, "speed")
     images = digits.load("test").images[:50, ..., None]
     found = readings(plan, images, reference.run_logits(plan, images))
-    images = images[np.flatnonzero(found.verdicts == 0)[:IMAGES]]
+    images = images[np.flatnonzero(found.verdicts == 0)[: skipped_instructions.IMAGES]]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "c").mkdir()
@@ -130,7 +129,6 @@ def measure(row: Row) -> dict[str, Any]:
         files = printed_by(row.commit, folder) if row.commit else render_c(plan, options)
         case = Case(plan, files, options, folder / "case", images)
         case.write()
-        skipped_instructions.IMAGES = IMAGES
         return {"about": row.about} | skipped_instructions.measured(
             case, row.drawn, 10**15, row.program
         )

@@ -23,8 +23,8 @@ from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.evidence.check import Case, result_of
 from lenet_export.evidence.checks.undefined import CHECK
 from lenet_export.outputs.c import render_c
-from lenet_export.outputs.options import Options
-from lenet_export.plan import make_plan
+from lenet_export.outputs.options import Files, Options
+from lenet_export.plan import Plan, make_plan
 from lenet_export.verify import stress_images
 
 RESULTS = Path(__file__).with_name("undefined.json")
@@ -33,16 +33,19 @@ PROVED = ("generic", "cortex-m0", "cortex-m3", "riscv32")
 Row = dict[str, Any]
 
 
-def sha256_of(model: str, cpu: str) -> str:
+def printed(model: str, cpu: str) -> tuple[Plan, Files]:
+    """The plan and the C of a model for a CPU."""
+    plan = lay_out(make_plan(bundled.load(model), "int8"), cpu, "speed")
+    return plan, render_c(plan, Options())
+
+
+def sha256_of(files: Files) -> str:
     """The hash of the C that a proof is of."""
-    plan = lay_out(make_plan(bundled.load(model), "int8"), cpu, "speed")
-    return hashlib.sha256(render_c(plan, Options())["lenet.c"]).hexdigest()
+    return hashlib.sha256(files["lenet.c"]).hexdigest()
 
 
-def measured(model: str, cpu: str) -> Row:
-    """What the check says of a model's C for a CPU, and how long it took."""
-    plan = lay_out(make_plan(bundled.load(model), "int8"), cpu, "speed")
-    files = render_c(plan, Options())
+def measured(plan: Plan, files: Files) -> Row:
+    """What the check says of the C, and how long it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with tempfile.TemporaryDirectory() as folder:
         case = Case(plan, files, Options(), Path(folder), stress_images(plan)[:1])
@@ -51,7 +54,7 @@ def measured(model: str, cpu: str) -> Row:
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     figures = {key: told["figures"].get(key) for key in ("alarms", "assertions", "statements")}
     return {
-        "sha256": sha256_of(model, cpu),
+        "sha256": sha256_of(files),
         "status": told["status"],
         "says": told["says"],
         **figures,
@@ -70,8 +73,9 @@ def main() -> None:
     cases = [(m, c) for m in options.models.split(",") for c in options.cpus.split(",")]
     for model, cpu in cases if options.update else ():
         name = f"{model} {cpu}"
-        if rows.get(name, {}).get("sha256") != sha256_of(model, cpu):
-            rows[name] = measured(model, cpu)
+        plan, files = printed(model, cpu)
+        if rows.get(name, {}).get("sha256") != sha256_of(files):
+            rows[name] = measured(plan, files)
             RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=2) + "\n")
     for name, row in sorted(rows.items()):
         print(f"{name:26} {row['seconds']:4} s  {row['status']}: {row['says']}")

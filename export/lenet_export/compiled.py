@@ -43,12 +43,7 @@ def compiler() -> list[str]:
     Raises:
         UserError: there is none.
     """
-    given = os.environ.get("CC", "")
-    default = next(filter(shutil.which, COMPILERS), COMPILERS[0])
-    try:
-        command = split_command(given, is_windows=WINDOWS) or [default]
-    except ValueError:
-        raise UserError(f"CC={given}", "is not a command", "set CC to a C compiler") from None
+    command = given_compiler() or [next(filter(shutil.which, COMPILERS), COMPILERS[0])]
     if shutil.which(command[0]) is None:
         raise UserError(
             f"C compiler {command[0]}",
@@ -56,6 +51,19 @@ def compiler() -> list[str]:
             f"install gcc or clang (Debian: apt-get install gcc), or set CC{NOT_VERIFIED}",
         )
     return command
+
+
+def given_compiler() -> list[str]:
+    """The words of ``$CC``; none where it is not set.
+
+    Raises:
+        UserError: it is no command.
+    """
+    given = os.environ.get("CC", "")
+    try:
+        return split_command(given, is_windows=WINDOWS)
+    except ValueError:
+        raise UserError(f"CC={given}", "is not a command", "set CC to a C compiler") from None
 
 
 def split_command(text: str, is_windows: bool) -> list[str]:

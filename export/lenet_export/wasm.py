@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from lenet_export.compiled import WINDOWS, split_command
+from lenet_export.compiled import given_compiler
 from lenet_export.errors import UserError
 
 #: No library and no program, but functions that a page calls: those that the C marks as visible.
@@ -29,13 +28,7 @@ def compilers() -> list[list[str]]:
     Raises:
         UserError: ``$CC`` is no command.
     """
-    text = os.environ.get("CC", "")
-    try:
-        given = split_command(text, is_windows=WINDOWS)
-    except ValueError:
-        raise UserError(
-            f"CC={text}", "is not a command", "set CC to clang, or to nothing"
-        ) from None
+    given = given_compiler()
     clangs = [given] if given and "clang" in Path(given[0]).name else []
     clangs += [["clang"]] if ["clang"] not in clangs else []
     found = [[*clang, "--target=wasm32"] for clang in clangs if shutil.which(clang[0])]

@@ -36,6 +36,18 @@ DEBIAN = {
 }
 #: What valgrind begins its lines with.
 PID = re.compile(r"==\d+==")
+#: C that draws numbers below a limit, on every machine the same.
+DRAWS = """\
+static uint64_t state = 88172645463325252u;
+
+static unsigned long drawn(unsigned long below)
+{
+    state ^= state << 13; /* Marsaglia's xorshift */
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned long)(state % below);
+}
+"""
 LIMIT = 3600  # seconds, after which a program is taken to hang
 #: A program, and the C as it includes or compiles it. No prefix gives files such names.
 PROGRAM_FILE, IMPLEMENTATION_FILE = "check-program.c", "check-implementation.c"
@@ -100,6 +112,16 @@ class Case:
         return '#include "lenet.c"\n'
 
     @property
+    def without_const(self) -> str:
+        """The lines of a program that is the implementation, whose tables can be written.
+
+        All headers come first, so that nothing but the C is without its const.
+        """
+        headers = ("stddef.h", "stdint.h", "stdio.h", "string.h", *CPUS[self.plan.cpu].headers)
+        included = "".join(f"#include <{header}>\n" for header in headers)
+        return f'{included}#define const\n#include "{IMPLEMENTATION_FILE}"\n#undef const\n'
+
+    @property
     def work(self) -> Path:
         """Where programs are made and run: a folder beneath the files, whose names are theirs."""
         return self.folder / "work"
@@ -127,11 +149,8 @@ class Case:
             FailedError: the compiler refuses it.
             NotRunError: it refuses any program with these flags.
         """
-        text = self.named(program)
-        if text not in self.programs:
-            self.programs.append(text)
         (self.work / "check").unlink(missing_ok=True)
-        (self.work / PROGRAM_FILE).write_text(text)
+        self.put(program)
         command = [compiler, "-std=c99", *self.flags, *flags]
         files = [flag for flag in flags if flag.endswith(".c")]
         self.run([*command, "-I..", "-o", "check", PROGRAM_FILE], may_fail=True)
@@ -143,6 +162,13 @@ class Case:
         if not (self.work / "check").exists():
             raise NotRunError(f"{compiler} makes no program with {' '.join(rest[2:])}: see the log")
         raise FailedError(f"{compiler} refuses the C: see the log")
+
+    def put(self, program: str) -> None:
+        """Writes a program, whose text :meth:`named` takes; an assessor gets it, too."""
+        text = self.named(program)
+        if text not in self.programs:
+            self.programs.append(text)
+        (self.work / PROGRAM_FILE).write_text(text)
 
     def named(self, text: str) -> str:
         """A text for the prefix ``lenet`` and a ``logit_type``, for those of the files."""

@@ -21,9 +21,9 @@ from lenet_export.evidence.check import (
     NotRunError,
     require_tool,
 )
+from lenet_export.evidence.stages import ASKED, frames_of
 
 COMPILER = "arm-none-eabi-gcc"
-TOOLS = (COMPILER, "arm-none-eabi-nm", "arm-none-eabi-objcopy", "arm-none-eabi-objdump")
 LEVEL = "-O2"
 LARGEST = 4_000_000  # multiply-adds, of which each is ten instructions to be remembered
 #: Whose C a Cortex-M0 runs.
@@ -100,10 +100,7 @@ class Machine:
             FailedError: the compiler refuses it.
         """
         self.case = case
-        text = case.named(program)
-        if text not in case.programs:
-            case.programs.append(text)
-        (case.work / PROGRAM_FILE).write_text(text)
+        case.put(program)
         case.run([COMPILER, "-std=c99", LEVEL, *FLAGS, "-fcallgraph-info=su", "-I..", "-o",
                   "check.elf", PROGRAM_FILE, IMPLEMENTATION_FILE, *LINKED])  # fmt: skip
         case.run(["arm-none-eabi-objcopy", "--output-target=binary", "--only-section=.text",
@@ -296,17 +293,17 @@ class Machine:
             if text:
                 written[int(place, 16)] = " ".join(text.split())
         asked = "\n".join(f"{address:#x}" for address in addresses)
-        said = self.case.run(["arm-none-eabi-addr2line", "--addresses", "--functions", "--inlines",
-                              "--exe=check.elf"], asked.encode()).stdout.decode()  # fmt: skip
+        said = self.case.run(
+            ["arm-none-eabi-addr2line", *ASKED, "--exe=check.elf"], asked.encode()
+        ).stdout.decode()
         found = []
-        for part in said.split("0x")[1:]:
-            address, *pairs = part.splitlines()
-            line = pairs[1].rpartition(":")[2].split()[0]
+        for address, frames in zip(map(int, addresses), frames_of(said), strict=True):
+            line = frames[0][1].rpartition(":")[2].split()[0]
             found.append(
                 Instruction(
-                    int(address, 16),
-                    written.get(int(address, 16), "?"),
-                    tuple(pairs[::2]),
+                    address,
+                    written.get(address, "?"),
+                    tuple(function for function, _ in frames),
                     int(line) if line.isdecimal() else 0,
                 )
             )

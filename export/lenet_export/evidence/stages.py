@@ -12,6 +12,8 @@ import numpy.typing as npt
 from lenet_export.plan import Layer
 
 REST = "rest"
+#: What addr2line is told, so that it says which function is inlined into which.
+ASKED = ("--addresses", "--functions", "--inlines")
 
 
 def name_of(layer: Layer) -> str:
@@ -70,20 +72,31 @@ def _stage(chain: Sequence[str], layers: Sequence[Layer], prefix: str, helper: i
 def _functions(addresses: npt.NDArray[np.uint32], program: Path, addr2line: str) -> list[list[str]]:
     """For each address the functions that it is in, innermost first."""
     done = subprocess.run(
-        [addr2line, "--addresses", "--functions", "--inlines", f"--exe={program}"],
+        [addr2line, *ASKED, f"--exe={program}"],
         input="\n".join(f"{address:#x}" for address in addresses),
         capture_output=True,
         text=True,
         check=True,
     )
-    chains: list[list[str]] = []
-    for line in done.stdout.splitlines():
+    found = frames_of(done.stdout)
+    assert len(found) == len(addresses), f"{addr2line} answers for {len(found)} addresses"
+    return [[function for function, _ in frames] for frames in found]
+
+
+def frames_of(said: str) -> list[list[tuple[str, str]]]:
+    """What addr2line, :data:`ASKED`, says of each address.
+
+    Returns:
+        The functions that it is in, innermost first, each with the file and the line.
+    """
+    found: list[list[tuple[str, str]]] = []
+    function = ""
+    for line in said.splitlines():
         if line.startswith("0x"):
-            chains.append([])
-            is_function = True
+            found.append([])
+        elif function:
+            found[-1].append((function, line))
+            function = ""
         else:
-            if is_function:
-                chains[-1].append(line)
-            is_function = not is_function
-    assert len(chains) == len(addresses), f"{addr2line} answers for {len(chains)} addresses"
-    return chains
+            function = line
+    return found

@@ -76,3 +76,13 @@ def places(file: str, data: bytes) -> list[Place]:
         if last:
             found.append(Place(name, file, first, last))
     return found
+
+
+def code_alone(text: str) -> str:
+    """A text of C whose comments, strings and directives are spaces: all else is where it was."""
+    return re.sub(
+        r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|^ *#(?:[^\n]*\\\n)*[^\n]*',
+        lambda of: re.sub(r"[^\n]", " ", of[0]),
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )

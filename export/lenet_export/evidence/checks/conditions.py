@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from lenet_export.cpus.registry import CPUS
 from lenet_export.evidence.check import (
     Case,
     Check,
@@ -17,20 +17,13 @@ from lenet_export.evidence.check import (
     Outcome,
     functions_of_parts,
 )
+from lenet_export.evidence.trace import code_alone
 
 FLAGS = ("-O0", "-fprofile-instr-generate", "-fcoverage-mapping")
 #: Runs the self-test; with an argument then each image that is read, too few rows and too many, all
-#: logits that there can be, and self-tests of constants and of rows that are damaged. All headers
-#: come first, so that nothing but the C is without its const.
+#: logits that there can be, and self-tests of constants and of rows that are damaged.
 PROGRAM = """\
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-HEADERS
-#define const
-#include "check-implementation.c"
-#undef const
-
+WITHOUT_CONST
 static uint8_t image[LENET_ROWS * LENET_COLUMNS * LENET_CHANNELS];
 static lenet_workspace ws;
 
@@ -150,11 +143,8 @@ class Decision:
 
 def decisions(text: str, conditions: list[Condition]) -> Iterator[Decision]:
     """Joins the conditions of a text to decisions."""
-    lines = _without_comments(text).splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-    plain = "".join(lines)
+    plain = code_alone(text)
+    starts = [0, *accumulate(len(line) for line in plain.splitlines(keepends=True))]
     found: list[Condition] = []
     operators: list[str] = []
     for condition in sorted(conditions):
@@ -176,21 +166,16 @@ def decisions(text: str, conditions: list[Condition]) -> Iterator[Decision]:
         yield Decision(tuple(found), tuple(operators))
 
 
-def _without_comments(text: str) -> str:
-    """A text whose comments are spaces, so that all else is where it was."""
-    return re.sub(r"/\*.*?\*/", lambda of: re.sub(r"[^\n]", " ", of[0]), text, flags=re.DOTALL)
-
-
 def _run(case: Case) -> Outcome:
-    headers = "\n".join(f"#include <{header}>" for header in CPUS[case.plan.cpu].headers)
-    program = PROGRAM.replace("HEADERS", headers)
+    program = PROGRAM.replace("WITHOUT_CONST", case.without_const)
     for name, place in (("FIRST_TABLE", 0), ("LAST_TABLE", -1)):  # the last may be a copy
         program = program.replace(name, case.plan.constants[place].name)
     case.compile("clang", program, *FLAGS)
     figures: dict[str, Any] = {}
+    parts = functions_of_parts(case)
     for name, words in {"self_test": [], "with_images": ["images"]}.items():
         case.run(["./check", *words], case.images.tobytes())
-        figures[name] = _counted(case)
+        figures[name] = _counted(case, parts)
     found = figures["with_images"]
     unexplained = [of for of in found["never_run"] + found["one_sided"] if not of["why"]]
     for name, of in figures.items():
@@ -216,13 +201,12 @@ def _run(case: Case) -> Outcome:
     return Outcome(says, figures)
 
 
-def _counted(case: Case) -> dict[str, Any]:
-    """What a run covered of the network's code: not of parts that ``--with`` adds."""
+def _counted(case: Case, parts: set[str]) -> dict[str, Any]:
+    """What a run covered of the network's code: not of ``parts``, which ``--with`` adds."""
     case.run(["llvm-profdata", "merge", "-o", "check.profdata", "default.profraw"])
     done = case.run(["llvm-cov", "export", "-instr-profile", "check.profdata", "check"])
     text = case.files[case.main_file].decode()
     lines = text.splitlines()
-    parts = functions_of_parts(case)
     regions: list[tuple[int, int]] = []
     conditions: list[Condition] = []
     functions: list[str] = []

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from lenet_export.cpus.registry import CPUS
-from lenet_export.evidence.check import Case, Check, FailedError, Outcome
+from lenet_export.evidence.check import DRAWS, Case, Check, FailedError, Outcome
 
 DRAWN = 20_000
 #: Flips one bit of the tables, or two, and puts them back; counts what the self-test passes. Then
-#: every bit of the tables that stand twice, of either copy, and counts the images that tell. All
-#: headers come first, so that nothing but the C is without its const.
+#: every bit of the tables that stand twice, of either copy, and counts the images that tell.
 PROGRAM = """\
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-HEADERS
-#define const
-#include "check-implementation.c"
-#undef const
-
+WITHOUT_CONST
 static struct { uint8_t *at; unsigned long size; int stands_twice; } tables[] = {
 TABLES
 };
-static uint64_t state = 88172645463325252u;
-
-static unsigned long drawn(unsigned long below)
-{
-    state ^= state << 13; /* Marsaglia's xorshift */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned long)(state % below);
-}
-
+DRAWS
 static void flip(unsigned long bit)
 {
     unsigned long byte = bit / 8;
@@ -96,7 +78,6 @@ int main(void)
 
 
 def _run(case: Case) -> Outcome:
-    headers = "\n".join(f"#include <{header}>" for header in CPUS[case.plan.cpu].headers)
     plan = case.plan
     twice = {of.name for pair in plan.doubled for of in pair}
     rows = "\n".join(
@@ -104,9 +85,8 @@ def _run(case: Case) -> Outcome:
         for of in plan.constants
     )
     told_as = "LENET_DAMAGED" if plan.is_hardened else "(lenet_verdict)-1"
-    program = PROGRAM
-    for name, text in (("HEADERS", headers), ("TABLES", rows), ("TOLD", told_as)):
-        program = program.replace(name, text)
+    program = PROGRAM.replace("WITHOUT_CONST", case.without_const).replace("DRAWS", DRAWS)
+    program = program.replace("TABLES", rows).replace("TOLD", told_as)
     case.compile("gcc", program.replace("DRAWN", str(DRAWN)), "-O2")
     bits, single, double, doubled, told = map(int, case.run(["./check"]).stdout.split())
     case.log.append(f"{bits:,} bits; passed: {single} single flips, {double} double ones")

@@ -17,7 +17,7 @@ from lenet_export.evidence.check import (
     Outcome,
     functions_of_parts,
 )
-from lenet_export.evidence.trace import places
+from lenet_export.evidence.trace import code_alone, places
 
 #: Counts the turns of loops, whose heads tell it of their beginning and of each turn: over the
 #: self-test, images, no rows, one row, a row too many and decisions. The turns of a whole image
@@ -122,7 +122,7 @@ def loops_of(file: str, text: str) -> list[Loop]:
     Raises:
         NotRunError: one has no braces.
     """
-    plain = _plain(text)
+    plain = code_alone(text)
     starts = [0, *accumulate(len(line) for line in plain.splitlines(keepends=True))]
     functions = places(file, text.encode())
     found = []
@@ -150,16 +150,6 @@ def counted(text: str, loops: list[Loop]) -> str:
     ends = [0, *sorted(calls), len(text)]
     told = "".join(calls.get(a, "") + text[a:b] for a, b in pairwise(ends))
     return re.sub(r"^ *#pragma GCC unroll[^\n]*", "", told, flags=re.MULTILINE)
-
-
-def _plain(text: str) -> str:
-    """A text whose comments, strings and directives are spaces."""
-    return re.sub(
-        r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|^ *#(?:[^\n]*\\\n)*[^\n]*',
-        lambda of: re.sub(r"[^\n]", " ", of[0]),
-        text,
-        flags=re.DOTALL | re.MULTILINE,
-    )
 
 
 def _closed(text: str, start: int) -> int:

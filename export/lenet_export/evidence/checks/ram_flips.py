@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenet_export.evidence.check import (
+    DRAWS,
     IMPLEMENTATION_FILE,
     Case,
     Check,
@@ -32,16 +33,7 @@ MEMBERS
 };
 static uint8_t images[IMAGES][LENET_ROWS][LENET_COLUMNS * LENET_CHANNELS];
 static lenet_workspace ws;
-static uint64_t state = 88172645463325252u;
-
-static size_t drawn(size_t below)
-{
-    state ^= state << 13; /* Marsaglia's xorshift */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (size_t)(state % below);
-}
-
+DRAWS
 static lenet_reading read_with(int image, int flipped_behind, size_t bit, logit_type *logits)
 {
     lenet_begin(&ws);
@@ -130,6 +122,7 @@ def _run(case: Case) -> Outcome:
     images, _ = accepted(case, IMAGES)
     members = "\n".join(f"    MEMBER({path})," for path in _paths(case.plan))
     program = PROGRAM.replace("MEMBERS", members).replace("FLIPS", str(FLIPS))
+    program = program.replace("DRAWS", DRAWS)
     case.compile("gcc", program.replace("IMAGES", str(len(images))), "-O2", IMPLEMENTATION_FILE)
     found: dict[str, dict[str, int]] = {}
     for line in case.run(["./check"], images.tobytes()).stdout.decode().splitlines():

@@ -249,9 +249,7 @@ def _run(case: Case) -> Outcome:
     (case.work / ANNOTATED).write_text(annotated.text)
     define = "#define LENET_IMPLEMENTATION\n" if case.options.single_file else ""
     text = PROGRAM.replace("IMPLEMENTATION\n", f'{define}#include "{ANNOTATED}"\n')
-    program = case.named(text.replace("MAIN", MAIN))
-    case.programs.append(program)
-    (case.work / PROGRAM_FILE).write_text(program)
+    case.put(text.replace("MAIN", MAIN))
     shutil.copytree(IMITATED, case.work / "imitated")
     words = ["-U__GNUC__", "-I..", *(f"-D{macro}=1" for macro in CPUS[plan.cpu].requires)]
     words += ["-Iimitated"] if CPUS[plan.cpu].headers else []
@@ -283,7 +281,8 @@ def _judged(case: Case, annotated: _Annotated, said: str) -> Outcome:
     reached = {name: (int(n), int(of)) for name, n, of in REACHED.findall(said)}
     if MAIN not in reached:
         raise NotRunError("frama-c reports in a way that is not known here")
-    missing = sorted(annotated.functions - reached.keys() - functions_of_parts(case))
+    functions = annotated.functions - functions_of_parts(case)
+    missing = sorted(functions - reached.keys())
     sums = [of for of in unproved if of.kind == OVERFLOW]
     cpu = CPUS[case.plan.cpu]
     # Of weights of few bits a sum is repaid by that of all codes, and Eva relates no two numbers.
@@ -301,7 +300,7 @@ def _judged(case: Case, annotated: _Annotated, said: str) -> Outcome:
     if missing:
         raise FailedError(f"frama-c does not reach {', '.join(missing)}")
     never = {name: of - n for name, (n, of) in reached.items() if n < of}
-    says = f"0 alarms in {len(annotated.functions - functions_of_parts(case))} functions"
+    says = f"0 alarms in {len(functions)} functions"
     if sums:
         says = (
             f"0 alarms of memory; that {len(sums)} sums do not overflow is told by their bounds "
