@@ -225,14 +225,19 @@ const largest = (values) => values.reduce((most, value) => Math.max(most, Math.a
 /* Draws a box over values of a part, given as rows and columns from `y, x` on. */
 function mark({ tiling, over }, className, y, x, c, rows = 1, columns = 1) {
   const [across, down] = squareOf(tiling, y, x, c % tiling.channels);
+  over.append(boxOver(tiling, className, across, down, columns, rows));
+}
+
+/* A box over a drawing, whose width and height are those of `whole`, as it is scaled. */
+function boxOver(whole, className, left, top, width, height) {
   const box = make("span", { className });
   Object.assign(box.style, {
-    left: share(across, tiling.width),
-    top: share(down, tiling.height),
-    width: share(columns, tiling.width),
-    height: share(rows, tiling.height),
+    left: share(left, whole.width),
+    top: share(top, whole.height),
+    width: share(width, whole.width),
+    height: share(height, whole.height),
   });
-  over.append(box);
+  return box;
 }
 
 const share = (part, whole) => `${(100 * part) / whole}%`;

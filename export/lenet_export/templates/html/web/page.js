@@ -102,22 +102,12 @@ function logitRow(logit, k, part, isBest) {
 /* The box of the ink, and the pen that keys move. */
 function showBoxes() {
   const over = at("sheet").querySelector(".over");
-  const placed = (className, left, top, width, height) => {
-    const box = make("span", { className });
-    Object.assign(box.style, {
-      left: share(left, paper.width),
-      top: share(top, paper.height),
-      width: share(width, paper.width),
-      height: share(height, paper.height),
-    });
-    return box;
-  };
   over.replaceChildren(
     ...boxes.map(({ left, top, right, bottom }) =>
-      placed("found", left, top, right - left, bottom - top),
+      boxOver(paper, "found", left, top, right - left, bottom - top),
     ),
   );
-  if (keyed) over.append(placed(keyed.isDown ? "pen down" : "pen", keyed.x, keyed.y, 0, 0));
+  if (keyed) over.append(boxOver(paper, keyed.isDown ? "pen down" : "pen", keyed.x, keyed.y, 0, 0));
 }
 
 function changeTheme() {
