@@ -2,6 +2,7 @@
 #             as C, compile it, compare it with JAX
 # make test   set up the same way, then the tests
 # make test-all  those, and then the rest of the widest matrices, such as CPUs x compilers x images
+# make docs   set up the same way, then the documents as a site in build/site
 # make clean  remove what these made
 #
 # Needs Python 3.11 or later, a C compiler, and the package index once.
@@ -9,7 +10,7 @@
 PYTHON ?= python3
 RUN := build/digits
 
-.PHONY: digits test test-all clean
+.PHONY: digits test test-all docs clean
 digits: .venv/installed
 	@.venv/bin/lenet-train --dataset digits --anew --out $(RUN)
 	@.venv/bin/lenet-export --target c --model $(RUN)/model.safetensors --images $(RUN) --out $(RUN)
@@ -20,6 +21,9 @@ test: .venv/installed-for-tests
 test-all: test
 	@.venv/bin/pytest --numprocesses auto -m wide
 
+docs: .venv/installed-for-docs
+	@.venv/bin/python docs/site/build_site.py
+
 .venv/installed: pyproject.toml
 	@echo "Setting up .venv (a minute or two) ..."
 	@$(PYTHON) -m venv .venv
@@ -28,6 +32,10 @@ test-all: test
 
 .venv/installed-for-tests: .venv/installed
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/installed-for-docs: .venv/installed
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 clean:
