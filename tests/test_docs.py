@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -13,7 +15,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
+import command_line
+import neuron
 import python_page
 from lenet_export import bundled, checkpoint, verify
 from lenet_export.compiled import CompiledNetwork
@@ -132,7 +137,11 @@ DOCUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/python.md"])
+#: Pages of names, of which two may do the same.
+LISTS = ("docs/python.md", "docs/command-line.md")
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name not in LISTS])
 def test_no_document_says_a_sentence_twice(document):
     sentences = re.split(r"(?<=[.:])\s+", " ".join((ROOT / document).read_text().split()))
     long = [sentence for sentence in sentences if len(sentence) > 60]
@@ -405,6 +414,26 @@ def test_the_design_tells_every_module():
 
 def test_the_page_of_python_is_that_of_the_docstrings():
     assert python_page.PAGE.read_text() == python_page.page(), "python tests/python_page.py"
+
+
+def test_the_page_of_the_command_line_is_that_of_the_parsers():
+    told = "python docs/site/command_line.py"
+    assert command_line.PAGE.read_text() == command_line.page(), told
+
+
+def test_the_worked_neuron_is_that_of_the_bundled_model():
+    for path, text in neuron.written(neuron.told()).items():
+        assert pixels_for_pngs(path.read_text()) == pixels_for_pngs(text), "docs/site/neuron.py"
+
+
+def pixels_for_pngs(text):
+    """A text whose pictures are their pixels: how they are packed is zlib's."""
+    address = r"data:image/png;base64,([^\"]+)"
+    return re.sub(address, lambda of: str(png_of(of[1]).tolist()), text)
+
+
+def png_of(packed):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(packed))))
 
 
 def percent(share):

@@ -84,7 +84,8 @@ def _cpu(name: str) -> str:
     return cpu
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def command_line() -> Parser:
+    """What reads the command line."""
     parser = Parser(
         "lenet-export",
         "Export a trained network as one dependency-free C file that equals JAX.",
@@ -92,6 +93,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     for add in (_add_network, _add_c, _add_acceptance, _add_checks, _add_screen):
         add(parser)
+    return parser
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = command_line()
     options = parser.parse_args(arguments)
     given = [name for name in TARGETED if getattr(options, name)]
     wrong = misplaced(options.target, given)

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_status("lenet-read", lambda: _run(_parse(arguments)), "no file is half written")
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def command_line() -> Parser:
+    """What reads the command line."""
     parser = Parser(
         "lenet-read",
         "Read the digit in each picture: dark or light, at any place, of any size.",
@@ -64,6 +65,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="write a drawing, .png, .svg or .pdf, of each picture on its way to the digit",
     )
+    return parser
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = command_line()
     options = parser.parse_args(arguments)
     if options.show and options.show.suffix.lower() not in (".png", ".svg", ".pdf"):
         parser.error(f"--show {options.show}: the file ends in none of .png, .svg, .pdf")
