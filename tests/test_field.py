@@ -152,7 +152,7 @@ def test_the_table_of_the_card_is_that_of_the_file():
 REFUSED = ("textures", "noise", "blanks", "flat greys", "the empty image")
 
 
-@pytest.mark.parametrize("name", ["mnist", "mnist-modern", "mnist-uno"])
+@pytest.mark.parametrize("name", ["mnist", "mnist-modern", "mnist-tiny", "mnist-uno"])
 def test_what_has_no_digits_ink_is_never_accepted(name, by_five):
     model = checkpoint.load(field.BUNDLED / f"{name}.safetensors")
     plan = make_plan(model, "int8")  # no threshold
