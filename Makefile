@@ -3,6 +3,7 @@
 # make test   set up the same way, then the tests
 # make test-all  those, and then the rest of the widest matrices, such as CPUs x compilers x images
 # make docs   set up the same way, then the documents as a site in build/site
+# make links  ask for each page of others that the documents link to, which needs a network
 # make clean  remove what these made
 #
 # Needs Python 3.11 or later, a C compiler, and the package index once.
@@ -10,7 +11,7 @@
 PYTHON ?= python3
 RUN := build/digits
 
-.PHONY: digits test test-all docs clean
+.PHONY: digits test test-all docs links clean
 digits: .venv/installed
 	@.venv/bin/lenet-train --dataset digits --anew --out $(RUN)
 	@.venv/bin/lenet-export --target c --model $(RUN)/model.safetensors --images $(RUN) --out $(RUN)
@@ -23,6 +24,9 @@ test-all: test
 
 docs: .venv/installed-for-docs
 	@.venv/bin/python docs/site/build_site.py
+
+links: .venv/installed-for-docs
+	@.venv/bin/python -m sphinx -b linkcheck --quiet --conf-dir docs/site . build/links
 
 .venv/installed: pyproject.toml
 	@echo "Setting up .venv (a minute or two) ..."

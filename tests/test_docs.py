@@ -426,6 +426,24 @@ def test_the_worked_neuron_is_that_of_the_bundled_model():
         assert pixels_for_pngs(path.read_text()) == pixels_for_pngs(text), "docs/site/neuron.py"
 
 
+def test_what_the_tutorial_tells_of_the_network_is_so(int8_plan):
+    text = (ROOT / "docs/tutorial.md").read_text()
+    for layer in int8_plan.layers:
+        parameters = layer.weight.size + layer.bias.size
+        row = rf"^\| {layer.name} \| .* \| {parameters:,} \| {layer.multiply_adds:,} \|$"
+        assert re.search(row, text, re.MULTILINE), layer.name
+    plain, m4 = (FIGURES["cortex-m4"][of]["instructions"] for of in ("generic", "cortex-m4 speed"))
+    assert "a fifth of plain C's" in text and round(plain / m4) == 5
+
+
+@pytest.mark.parametrize("document", ["docs/tutorial.md", "docs/neuron.md"])
+def test_the_c_that_a_document_reads_is_that_of_the_generated_file(document):
+    quoted = [c for c in blocks((ROOT / document).read_text(), "c") if "int main(" not in c]
+    assert len(quoted) >= 2
+    for part in quoted:
+        assert part in (ROOT / "c_runtime/generated/lenet.c").read_text()
+
+
 def pixels_for_pngs(text):
     """A text whose pictures are their pixels: how they are packed is zlib's."""
     address = r"data:image/png;base64,([^\"]+)"

@@ -103,7 +103,7 @@ def page(browser):
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/index.html", "docs/numerics.html", "search.html?q=stranger"]
+    "name", ["docs/index.html", "docs/tutorial.html", "search.html?q=stranger"]
 )
 def test_every_reader_can_use_the_site(page, site, name):
     page.told.clear()
