@@ -25,6 +25,10 @@ PACKAGES = {
     "avr-nm": "binutils-avr",
     "clang++": "clang",
     "frama-c": "frama-c-base",
+    "ld64.lld": "lld",
+    "lld-link": "lld",
+    "llvm-nm": "llvm",
+    "llvm-readobj": "llvm",
     "nm": "binutils",
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu",
     "qemu-aarch64": "qemu-user",
@@ -39,6 +43,7 @@ PACKAGES = {
     "sstm8": "sdcc-ucsim",
     "sz80": "sdcc-ucsim",
     "wasm-ld": "lld",
+    "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32",
 }
 
 

@@ -675,12 +675,12 @@ def test_self_test_says_which_part_is_broken(examples, tmp_path, pattern, messag
 def test_the_examples_are_formatted_as_clang_format_does_it():
     formatter = BESIDE_PYTHON / "clang-format"
     if not formatter.exists():
-        missing("clang-format", "pip install 'lenet-export[test]'")
+        missing("clang-format", 'pip install "lenet-export[test]"')
     passes(formatter, "--dry-run", "-Werror", *EXAMPLES.rglob("*.c"))
 
 
 def test_the_generated_header_has_the_same_format():
     formatter = BESIDE_PYTHON / "clang-format"
     if not formatter.exists():
-        missing("clang-format", "pip install 'lenet-export[test]'")
+        missing("clang-format", 'pip install "lenet-export[test]"')
     passes(formatter, "--dry-run", "-Werror", GENERATED / "lenet.h")

@@ -104,6 +104,36 @@ def test_jax_is_imported_where_the_references_run_and_jinja_where_text_is_made()
     assert jinja == {"outputs/c.py", "outputs/templates.py"}
 
 
+TEXT = ("open", "read_text", "write_text")
+
+
+def calls_with_text(tree):
+    """``(line, function, mode, names of arguments)`` of what opens files by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            of = ast.unparse(node.func.value)
+            if node.func.attr in TEXT and of not in ("os", "gzip", "Image", "io", "tarfile"):
+                mode = next((ast.unparse(arg) for arg in node.args), "")
+                yield node.lineno, node.func.attr, mode, {word.arg for word in node.keywords}
+
+
+@pytest.mark.parametrize("package", [EXPORT, TRAIN], ids=lambda package: package.name)
+def test_files_are_the_same_bytes_on_every_system(package):
+    """Windows has another encoding, and ends lines otherwise, where text is not told what to be."""
+    seen, wrong = 0, []
+    for file in package.rglob("*.py"):
+        for line, name, mode, words in calls_with_text(ast.parse(file.read_text("utf-8"))):
+            is_told = {
+                "open": "b" in mode
+                or ({"encoding", "newline"} if "w" in mode else {"encoding"}) <= words,
+                "read_text": "utf-8" in mode,
+                "write_text": False,  # write_bytes() says what is written
+            }[name]
+            seen += 1
+            wrong += [] if is_told else [f"{file}:{line}"]
+    assert wrong == [] and seen
+
+
 def test_templates_print_and_do_not_compute():
     for template in (EXPORT / "templates").rglob("*.j2"):
         code = " ".join(re.findall(r"\{[{%].*?[}%]\}", template.read_text()))

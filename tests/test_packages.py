@@ -123,7 +123,7 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path):
         assert status == 1, command
         assert told.startswith(f"lenet-{command[0]}: error: "), told
         assert what in told and len(told.splitlines()) == 2
-        assert f"pip install 'lenet-export[{extra}]'" in told
+        assert f'pip install "lenet-export[{extra}]"' in told
     assert not (tmp_path / "lenet.c").exists() and not (tmp_path / "out").exists()
 
 
@@ -131,7 +131,7 @@ def test_c_that_cannot_be_compared_is_exported_and_said_to_be_not_verified(tmp_p
     """By default; what installs the packages is told on the screen, in lenet.json and as JSON."""
     commands = [["export", *more] for more in ([], ["--quiet"], ["--json"])]
     results = run(OPTIONAL, *commands, cwd=tmp_path)
-    why = "the packages cffi and jax are not installed; pip install 'lenet-export[verify]'"
+    why = 'the packages cffi and jax are not installed; pip install "lenet-export[verify]"'
     for status, told in results:
         assert (status, told) == (0, f"lenet-export: warning: NOT VERIFIED: {why}\n")
     manifest = json.loads((tmp_path / "lenet.json").read_text())
@@ -159,7 +159,7 @@ def test_the_wheel_alone_is_small_and_quick_in_an_empty_environment(tmp_path):
         command = [venv / "bin" / program, *arguments]
         done = subprocess.run(command, cwd=tmp_path, env=install.EMPTY, capture_output=True)
         assert done.returncode == 1
-        assert f"pip install 'lenet-export[{program[6:]}]'" in done.stderr.decode()
+        assert f'pip install "lenet-export[{program[6:]}]"' in done.stderr.decode()
 
 
 def test_the_figures_of_the_readme_are_those_of_the_last_measurement():
@@ -167,7 +167,7 @@ def test_the_figures_of_the_readme_are_those_of_the_last_measurement():
     assert figures.keys() == {*install.EXTRAS}
     readme = (ROOT / "README.md").read_text()
     for extra, found in figures.items():
-        name = f"'lenet-export[{extra}]'" if extra else "lenet-export"
+        name = f'"lenet-export[{extra}]"' if extra else "lenet-export"
         cells = f"| `pip install {name}` | {found['packages']} | {found['megabytes']} MB |"
         assert cells in readme
     alone = figures[""]
@@ -181,7 +181,7 @@ def test_a_drawing_is_told_to_need_matplotlib(tmp_path):
     assert status == 1
     assert told == (
         "lenet-read: error: the package matplotlib: is not installed\n"
-        "  pip install 'lenet-export[read]'\n"
+        '  pip install "lenet-export[read]"\n'
     )
 
 

@@ -14,6 +14,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef _WIN32 /* where standard input is text, unless one asks for bytes */
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 static void print_reading(const int32_t logits[LENET_LOGITS], lenet_verdict so_far)
 {
@@ -62,6 +66,9 @@ int main(int argc, char **argv)
         return 2;
     }
     if (argc == 1) {
+#ifdef _WIN32
+        _setmode(_fileno(stdin), _O_BINARY);
+#endif
         return read_digits("stdin", stdin) ? 0 : 1;
     }
     FILE *file = fopen(argv[1], "rb");

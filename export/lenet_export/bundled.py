@@ -60,14 +60,14 @@ def field_tables(name: str) -> dict[str, Any] | None:
         ``split``, ``seed`` and ``count`` of the material, and ``tables``, of which each has names
         and shares; ``None`` where nothing was measured.
     """
-    found: dict[str, Any] = json.loads((FOLDER / "field.json").read_text())
+    found: dict[str, Any] = json.loads((FOLDER / "field.json").read_text("utf-8"))
     tables = found.pop("models").get(name)
     return found | {"tables": tables} if tables else None
 
 
 def about(name: str) -> str:
     """What the bundled model of that name is: the first sentence of its card, without marks."""
-    card = (FOLDER / f"{name}.md").read_text()
+    card = (FOLDER / f"{name}.md").read_text("utf-8")
     text = re.split(r"^# .*\n+", card, maxsplit=1, flags=re.MULTILINE)[1]
     sentence = re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
     return " ".join(re.sub(r"\[([^]]*)\]\([^)]*\)|`", r"\1", sentence).split())
@@ -89,7 +89,7 @@ def located(name: str, option: str = "--model") -> Iterator[Path]:
             yield path
         return
     path = Path(name)
-    if os.sep not in name and not path.suffix and not os.path.lexists(name):
+    if not {"/", os.sep} & set(name) and not path.suffix and not os.path.lexists(name):
         remedy = f"bundled: {', '.join(names())}; or {checkpoint.AGAIN}"
         raise UserError(f"{option} {name}", "is neither a bundled model nor a file", remedy)
     yield path

@@ -6,12 +6,13 @@ import atexit
 import contextlib
 import functools
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,19 @@ import numpy.typing as npt
 
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
+from lenet_export.files import WINDOWS
 from lenet_export.plan import S8, Array, Layer, Plan
 from lenet_export.preparation import Prepared, check_picture
 from lenet_export.reference import Images, Outputs
 from lenet_export.verdict import Readings
 
 FLAGS = ("-std=c99", "-O2")
-COMPILERS = ("cc", "gcc", "clang")
+#: Those of compilers that take Microsoft's options.
+CL, CL_FLAGS = ("clang-cl", "cl"), ("/O2",)
+COMPILERS = ("cc", "gcc", "clang", *(CL if WINDOWS else ()))
 #: Linked with -ffast-math or -Ofast, a library would flush denormal floats to zero in the whole
 #: process that loads it, and in the JAX that it is compared with.
 EXACT_FLOATS = ("-O0", "-fno-fast-math", "-fno-unsafe-math-optimizations")
-WINDOWS = os.name == "nt"
 NOT_VERIFIED = "; to export only: --no-verify"
 TEMPORARY = f"set TMPDIR to a folder with room that programs may run from{NOT_VERIFIED}"
 NOTHING = "int main(void) { return 0; }\n"  # a program that ends well
@@ -38,7 +41,7 @@ IMITATED = Path(__file__).parent / "imitated"
 
 
 def compiler() -> list[str]:
-    """The C compiler's command: ``$CC``, or the first of ``cc``, ``gcc``, ``clang`` that is there.
+    """The C compiler's command: ``$CC``, or the first of :data:`COMPILERS` that is there.
 
     Raises:
         UserError: there is none.
@@ -48,9 +51,16 @@ def compiler() -> list[str]:
         raise UserError(
             f"C compiler {command[0]}",
             "is not installed, so the C cannot be compiled and verified",
-            f"install gcc or clang (Debian: apt-get install gcc), or set CC{NOT_VERIFIED}",
+            "install gcc or clang (Debian: apt-get install gcc; Windows: MinGW, or begin in Visual "
+            f"Studio's command prompt, where cl is), or set CC{NOT_VERIFIED}",
         )
     return command
+
+
+def takes_words_of_cl(command: Sequence[str]) -> bool:
+    """Whether a compiler takes Microsoft's options, be it Microsoft's own or LLVM's clang-cl."""
+    names = (PureWindowsPath(word).stem.lower() for word in command)
+    return "--driver-mode=cl" in command or any(name in CL for name in names)
 
 
 def given_compiler() -> list[str]:
@@ -82,8 +92,8 @@ def split_command(text: str, is_windows: bool) -> list[str]:
     return [word.strip("\"'") for word in words] if is_windows else words
 
 
-def _run(command: Sequence[str | Path]) -> str:
-    """What a compiler prints.
+def _run(command: Sequence[str | Path], folder: Path | None = None) -> str:
+    """What a compiler prints, run in ``folder``.
 
     Raises:
         UserError: it cannot be started, or refuses the C.
@@ -91,15 +101,16 @@ def _run(command: Sequence[str | Path]) -> str:
     name = shlex.join(map(str, command[:1]))
     try:
         done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, errors="replace"
-        )
+            [str(part) for part in command],
+            cwd=folder, capture_output=True, text=True, errors="replace",
+        )  # fmt: skip
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(name, f"cannot be run: {reason}", "set CC to a C compiler") from None
     if done.returncode:
         raise UserError(
             name,
-            f"the compiler refuses the generated C:\n{done.stderr.strip()}",
+            f"the compiler refuses the generated C:\n{done.stderr.strip() or done.stdout.strip()}",
             "set CC to a C99 compiler for this machine (gcc or clang, not a cross compiler), "
             "or give --no-verify; if it is one, report this as a bug",
         )
@@ -233,7 +244,11 @@ def _runs(text: str, command: tuple[str, ...]) -> bool:
         # Windows runs nothing of another suffix; the others do not mind this one.
         source, program = folder / "runs.c", folder / "runs.exe"
         source.write_bytes(text.encode())
-        compiled = subprocess.run([*command, "-o", program, source], capture_output=True)
+        words: list[str | Path] = ["-o", program, source]
+        where = None
+        if takes_words_of_cl(command):
+            words, where = ["/nologo", f"/Fe{program.name}", source.name], folder
+        compiled = subprocess.run([*command, *words], cwd=where, capture_output=True)
         try:
             return not compiled.returncode and not subprocess.run([program]).returncode
         except OSError:  # there is none, or it is another machine's
@@ -250,12 +265,27 @@ def compile_library(
     if source.name not in files:  # --single-file
         text = f'#define {prefix.upper()}_IMPLEMENTATION\n#include "{prefix}.h"\n'
         source.write_bytes(text.encode())
+    if WINDOWS:
+        asked = _asked_for(declarations(folder / f"{prefix}.h", command), prefix)
+        source.write_bytes(source.read_bytes() + asked.encode())
     return link_library(source, command)
+
+
+def _asked_for(declared: str, prefix: str) -> str:
+    """What asks Microsoft's linker for each function: it puts no other into a library's table.
+
+    Compilers whose linker does so unasked, as MinGW's, know no such line and pass it over.
+    """
+    names = dict.fromkeys(re.findall(rf"\b({prefix}_\w+)\(", declared))
+    return "".join(f'#pragma comment(linker, "/EXPORT:{name}")\n' for name in names)
 
 
 def link_library(source: Path, command: Sequence[str]) -> Path:
     """Compiles ``source``; the path of the shared library, beside it."""
     library, code = source.with_suffix(".dll" if WINDOWS else ".so"), source.with_suffix(".o")
+    if takes_words_of_cl(command):  # to which a whole path is an option, as /home
+        _run([*command, "/nologo", "/LD", f"/Fe{library.name}", source.name], source.parent)
+        return library
     # All code of Windows may lie anywhere, and its clang refuses to be told so.
     _run([*command, *([] if WINDOWS else ["-fPIC"]), "-c", "-o", code, source])
     _run([*command, *EXACT_FLOATS, "-shared", "-o", library, code])
@@ -270,7 +300,10 @@ def declarations(header: Path, command: Sequence[str]) -> str:
     """
     empty = header.parent / "empty"
     empty.mkdir(exist_ok=True)
-    (empty / "stdint.h").write_text("")
+    (empty / "stdint.h").write_bytes(b"")
+    if takes_words_of_cl(command):
+        options = ["/nologo", "/EP", "/TC", "/X", "/Iempty"]
+        return _run([*command, *options, header.name], header.parent)
     options = ["-x", "c", "-E", "-P", "-nostdinc", "-I"]
     return _run([*command, *options, empty, header])
 
@@ -297,6 +330,12 @@ class CompiledNetwork:
         self.plan, self._prefix = plan, prefix
         self._ffi = cffi.FFI()
         command = compiler()
+        if takes_words_of_cl(command) and CPUS[plan.cpu].requires:
+            raise UserError(
+                f"--cpu {plan.cpu}",
+                f"its kernels are in words that {shlex.join(command)} lacks",
+                f"set CC to gcc or clang{NOT_VERIFIED}",
+            )
         if not runs_here(plan.cpu):
             raise UserError(
                 f"--cpu {plan.cpu}",
@@ -305,7 +344,7 @@ class CompiledNetwork:
             )
         # The loader keeps the library; a new folder each time keeps it from finding an older one.
         with _temporary_folder() as folder:
-            flags = [*FLAGS, *host_flags(plan.cpu)]
+            flags = [*(CL_FLAGS if takes_words_of_cl(command) else FLAGS), *host_flags(plan.cpu)]
             library = compile_library(files, prefix, folder, [*command, *flags])
             try:
                 self._ffi.cdef(declarations(folder / f"{prefix}.h", command))

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import signal
 import threading
+import zipfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 from lenet_export.errors import UserError
 
+WINDOWS = os.name == "nt"
 LOCK = ".lenet-lock"
 PART = ".lenet-part-"
 REMEDIES = {
@@ -30,11 +33,25 @@ REMEDIES = {
     errno.EDQUOT: "free some space, or give another folder",
     errno.ENAMETOOLONG: "give a shorter path",
 }
+FREE = "give a folder that you may write to"
+if WINDOWS:  # where a program that has a file open keeps others from replacing it
+    FREE += ", or end the program that has the file open"
 
 
 def hashes_of(files: dict[str, bytes]) -> dict[str, str]:
     """The SHA-256 (hex) of each file."""
     return {name: sha256(data).hexdigest() for name, data in files.items()}
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    """Files in a ZIP, not compressed and of no date: the same bytes on every machine."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 3  # Unix: else it would tell whether it was made on Windows
+            archive.writestr(entry, data)
+    return buffer.getvalue()
 
 
 def write(files: dict[Path, bytes]) -> None:
@@ -67,7 +84,7 @@ def write(files: dict[Path, bytes]) -> None:
         raise UserError(
             path,
             f"cannot be written: {(told or str(error)).lower()}",
-            REMEDIES.get(code or 0, "give a folder that you may write to"),
+            REMEDIES.get(code or 0, FREE),
         ) from None
 
 

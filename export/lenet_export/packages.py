@@ -20,8 +20,8 @@ OF_PROGRAM = {"lenet-export": "verify", "lenet-read": "read", "lenet-train": "tr
 
 
 def install(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install 'lenet-export[{extra}]'"
+    """The command that installs an extra; Windows' shell knows no single quotes."""
+    return f'pip install "lenet-export[{extra}]"'
 
 
 def require(extra: str, where: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -19,6 +20,8 @@ from typing import Any, NoReturn, TextIO
 
 from lenet_export import packages
 from lenet_export.errors import UserError
+
+WINDOWS = os.name == "nt"
 
 
 def start(name: str, module: str) -> int:
@@ -122,9 +125,10 @@ class _Outliving(io.FileIO):
         """
         try:
             return super().write(data)
-        except BrokenPipeError:
-            return memoryview(data).nbytes
         except OSError as error:
+            # Windows calls a pipe that nobody reads an invalid argument.
+            if isinstance(error, BrokenPipeError) or (WINDOWS and error.errno == errno.EINVAL):
+                return memoryview(data).nbytes
             raise _unwritable(self.fileno(), error) from None
 
 
@@ -132,7 +136,8 @@ def _outlive_readers() -> None:
     """Lets a file be written and a training go on though nobody reads what is told of it."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        # A console of Windows is no file of bytes, and nobody can cease to read it.
+        if isinstance(stream, io.TextIOWrapper) and not (WINDOWS and stream.isatty()):
             raw = _Outliving(stream.fileno(), "w", closefd=False)
             lines = stream.line_buffering or name == "stderr"
             text = io.TextIOWrapper(

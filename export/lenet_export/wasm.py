@@ -18,7 +18,7 @@ FLAGS = (
     *("-Wl,--no-entry", "-Wl,--export-dynamic", "-Wl,--strip-all"),
 )
 REMEDY = (
-    "install clang and lld (Debian: apt-get install clang lld), or pip install 'lenet-export[web]'"
+    'install clang and lld (Debian: apt-get install clang lld), or pip install "lenet-export[web]"'
 )
 
 

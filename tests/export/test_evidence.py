@@ -196,7 +196,7 @@ def test_without_jax_the_page_says_what_was_not_run(int8_plan, tmp_path, monkeyp
     monkeypatch.setattr(packages, "require", require)
     write("mnist", int8_plan, tmp_path / "c", Options(), None, report=tmp_path / "page")
     shown, numbers = told(tmp_path / "page")
-    why = "the package jax is not installed; pip install 'lenet-export[verify]'"
+    why = 'the package jax is not installed; pip install "lenet-export[verify]"'
     assert numbers["verified"] == numbers["float_difference"] == {"not_run": why}
     assert "NOT VERIFIED" in shown.text and why in shown.text
 

@@ -170,7 +170,7 @@ def test_what_cannot_be_emulated_is_told(tmp_path, monkeypatch):
         assert (told["status"], told["figures"]) == (NOT_RUN, {})
         assert told["says"] == (
             "the emulator: the package unicorn is not installed; "
-            "pip install 'lenet-export[evidence]'"
+            'pip install "lenet-export[evidence]"'
         )
     told, files = result_of("stack", CHECKS["stack"], case)
     assert "nothing was painted: see the log" in told["says"]

@@ -443,7 +443,7 @@ def test_without_a_compiler_the_remedies_are_told_and_nothing_is_written(
     arguments = ["--target", "web", "--out", str(tmp_path / "out"), "--no-verify"]
     assert cli.main(arguments) == 1
     said = capsys.readouterr().err
-    assert "apt-get install clang lld" in said and "pip install 'lenet-export[web]'" in said
+    assert "apt-get install clang lld" in said and 'pip install "lenet-export[web]"' in said
     assert not (tmp_path / "out").exists()
 
 

@@ -86,6 +86,6 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path, monkeypatch, capsys):
     assert cli.main(arguments) == 1
     assert capsys.readouterr().err == (
         "lenet-train: error: --tensorboard: the package tensorboardX is not installed\n"
-        "  pip install 'lenet-export[tensorboard]'\n"
+        '  pip install "lenet-export[tensorboard]"\n'
     )
     assert not (tmp_path / "run").exists()

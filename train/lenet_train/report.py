@@ -36,7 +36,7 @@ class Report:
 
     def __enter__(self) -> Report:
         """Opens the files and begins to show how far the training is."""
-        self._lines = self._metrics.open("w", encoding="utf-8")
+        self._lines = self._metrics.open("w", encoding="utf-8", newline="\n")
         self._events = _events(self._tensorboard) if self._tensorboard else None
         recipe = self._training.recipe
         self._screen = show_training(recipe.epochs, self._training.steps, self._known)

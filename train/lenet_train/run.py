@@ -10,6 +10,7 @@ import math
 import os
 import shlex
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -334,9 +335,10 @@ def _remedy(phase: Phase) -> str:
 
 
 def _argument(path: Path) -> str:
-    """The path as an argument in a shell, whatever is in it."""
+    """The path as an argument in the system's shell, whatever is in it."""
     text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    text = f"./{text}" if text.startswith("-") else text
+    return subprocess.list2cmdline([text]) if files.WINDOWS else shlex.quote(text)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -11,6 +11,10 @@
 #include "lenet.h"
 
 #include <stdio.h>
+#ifdef _WIN32 /* where standard input is text, unless one asks for bytes */
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 int main(void)
 {
@@ -18,6 +22,9 @@ int main(void)
     static uint8_t row[LENET_PICTURE_MOST];
     char five[2];
     int rows = 0, columns = 0, white = 0;
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);
+#endif
     /* A header may have a comment. */
     if (scanf("P%1[5] #%*[^\n]", five) != 1 || scanf("%d %d %d", &columns, &rows, &white) != 3 ||
         white != 255 || getchar() == EOF || columns < 1 || columns > LENET_PICTURE_MOST) {

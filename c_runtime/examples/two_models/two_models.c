@@ -8,12 +8,19 @@
 #include "digits_float.h"
 
 #include <stdio.h>
+#ifdef _WIN32 /* where standard input is text, unless one asks for bytes */
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 int main(void)
 {
     static digits_workspace ws;
     static digits_float_workspace float_ws;
     uint8_t image[DIGITS_ROWS * DIGITS_COLUMNS];
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);
+#endif
     if (fread(image, 1, sizeof image, stdin) != sizeof image) {
         fprintf(stderr, "two_models: error: stdin: ends before %u bytes\n  give one whole image\n",
                 (unsigned)sizeof image);

@@ -135,7 +135,7 @@ class Case:
         for name, data in self.files.items():
             (self.folder / name).write_bytes(data)
         self.work.mkdir()
-        (self.work / IMPLEMENTATION_FILE).write_text(self.named(self.implementation))
+        (self.work / IMPLEMENTATION_FILE).write_bytes(self.named(self.implementation).encode())
 
     def compile(self, compiler: str, program: str, *flags: str) -> None:
         """Compiles a program to ``check``.
@@ -156,7 +156,7 @@ class Case:
         self.run([*command, "-I..", "-o", "check", PROGRAM_FILE], may_fail=True)
         if (self.work / "check").exists():
             return
-        (self.work / PROGRAM_FILE).write_text(NOTHING)
+        (self.work / PROGRAM_FILE).write_bytes(NOTHING.encode())
         rest = [word for word in command if word not in files]
         self.run([*rest, "-o", "check", PROGRAM_FILE], may_fail=True)
         if not (self.work / "check").exists():
@@ -168,7 +168,7 @@ class Case:
         text = self.named(program)
         if text not in self.programs:
             self.programs.append(text)
-        (self.work / PROGRAM_FILE).write_text(text)
+        (self.work / PROGRAM_FILE).write_bytes(text.encode())
 
     def named(self, text: str) -> str:
         """A text for the prefix ``lenet`` and a ``logit_type``, for those of the files."""

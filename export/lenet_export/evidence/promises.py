@@ -40,7 +40,8 @@ class Sentence(NamedTuple):
 @functools.cache
 def table() -> dict[str, list[str]]:
     """What holds each sentence, by how that begins in a header of the prefix ``lenet``."""
-    found: dict[str, list[str]] = tomllib.loads((FOLDER / "evidence/promises.toml").read_text())
+    text = (FOLDER / "evidence/promises.toml").read_text("utf-8")
+    found: dict[str, list[str]] = tomllib.loads(text)
     return found
 
 

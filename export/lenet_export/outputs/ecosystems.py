@@ -8,10 +8,8 @@ folder's name is the prefix, so that two models lie side by side, and go into on
 from __future__ import annotations
 
 import functools
-import io
 import re
 import textwrap
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 from lenet_export import __version__
 from lenet_export.cpus.registry import CPUS
 from lenet_export.errors import UserError
+from lenet_export.files import zip_of
 from lenet_export.outputs import c, templates
 from lenet_export.outputs.options import Files, Options, Output
 from lenet_export.plan import Plan
@@ -226,15 +225,6 @@ def packed(ecosystem: str, plan: Plan, options: Options, files: Files) -> Files:
     if archive:
         return {archive: zip_of(package)}
     return {f"{prefix}/{path}": data for path, data in package.items()}
-
-
-def zip_of(files: Files) -> bytes:
-    """Files in a ZIP, not compressed and of no date: the same bytes on every machine."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
-    return buffer.getvalue()
 
 
 def _context(ecosystem: str, plan: Plan, options: Options, files: Files) -> dict[str, Any]:

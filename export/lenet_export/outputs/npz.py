@@ -10,8 +10,9 @@ import numpy as np
 
 from lenet_export import __version__
 from lenet_export.activations import ACTIVATIONS
+from lenet_export.files import zip_of
 from lenet_export.outputs.options import Output
-from lenet_export.plan import Layer, Plan
+from lenet_export.plan import Array, Layer, Plan
 from lenet_export.pools import POOLS
 
 README = """\
@@ -147,8 +148,13 @@ def render_npz(plan: Plan) -> bytes:
             arrays[f"ink_{limit}"] = getattr(plan.ink, limit)
     for layer in plan.layers:
         arrays |= {f"{layer.name}/{key}": value for key, value in _arrays(layer).items()}
+    return zip_of({f"{name}.npy": _saved(np.asanyarray(value)) for name, value in arrays.items()})
+
+
+def _saved(array: Array) -> bytes:
+    """An array as a file of NumPy's own, of which ``np.savez`` makes its ZIP too."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -165,7 +165,7 @@ def _closed(text: str, start: int) -> int:
 def _run(case: Case) -> Outcome:
     text = case.files[case.main_file].decode()
     loops = loops_of(case.main_file, text)
-    (case.work / case.main_file).write_text(counted(text, loops))
+    (case.work / case.main_file).write_bytes(counted(text, loops).encode())
     case.compile("gcc", PROGRAM.replace("COUNT", str(len(loops))), "-O1")
     said = case.run(["./check"], case.images.tobytes()).stdout.decode().splitlines()
     if said[-1].endswith("differs"):

@@ -49,11 +49,11 @@ def findings_of(case: Case) -> list[Finding]:
     for name, data in case.files.items():
         if name.endswith((".c", ".h")):
             text = _without_numbers(data.decode())
-            (case.work / name).write_text(text)
+            (case.work / name).write_bytes(text.encode())
             lines[name] = text.splitlines()
     # Some rules are of a file's text, and looked for in the file that cppcheck is given alone.
     main = lines[case.main_file]
-    (case.work / MISRA_FILE).write_text("\n".join([*main, OCTAL]))
+    (case.work / MISRA_FILE).write_bytes("\n".join([*main, OCTAL]).encode())
     macros = [f"-D{macro}" for macro in CPUS[case.plan.cpu].requires]
     if case.options.single_file:
         macros.append(case.named("-DLENET_IMPLEMENTATION"))

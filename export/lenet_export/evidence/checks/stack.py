@@ -91,7 +91,7 @@ def bounds(graph: str) -> dict[str, int]:
 def _run(case: Case) -> Outcome:
     graph = ("-Os", "-fcallgraph-info=su")
     case.run(["gcc", "-std=c99", *case.flags, "-I..", *graph, "-c", IMPLEMENTATION_FILE])
-    found = bounds((case.work / IMPLEMENTATION_FILE).with_suffix(".ci").read_text())
+    found = bounds((case.work / IMPLEMENTATION_FILE).with_suffix(".ci").read_text("utf-8"))
     public = {name: size for name, size in found.items() if case.is_public(name)}
     yours = [name for name, size in public.items() if size >= NO_BOUND]
     if yours and not case.options.parts:
@@ -129,7 +129,7 @@ def _painted(case: Case) -> dict[str, dict[str, int]]:
     cortex_m0.require(case)
     machine = cortex_m0.Machine(case, PROGRAM)
     graphs = case.work.glob("check.elf-*.ci")
-    bound = bounds("".join(graph.read_text() for graph in graphs))
+    bound = bounds("".join(graph.read_text("utf-8") for graph in graphs))
     found = {}
     for name in PAINTED:
         of = {"bound": bound[name], "painted": machine.stack_of(name)}

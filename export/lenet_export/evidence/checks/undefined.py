@@ -246,7 +246,7 @@ def _run(case: Case) -> Outcome:
     if plan.is_hardened:
         raise NotRunError("frama-c loses pointers that --harden hides; prove it without --harden")
     annotated = _annotated(case)
-    (case.work / ANNOTATED).write_text(annotated.text)
+    (case.work / ANNOTATED).write_bytes(annotated.text.encode())
     define = "#define LENET_IMPLEMENTATION\n" if case.options.single_file else ""
     text = PROGRAM.replace("IMPLEMENTATION\n", f'{define}#include "{ANNOTATED}"\n')
     case.put(text.replace("MAIN", MAIN))
@@ -260,7 +260,8 @@ def _run(case: Case) -> Outcome:
     case.log.extend(said.splitlines())
     if done.returncode or not (case.work / "properties.csv").exists():
         headers = "".join(f"#include <{header}>\n" for header in CPUS[plan.cpu].headers)
-        (case.work / "nothing.c").write_text(f"{headers}int {MAIN}(void) {{ return 0; }}\n")
+        text = f"{headers}int {MAIN}(void) {{ return 0; }}\n"
+        (case.work / "nothing.c").write_bytes(text.encode())
         if case.run([*command, "nothing.c"], may_fail=True).returncode:
             raise NotRunError(
                 f"frama-c does not read the intrinsics of {plan.cpu}"
