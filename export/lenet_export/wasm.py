@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -53,10 +54,11 @@ def compiled(files: dict[str, bytes], source: str) -> bytes:
             for name, data in files.items():
                 (Path(folder) / name).write_bytes(data)
             module = Path(folder) / "module.wasm"
+            env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": folder}  # it would leave one at home
             for command in compilers():
                 done = subprocess.run(
                     [*command, *FLAGS, "-o", module.name, source],
-                    cwd=folder, capture_output=True, text=True, errors="replace",
+                    cwd=folder, env=env, capture_output=True, text=True, errors="replace",
                 )  # fmt: skip
                 if not done.returncode:
                     return module.read_bytes()

@@ -7,8 +7,10 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import zlib
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ from lenet_export.errors import UserError
 from lenet_export.outputs import web
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
-from needs import ROOT, require, wide
+from needs import ROOT, missing, require, wide
 
 #: The page that is committed, and the command that renews it.
 PAGE = ROOT / "docs/lenet.html"
@@ -36,12 +38,18 @@ COMMAND = (
     *("--max-amount-error", "0.01", "--no-verify"),
 )
 MODULE = re.compile(r'(?<=<script type="text/plain" id="module">)[^<]*')
+COUNTED = re.compile(r'(?<="bytes":)\d+|[\d,]+(?= bytes of WebAssembly)')
 NOTHING = "\N{EN DASH}"
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
 
 
 def plan_of(model, **options):
     return lay_out(make_plan(model, "int8", **options), "generic", "speed")
+
+
+def without_module(path):
+    """A page less the compiled C and its length, as bytes."""
+    return COUNTED.sub("", MODULE.sub("", path.read_text())).encode()
 
 
 @pytest.fixture(scope="module")
@@ -361,10 +369,9 @@ def test_the_committed_page_is_what_the_exporter_writes(tmp_path):
     """But for the module: its bytes are the compiler's."""
     require("wasm-ld")
     assert cli.main([*COMMAND, "--out", str(tmp_path)]) == 0
-    ours, theirs = (of.read_text() for of in (tmp_path / PAGE.name, PAGE))
-    ours, theirs = (re.sub(r'"bytes": \d+|[\d,]+ bytes of Web', "", of) for of in (ours, theirs))
+    ours, theirs = map(without_module, (tmp_path / PAGE.name, PAGE))
     renewal = f"lenet-export {' '.join(COMMAND)} --out docs"
-    assert MODULE.sub("", ours) == MODULE.sub("", theirs), f"renew it by: {renewal}"
+    assert ours == theirs, f"renew it by: {renewal}"
 
 
 @pytest.mark.parametrize(
@@ -451,6 +458,29 @@ def test_a_cc_that_is_no_command_is_told(monkeypatch):
     monkeypatch.setenv("CC", "clang '")
     with pytest.raises(UserError, match="CC=clang ': is not a command"):
         wasm.compilers()
+
+
+def test_zigs_compiler_alone_makes_a_page_of_the_same_integers(browser, tmp_path, monkeypatch):
+    """Where there is no clang: all but the compiled C is the same, and its size is alike."""
+    if find_spec("ziglang") is None:
+        missing("ziglang", 'pip install "lenet-export[web]"')
+    arguments = ["--target", "web", "--model", "mnist-tiny", "--no-verify", "--quiet", "--out"]
+    assert cli.main([*arguments, str(tmp_path / "clang")]) == 0
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if "clang" in name else which(name))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert [command[1:3] for command in wasm.compilers()] == [["-m", "ziglang"]]
+    assert cli.main([*arguments, str(tmp_path / "zig")]) == 0
+    assert not (tmp_path / "home").exists()
+    clang, zig = (tmp_path / by / "lenet.html" for by in ("clang", "zig"))
+    assert without_module(clang) == without_module(zig)
+    assert 0.9 < zig.stat().st_size / clang.stat().st_size < 1.1
+    plan = plan_of(bundled.load("mnist-tiny"))
+    images = np.random.default_rng(0).integers(0, 256, (20, *plan.input_shape), np.uint8)
+    page = opened(browser, zig)
+    ready(page)
+    assert (read_by(page, images) == expected_of(plan, images)).all()
+    page.context.close()
 
 
 @pytest.mark.wide
