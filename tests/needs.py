@@ -83,6 +83,14 @@ def blocks(text: str, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+def formats(section: str) -> set[str]:
+    """The names in the first column of a section of docs/formats.md."""
+    page = (ROOT / "docs/formats.md").read_text()
+    text = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
 def require(tool: str) -> str:
     """The path of a command, e.g. ``clang``."""
     path = shutil.which(tool)

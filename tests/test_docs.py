@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -18,11 +19,14 @@ import pytest
 from PIL import Image
 
 import command_line
+import formats
+import needs
 import neuron
 import python_page
 from lenet_export import bundled, checkpoint, verify
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.cpus.registry import lay_out
+from lenet_export.outputs import c
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_train import architectures, model
@@ -33,6 +37,7 @@ DESIGN = (ROOT / "DESIGN.md").read_text()
 KERNELS = (ROOT / "docs/kernels.md").read_text()
 NUMERICS = (ROOT / "docs/numerics.md").read_text()
 CARDS = sorted((ROOT / "export/lenet_export/models").glob("*.md"))
+LENET_H = ROOT / "c_runtime/generated/lenet.h"
 #: Those with documents.
 FOLDERS = [
     *(".", "docs", "benchmarks", "c_runtime/firmware"),
@@ -442,6 +447,29 @@ def test_the_c_that_a_document_reads_is_that_of_the_generated_file(document):
     assert len(quoted) >= 2
     for part in quoted:
         assert part in (ROOT / "c_runtime/generated/lenet.c").read_text()
+
+
+def test_the_page_of_formats_is_that_of_the_code():
+    assert formats.PAGE.read_text() == formats.page(), "python docs/site/formats.py"
+
+
+def test_the_page_of_formats_names_all_that_a_manifest_tells(int8_plan):
+    named = replace(int8_plan.model, class_names=tuple("abcdefghij"))
+    hardened = make_plan(named, "int8", is_hardened=True)
+    options = Options(parts=("picture",), notes=("so",), not_verified="no JAX")
+    assert needs.formats("`lenet.json`") == c._manifest(hardened, options, {}).keys()
+
+
+def test_each_word_of_the_glossary_is_in_order_and_used():
+    code = [*(ROOT / "export").rglob("*.py"), *(ROOT / "train").rglob("*.py"), LENET_H]
+    documents = [ROOT / name for name in DOCUMENTS if "glossary" not in name]
+    used = "".join(path.read_text() for path in [*documents, *code]).lower().replace("_", " ")
+    for section in (ROOT / "docs/glossary.md").read_text().split("\n## ")[1:]:
+        words = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)[1:]
+        assert words == sorted(words, key=lambda word: word.strip("`").lower())
+        for word in words:
+            forms = word.lower().replace("`", "").split(", ")
+            assert any(form in used for form in forms), word
 
 
 def pixels_for_pngs(text):

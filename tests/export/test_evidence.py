@@ -21,7 +21,7 @@ from lenet_export.evidence import facts, page, pictures
 from lenet_export.gap_table import GapTable
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
-from needs import wide
+from needs import formats, wide
 
 from .networks import CHAINS, named_model
 
@@ -88,6 +88,10 @@ def reported(bundled, mnist, tmp_path_factory):
         "mnist", plan, folder / "c", Options(), True, images, labels, folder / "page"
     )  # fmt: skip
     return exported, *told(folder / "page")
+
+
+def test_the_page_of_formats_names_its_sections(reported):
+    assert formats("`report.json` and `evidence.json`") == reported[2].keys()
 
 
 def test_its_page_shows_its_numbers(reported):

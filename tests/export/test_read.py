@@ -18,7 +18,7 @@ from PIL import Image
 from lenet_export import bundled, checkpoint, photos, prepare, read, reading, steps
 from lenet_export.checkpoint import Stage
 from lenet_export.errors import UserError
-from needs import ROOT
+from needs import ROOT, formats
 
 from .networks import random_model
 
@@ -47,6 +47,7 @@ def test_json_tells_the_same(capsys, tmp_path):
     page, grey = json.loads(said(capsys, "--json", PAGE, tmp_path / "grey.png").out)
     assert page["file"] == str(PAGE) and page["digit"] == 3 and page["gap"] > 0
     assert page["accepted"] is True and page["verdict"] == "accepted" and page["is_dark"] is True
+    assert formats("What programs print as JSON") == page.keys()
     assert tuple(page["box"].values()) == prepare(GREY).box
     assert grey["digit"] is grey["box"] is None and grey["verdict"] == "no ink"
     assert grey["accepted"] is False
