@@ -71,7 +71,7 @@ def signature(called: str, given: Any) -> str:
     if len(line) > 100:
         inside = "".join(f"    {word},\n" for word in words)
         line = f"{called}(\n{inside}) -> {of.return_annotation}"
-    return f"```\n{line}\n```\n"
+    return f"```text\n{line}\n```\n"
 
 
 def argument(one: inspect.Parameter) -> str:

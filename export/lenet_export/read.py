@@ -56,7 +56,7 @@ def command_line() -> Parser:
         type=share,
         metavar="E",
         help="accept what is so sure that of the accepted validation images at most this share was "
-        f"wrong (default: {MAX_ERROR})",
+        f"wrong (default: {MAX_ERROR}, or the least that few validation images show)",
     )
     parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
     parser.add_argument(

@@ -55,7 +55,8 @@ def load(name: str, max_error: float | None = None) -> CompiledNetwork:
 
     Args:
         name: of a bundled one, or a path.
-        max_error: see ``--max-error``; ``None`` for the default, where the model has a table.
+        max_error: see ``--max-error``; ``None`` for the default, where the model has a table, or
+            for the least that the table shows, where it was measured on too few images for that.
 
     Raises:
         UserError: it cannot be used, or there is no compiler.
@@ -65,8 +66,9 @@ def load(name: str, max_error: float | None = None) -> CompiledNetwork:
         kind = "x".join(map(str, model.input_shape))
         remedy = "give one of grey images of 7 to 128 rows and columns"
         raise UserError(f"--model {name}", f"takes images of {kind}", remedy)
-    if max_error is None and model.gap_table:
-        max_error = MAX_ERROR
+    least = model.gap_table.smallest_error() if model.gap_table else 1.0
+    if max_error is None and least < 1:
+        max_error = max(MAX_ERROR, least)
     plan = make_plan(model, "int8", max_error, name)
     return CompiledNetwork(plan, render_c(plan, Options(parts=("picture",))))
 

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import Image
 from lenet_export import bundled, checkpoint, photos, prepare, read, reading, steps
 from lenet_export.checkpoint import Stage
 from lenet_export.errors import UserError
+from lenet_export.gap_table import GapTable
 from needs import ROOT, formats
 
 from .networks import random_model
@@ -133,6 +135,17 @@ def test_another_model_and_another_error_are_taken(capsys):
     assert ": 3, gap " in out
     strict = reading.load("mnist", 0.001).plan.threshold
     assert strict > reading.load("mnist").plan.threshold > 0
+
+
+def test_of_few_validation_images_the_least_error_that_they_show_is_taken(capsys, tmp_path):
+    """As one of the small digits is, whose 215 cannot show the default's."""
+    model = bundled.load("mnist")
+    gaps = np.linspace(1, 9, 200, dtype=np.float32)
+    model = replace(model, gap_table=GapTable.of(gaps, gaps < 1.1))
+    checkpoint.save(model, tmp_path / "model")
+    assert said(capsys, PAGE, "--model", tmp_path / "model").out.startswith(f"{PAGE}: 3, gap ")
+    told = said(capsys, PAGE, "--model", tmp_path / "model", "--max-error", "0.002", status=1).err
+    assert "--max-error 0.002: cannot be reached" in told
 
 
 def test_the_default_model_is_one_of_the_package():
