@@ -13,6 +13,7 @@ import pytest
 from needs import ROOT, missing, require
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import blob
 import chips
 import cycles
 import family
@@ -122,6 +123,22 @@ def test_what_the_documents_say_of_tables_that_stand_twice_is_measured():
         assert of["fewer"] > 0.9 and of["error"] < 0.015, name
         assert (of["fewer"], of["error"]) == harden.fewer(of["tables"])
     assert [*found["costs"]] == [f"{core}, `--cpu {cpu}`" for core, cpu in harden.COSTS]
+
+
+def test_what_the_documents_say_of_a_blob_is_measured():
+    found = json.loads(blob.FIGURES.read_text())
+    document = (ROOT / "docs/update.md").read_text()
+    assert "\n\n" + "\n".join(blob.rows(found)) + "\n\n" in document
+    assert [*found] == [f"{core}, `--cpu {cpu}`" for core, cpu in blob.CASES]
+
+
+@pytest.mark.wide
+def test_a_blob_costs_what_is_said():
+    core, cpu = "cortex-m4", "cortex-m4"
+    known = json.loads(blob.FIGURES.read_text())[f"{core}, `--cpu {cpu}`"]
+    for name, of in blob.cost(core, cpu).items():
+        assert abs(of["instructions"] / known[name]["instructions"] - 1) < 0.02
+        assert abs(of["flash"] / known[name]["flash"] - 1) < 0.02
 
 
 @pytest.mark.wide

@@ -396,8 +396,8 @@ target_link_libraries(two PRIVATE lenet::lenet)
 
 
 UNKNOWN = (
-    "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR, HARDEN and "
-    "VERIFY"
+    "it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, RELEASE, WITH, MAX_ERROR, "
+    "HARDEN and VERIFY"
 )
 MISTAKES = {
     "no target": (

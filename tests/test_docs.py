@@ -407,8 +407,9 @@ def test_the_page_of_formats_is_that_of_the_code():
 def test_the_page_of_formats_names_all_that_a_manifest_tells(int8_plan):
     named = replace(int8_plan.model, class_names=tuple("abcdefghij"))
     hardened = make_plan(named, "int8", is_hardened=True)
-    options = Options(parts=("picture",), notes=("so",), not_verified="no JAX")
-    assert needs.formats("`lenet.json`") == c._manifest(hardened, options, {}).keys()
+    told = {"parts": ("picture",), "notes": ("so",), "not_verified": "no JAX"}
+    manifest = c.render_c(hardened, Options(tables="blob", **told))["lenet.json"]
+    assert needs.formats("`lenet.json`") == json.loads(manifest).keys()
 
 
 def test_each_word_of_the_glossary_is_in_order_and_used():

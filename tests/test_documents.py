@@ -82,6 +82,7 @@ WRITTEN = {
         "own/lenet.c": b"\n *     lenet_export.export(Sequential, params, (32, 32, 3), images="
         b'images, cpu="cortex-m4")\n'
     },
+    "docs/update.md": {"again/lenet_tables.bin": b"LNet"},
     "docs/web.md": {"page/lenet.html": b"<html", "docs/lenet.html": b"<html"},
 }
 #: Blocks of a document that another test runs: the kinds, and the test.
@@ -92,6 +93,8 @@ ELSEWHERE = {
 }
 #: What C that is no whole program takes from the program around it, by its first line.
 AROUND = {
+    "static lenet_workspace ws;": "#include <stddef.h>\nenum { SLOT_BYTES = 1 << 16 };"
+    "extern const uint8_t SLOT_A[], SLOT_B[]; uint8_t image[784]; lenet_reading reading;",
     "static lenet_picture ws;": "const uint8_t *pixels; int rows, columns, stride;",
     "static lenet_columns ws;": "int rows, columns; const uint8_t *next_column(void);",
     "static lenet_scan ws;": "int rows, columns; const uint8_t *next_row(void);",
@@ -226,6 +229,9 @@ STAND_INS = {
     "lenet.msgpack": parameters,
     "--preset": checkout,
     "t10k-images-idx3-ubyte": lambda path: path.write_bytes(idx.pack(some_digits(3)[0])),
+    "again.safetensors": lambda path: shutil.copy(
+        ROOT / "export/lenet_export/models/mnist.safetensors", path
+    ),
     "=model.safetensors": lambda path: shutil.copy(
         ROOT / "export/lenet_export/models/mnist.safetensors", path.parent / "model.safetensors"
     ),
@@ -345,11 +351,14 @@ def test_the_commands_and_programs_of_a_document_run(document, reader):
 
 @pytest.fixture(scope="module")
 def every_function(tmp_path_factory):
-    """A header with all that ``--with`` adds, and with names of classes."""
+    """A header with all that ``--with`` adds, and with names of classes; and of bound tables."""
     folder = tmp_path_factory.mktemp("every")
     model = dataclasses.replace(bundled.load("mnist"), class_names=tuple("abcdefghij"))
-    files = render_c(make_plan(model, "int8"), Options(parts=("picture", "amount")))
-    (folder / "lenet.h").write_bytes(files["lenet.h"])
+    for place, tables in ((folder, "inside"), (folder / "bound", "blob")):
+        place.mkdir(exist_ok=True)
+        options = Options(tables=tables, parts=("picture", "amount"))
+        files = render_c(make_plan(model, "int8"), options)
+        (place / "lenet.h").write_bytes(files["lenet.h"])
     return folder
 
 
@@ -361,7 +370,8 @@ def test_c_within_a_program_compiles(block, every_function, tmp_path):
     inside = block.text if block.text.startswith("#") else f"void f(void)\n{{\n{block.text}}}\n"
     (tmp_path / "main.c").write_text(f'#include "lenet.h"\n{around}\n{inside}')
     flags = ["-std=c99", "-Wall", "-Werror", "-Wno-unused", "-fsyntax-only"]
-    subprocess.run([require("cc"), *flags, f"-I{every_function}", tmp_path / "main.c"], check=True)
+    folder = every_function / "bound" if "lenet_bind" in block.text else every_function
+    subprocess.run([require("cc"), *flags, f"-I{folder}", tmp_path / "main.c"], check=True)
 
 
 # Commands within a sentence ------------------------------------------------------------------

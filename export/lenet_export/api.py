@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from lenet_export.gap_table import GapTable
 from lenet_export.images import Writers, check_count, check_images, check_labels, without_ones
 from lenet_export.ink import Ink, check_ink
 from lenet_export.input_scale import doubt
+from lenet_export.outputs.blob import RELEASE_MAX
 from lenet_export.outputs.c import with_record
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import NOT_ASKED, PARTS, TABLES, Options, parts_of
@@ -65,6 +67,7 @@ def export(
     prefix: str = "lenet",
     single_file: bool = False,
     tables: str = "inside",
+    release: int = 0,
     harden: bool = False,
     with_: Iterable[str] = (),
     verify: bool | None = True,
@@ -116,7 +119,10 @@ def export(
         optimize: ``speed``, ``ram`` or ``flash``.
         prefix: of the files and of all public names in them.
         single_file: one header, with the implementation in it.
-        tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
+        tables: ``inside`` the C file; ``apart``: what training decides in a file of C of its own;
+            ``blob``: in bytes that the C is bound to when it runs, so that a device gets others
+            without other code.
+        release: of a blob, its number: the C takes none in place of one with a larger number.
         harden: whether biases and gains stand twice, and are compared in each image, so that a bit
             of them that flips is told at once; for int8.
         with_: what the C has beside the network: ``picture``, functions that read a digit in a grey
@@ -158,6 +164,7 @@ def export(
         *(prefix, bool(single_file)),
         target=target,
         tables=tables,
+        release=_checked_release(release, tables),
         parts=_checked_parts(with_),
         max_amount_error=_checked_share("max_amount_error", max_amount_error),
     )
@@ -318,6 +325,13 @@ def write(
         UserError: a name cannot be used, the C differs from JAX, or a folder cannot be written.
     """
     output = OUTPUTS[options.target]
+    plan = replace(plan, is_bound=options.tables == "blob")
+    if plan.is_bound and evidence:
+        raise UserError(
+            "--evidence",
+            "is of C that has its tables: its checks read and write them in lenet.c",
+            "give --tables inside for it, which computes the same, or leave --evidence out",
+        )
     compare = None if verify is False else output.verify
     if output.verify and not compare:
         options = replace(options, not_verified=NOT_ASKED)
@@ -514,6 +528,23 @@ def _checked_share(name: str, given: Any) -> float | None:
     if share is None and given is not None:
         raise UserError(name, f"is {given!r}", "give a share between 0 and 1, e.g. 0.005")
     return share
+
+
+def _checked_release(release: Any, tables: Any) -> int:
+    """The number of a blob in Python's numbers.
+
+    Raises:
+        UserError: it is none of 32 bits, or there is no blob.
+    """
+    try:
+        number = operator.index(release)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= RELEASE_MAX:
+        raise UserError("release", f"is {release!r}", f"give an integer from 0 to {RELEASE_MAX:,}")
+    if number and tables != "blob":
+        raise UserError("release", "goes with a blob only", 'give tables="blob"')
+    return number
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:

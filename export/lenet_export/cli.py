@@ -27,6 +27,7 @@ from lenet_export.cpus.registry import (
 )
 from lenet_export.errors import UserError
 from lenet_export.images import read_images, read_writers
+from lenet_export.outputs.blob import RELEASE_MAX
 from lenet_export.outputs.c_names import check_prefix
 from lenet_export.outputs.options import PARTS, TABLES, Options, parts_of
 from lenet_export.outputs.registry import OUTPUTS, misplaced
@@ -104,6 +105,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if wrong:
         option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
         parser.error(f"--{option} {wrong[1]}")
+    if options.release is not None and options.tables != "blob":
+        parser.error("--release goes with --tables blob only")
     if options.max_amount_error is not None and "amount" not in (options.parts or ()):
         parser.error("--max-amount-error goes with --with amount only")
     if options.images and options.verify is False and not options.network:
@@ -200,7 +203,16 @@ def _add_c(parser: Parser) -> None:
         "--tables",
         choices=TABLES,
         help="apart: all that training decides in a file of its own, lenet_tables.h, so that a "
-        "network trained again changes that file alone (default: inside)",
+        "network trained again changes that file alone; blob: in lenet_tables.bin, bytes that "
+        "lenet_bind takes when the C runs, so that a device gets them without other code "
+        "(default: inside)",
+    )
+    group.add_argument(
+        "--release",
+        type=_release,
+        metavar="N",
+        help="of --tables blob: its number; lenet_bind takes none in place of one with a larger "
+        "number (default: 0)",
     )
     group.add_argument(
         "--harden",
@@ -304,6 +316,13 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
+def _release(text: str) -> int:
+    """The number of ``--release``, for argparse."""
+    if not (text.isdecimal() and int(text) <= RELEASE_MAX):
+        raise argparse.ArgumentTypeError(f"invalid number: {text!r} (give 0 to {RELEASE_MAX})")
+    return int(text)
+
+
 def _prefix(text: str) -> str:
     try:
         check_prefix(text)
@@ -396,6 +415,7 @@ def _chosen(
     return Options(
         *(options.prefix, options.single_file, named, options.target, options.tables),
         *(options.parts, options.max_amount_error, notes, network, doubts),
+        release=options.release or 0,
     )
 
 

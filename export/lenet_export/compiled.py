@@ -36,6 +36,7 @@ EXACT_FLOATS = ("-O0", "-fno-fast-math", "-fno-unsafe-math-optimizations")
 NOT_VERIFIED = "; to export only: --no-verify"
 TEMPORARY = f"set TMPDIR to a folder with room that programs may run from{NOT_VERIFIED}"
 NOTHING = "int main(void) { return 0; }\n"  # a program that ends well
+ALIGNMENT = 64  # bytes, at a multiple of which a blob of any CPU may begin
 #: Headers of CPUs that this machine is not, with their intrinsics in plain C.
 IMITATED = Path(__file__).parent / "imitated"
 
@@ -357,11 +358,45 @@ class CompiledNetwork:
                 ) from None
         if folder.exists():  # of Windows: unloaded first, for what is registered last runs first
             atexit.register(self._ffi.dlclose, self._lib)
+        self.tables: Any = None
+        self._memory: list[Any] = []
+        if f"{prefix}_tables.bin" in files:
+            found, self.tables = self.bind(files[f"{prefix}_tables.bin"])
+            if found != "bound":
+                what = f"is not bound by its own code: {found}"
+                raise UserError(f"{prefix}_tables.bin", what, "export all files again, together")
         self.workspace = self.new_workspace()
 
     def function(self, name: str) -> Any:
-        """A C function by its name without the prefix, e.g. ``predict``."""
-        return getattr(self._lib, f"{self._prefix}_{name}")
+        """A C function by its name without the prefix, e.g. ``predict``.
+
+        One that takes tables first is given those that are bound, :attr:`tables`.
+        """
+        function = getattr(self._lib, f"{self._prefix}_{name}")
+        takes = self._ffi.typeof(function).args
+        if self.tables is None or not takes or takes[0] != self._ffi.typeof(self.tables):
+            return function
+        return functools.partial(function, self.tables)
+
+    def bind(self, blob: bytes, tables: Any = None, offset: int = 0) -> tuple[str, Any]:
+        """What ``lenet_bind`` finds of a blob, and what is bound afterwards.
+
+        Args:
+            blob: is kept, in memory of its own.
+            tables: what is bound before; ``None``: nothing.
+            offset: of its first byte, from where such blobs may begin.
+
+        Returns:
+            In small words, ``bound``, ``damaged``, ``older``; and the tables, or ``None``.
+        """
+        memory = self._ffi.new("uint8_t[]", ALIGNMENT + offset + len(blob))
+        begin = memory + (-int(self._ffi.cast("uintptr_t", memory)) % ALIGNMENT + offset)
+        self._ffi.memmove(begin, blob, len(blob))
+        bound = self._ffi.new(f"{self._prefix}_tables const **", tables or self._ffi.NULL)
+        found = getattr(self._lib, f"{self._prefix}_bind")(bound, begin, len(blob))
+        if found == 0:
+            self._memory.append(memory)
+        return self._name_of("binding", found).removeprefix("bind "), bound[0] or None
 
     @property
     def workspace_bytes(self) -> int:
@@ -463,7 +498,11 @@ class CompiledNetwork:
 
     def verdict_name(self, verdict: int) -> str:
         """A verdict of the C in small words: ``accepted``, ``unsure``, ``no ink``."""
-        name = self._ffi.string(self._ffi.cast(f"{self._prefix}_verdict", verdict))
+        return self._name_of("verdict", verdict)
+
+    def _name_of(self, kind: str, value: int) -> str:
+        """A value of an enum of the C in small words."""
+        name = self._ffi.string(self._ffi.cast(f"{self._prefix}_{kind}", value))
         return str(name).removeprefix(f"{self._prefix.upper()}_").lower().replace("_", " ")
 
     def text(self, chars: Any) -> str:

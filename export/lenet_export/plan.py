@@ -449,6 +449,7 @@ class Plan:
         model: what it was made from.
         cpu: the name of the layers' layout.
         optimize: what that layout puts first: ``speed``, ``ram`` or ``flash``.
+        is_bound: whether the tables are given to the C when it runs, so that they may change.
     """
 
     dtype: str
@@ -458,6 +459,7 @@ class Plan:
     model: Model
     cpu: str = "generic"
     optimize: str = "speed"
+    is_bound: bool = False
 
     def __repr__(self) -> str:
         """One line, e.g. ``Plan(int8 for generic, speed: Model(...))``."""
@@ -583,9 +585,17 @@ class Plan:
         return [_input_of(layer) for layer in self.dense_layers[1:]]
 
     @property
-    def counters(self) -> tuple[Buffer, Buffer]:
-        """The next row, and how many are to come: no fault of one bit ends like a whole image."""
-        return Buffer("row", U16, (), "image rows so far"), Buffer("left", U16, (), "rows to come")
+    def counters(self) -> tuple[Buffer, ...]:
+        """The next row, and how many are to come: no fault of one bit ends like a whole image.
+
+        Where tables are bound, also those that the image is read by: their CRC.
+        """
+        tables = Buffer("tables", U32, (), "by which it is read")
+        counters = (
+            Buffer("row", U16, (), "image rows so far"),
+            Buffer("left", U16, (), "rows to come"),
+        )
+        return (*counters, tables) if self.is_bound else counters
 
     @property
     def ink_counters(self) -> tuple[Buffer, ...]:

@@ -7,7 +7,9 @@
 #         [DTYPE int8]                     # or float32
 #         [CPU cortex-m4]                  # kernels of this CPU; default: generic
 #         [OPTIMIZE speed]                 # or ram, or flash
-#         [TABLES inside]                  # or apart: what training decides in lenet_tables.h
+#         [TABLES inside]                  # or apart: what training decides in lenet_tables.h; or
+#                                          # blob: in lenet_tables.bin, which lenet_bind() takes
+#         [RELEASE 0]                      # of a blob: the larger, the newer
 #         [WITH picture]                   # or amount: functions too that read pictures, lines
 #         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
 #         [HARDEN]                         # biases and gains twice, compared in each image
@@ -43,7 +45,7 @@ function(lenet_find_export)
 endfunction()
 
 function(lenet_add_model)
-    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE TABLES WITH MAX_ERROR)
+    set(values TARGET MODEL PREFIX DTYPE CPU OPTIMIZE TABLES RELEASE WITH MAX_ERROR)
     cmake_parse_arguments(PARSE_ARGV 0 arg "VERIFY;HARDEN" "${values}" "")
     set(where "lenet_add_model(TARGET ${arg_TARGET})")
 
@@ -57,7 +59,7 @@ function(lenet_add_model)
         string(REPLACE ";" " " unknown "${arg_UNPARSED_ARGUMENTS}")
         message(FATAL_ERROR
             "${where}: unknown arguments: ${unknown}\n"
-            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, WITH, MAX_ERROR, "
+            "  it takes TARGET, MODEL, PREFIX, DTYPE, CPU, OPTIMIZE, TABLES, RELEASE, WITH, MAX_ERROR, "
             "HARDEN and VERIFY")
     endif()
     if(NOT DEFINED arg_TARGET)
@@ -94,7 +96,7 @@ function(lenet_add_model)
                 "or the name of a bundled model, as mnist")
         endif()
     endif()
-    foreach(name DTYPE CPU OPTIMIZE TABLES WITH MAX_ERROR)
+    foreach(name DTYPE CPU OPTIMIZE TABLES RELEASE WITH MAX_ERROR)
         if(DEFINED arg_${name})
             string(TOLOWER "--${name}" option)
             string(REPLACE "_" "-" option "${option}")
@@ -145,9 +147,13 @@ function(lenet_add_model)
     if(arg_TABLES STREQUAL "apart")
         list(APPEND exported "${folder}/${arg_PREFIX}_tables.h")
     endif()
+    set(beside "${folder}/${arg_PREFIX}.json")
+    if(arg_TABLES STREQUAL "blob")
+        list(APPEND beside "${folder}/${arg_PREFIX}_tables.bin")
+    endif()
     add_custom_command(
         OUTPUT ${exported}
-        BYPRODUCTS "${folder}/${arg_PREFIX}.json"
+        BYPRODUCTS ${beside}
         COMMAND ${command} ${options} --out "${folder}"
         DEPENDS "${LENET_EXPORT_EXECUTABLE}" ${model} ${tool_files}
         COMMENT "Exporting ${arg_PREFIX}.c and ${arg_PREFIX}.h for ${arg_TARGET}"

@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,12 +42,13 @@ from lenet_export.crc import crc32c
 from lenet_export.errors import UserError
 from lenet_export.files import hashes_of
 from lenet_export.ink import SHARES
-from lenet_export.outputs import templates
+from lenet_export.outputs import blob, templates
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c_names import check_names, check_printed
 from lenet_export.outputs.options import Options, Output, command
 from lenet_export.outputs.vocabulary import Vocabulary
 from lenet_export.plan import (
+    F32,
     S8,
     S32,
     U8,
@@ -73,7 +74,10 @@ STAMP = "@stamp@"  # stands for the command until the prefix is in its places
 PAIR = "@pair@"  # for what tells the files of one export, until all else of them is known
 NAMES = "@names@"  # for the names of the classes, in which no prefix is put
 INDEX = "@index@"  # for the list of the sections, until their lines are known
+STRUCT, BINDING = "@struct@", "@binding@"  # for the bound tables, until it is known which those are
+CODES = ("@code_0@", "@code_1@")  # for the id of this code, until all of it is known
 INT16_MAX = 2**15 - 1
+OF_AMOUNTS = ("cost_unit", "min_score")  # numbers that training decides
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
 
 
@@ -85,23 +89,41 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
             each other.
     """
     prefix = options.prefix
+    plan = replace(plan, is_bound=options.tables == "blob")
     if options.single_file and options.tables == "apart":
         raise UserError(
             "--tables apart", "is a file more than --single-file allows", "leave one of them out"
         )
     check_names(plan, prefix)
+    if plan.is_bound and options.target != "c":
+        raise UserError(
+            "--tables blob",
+            f"goes with --target c only: the examples of {options.target} bind no tables",
+            "take --target c, or leave it out",
+        )
     if "amount" in options.parts:
         _check_amount(plan)
     if "picture" in options.parts:
         _check_picture(plan)
     _check_room(plan, options)
     environment = _environment()
+    stamp, names = _stamp(plan, options), _named(plan.model.class_names)
     context = _context(plan, options) | {"vocabulary": _vocabulary(plan, environment)}
 
     def printed(name: str) -> str:
         return environment.get_template(f"{name}.j2").render(context)
 
-    header, body = printed("lenet.h"), printed("lenet.c")
+    body = printed("lenet.c")  # it says which numbers of its own training decides
+    if plan.is_bound:
+        context["blob"] = _blob(plan, options, context)
+    header = printed("lenet.h")
+    if plan.is_bound:
+        body, header = _bound(context["blob"], body, header, context)
+        body = body.replace(STRUCT, printed("lenet_struct.c"))
+        body = body.replace(BINDING, printed("lenet_bind.c"))
+        ids = blob.code_id([header.replace(NAMES, names), body])
+        for mark, part in zip(CODES, ids, strict=True):
+            body = body.replace(mark, f"0x{part:08X}")
     if options.single_file:
         texts = {f"{prefix}.h": header + body}
     else:
@@ -109,7 +131,6 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     if options.tables == "apart":
         texts[f"{prefix}_tables.h"] = printed("lenet_tables.h")
     check_printed("".join(texts.values()), prefix)
-    stamp, names = _stamp(plan, options), _named(plan.model.class_names)
     texts = {
         name: _indexed(tidy(rename(text, prefix)).replace(f" {STAMP}", stamp).replace(NAMES, names))
         for name, text in texts.items()
@@ -118,7 +139,52 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     code = [text for name, text in texts.items() if not name.endswith("_tables.h")]
     pair = sha256("".join(code).encode()).hexdigest()[:16].upper()
     files = {name: text.replace(PAIR, pair).encode() for name, text in texts.items()}
-    return files | {f"{prefix}.json": _json(_manifest(plan, options, files))}
+    tables: dict[str, Any] = {}
+    if plan.is_bound:
+        files[f"{prefix}_tables.bin"] = context["blob"].bytes_for(ids)
+        told = "".join(f"{part:08x}" for part in ids)
+        tables = {"tables": {"release": options.release, "code": told}}
+    return files | {f"{prefix}.json": _json(_manifest(plan, options, files) | tables)}
+
+
+def _blob(plan: Plan, options: Options, context: dict[str, Any]) -> blob.Blob:
+    """The tables that the code is bound to, and all other numbers that training decides.
+
+    Raises:
+        UserError: this CPU's compiler does not take so many as one object.
+    """
+    number = blob.Member.number
+    numbers = [
+        number("logit_scale", np.float32(plan.logit_scale), F32),
+        number("min_gap", context["threshold"], plan.logit_dtype),
+    ]
+    if "amount" in options.parts:
+        numbers += [number(name, context[name], blob.TYPES[name.upper()]) for name in OF_AMOUNTS]
+    numbers += context["trained"].values()
+    tables = [blob.Member.of(constant) for constant in plan.constants]
+    if plan.dtype == "float32":
+        about = "of each made-up image of the self-test: its logits, its gap, and its digit's logit"
+        tables.append(blob.Member("known_answers", context["answers"], about))
+    cpu = CPUS[plan.cpu]
+    found = blob.Blob(
+        *(plan.model_id, options.release, tuple(numbers), tuple(tables), context["alignment"]),
+        *(bool(cpu.program_memory), blob.network_id(plan), blob.layout_id(plan)),
+    )
+    found.check()
+    context["self_test_steps"] += -(-(found.size - blob.CRC_BEHIND) // SLICE_BYTES)
+    return found
+
+
+def _bound(tables: blob.Blob, body: str, header: str, context: dict[str, Any]) -> tuple[str, str]:
+    """The code and its header, of which each function that reads tables is passed them."""
+    for member in tables.numbers:
+        macro = f"LENET_{member.name.upper()}"
+        place = f"tables->{member.name}"
+        is_far = context["cpu"].program_memory
+        read = operands.from_program_memory(place, member.values.dtype) if is_far else place
+        body, header = body.replace(macro, read), header.replace(macro, member.name)
+    body = body.replace("see the bounds", "see the tables")
+    return blob.bind(body, header, [member.name for member in tables.tables])
 
 
 def render_beside(name: str, plan: Plan, options: Options, **more: Any) -> bytes:
@@ -302,6 +368,9 @@ def _amounts(plan: Plan, options: Options) -> dict[str, Any]:
 
 def _stamp(plan: Plan, options: Options) -> str:
     """The command, safe in a C comment; that of a user's network or model has lines of its own."""
+    if plan.is_bound:  # What training decides is not told of code that any tables of it fit.
+        plan = replace(plan, max_error=None)
+        options = replace(options, release=0, max_amount_error=None, model=None)
     safe = re.sub(r"[^ -~]|(?<=\*)/|(?<=/)\*|(?<=\?)\?", "_", command(plan, options))
     if not (options.call or options.network) and options.model in (None, *bundled.names()):
         return f" {safe}"
@@ -409,10 +478,17 @@ def _doubled_types(plan: Plan) -> list[DType]:
 @jinja2.pass_context
 def _trained(context: jinja2.runtime.Context, value: Any, name: str, layer: str = "") -> str:
     """``value``, a number in the code that training decides; with tables apart, a name for it."""
+    plan, trained = context["plan"], context["trained"]
+    if plan.is_bound:
+        borders = {of.name: of.source_dtype for of in plan.layers}
+        dtype = borders[layer] if name == "BORDER" else blob.TYPES[name]
+        member = blob.Member.number(f"{name.lower()}_{layer}".rstrip("_"), value, dtype)
+        trained[member.name] = member
+        return _flash(context, f"tables->{member.name}", dtype)
     if context["options"].tables != "apart":
         return str(value)
     named = f"LENET_{name}_{layer}" if layer else f"LENET_{name}"
-    context["trained"][named] = value
+    trained[named] = value
     return named
 
 
@@ -596,10 +672,13 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         "known_images": KNOWN_IMAGES,
         "slice_bytes": SLICE_BYTES,
         "byte_dtype": U8,
+        "word_dtype": U32,
         "lane_dtype": S32,
     }
     in_lanes = [layer for layer in plan.layers if kernel_of(layer).codes_in_lanes]
     scalar = Calls([layer for layer in plan.layers if not kernel_of(layer).in_vectors])
+    if plan.is_bound:
+        context |= _binding(plan)
     context["takes_signs"] = plan.ink is not None or (
         plan.dtype == "int8"
         and (
@@ -613,6 +692,26 @@ def _context(plan: Plan, options: Options) -> dict[str, Any]:
         | _self_test(plan) | _reject(plan) | _ink(plan) | _amounts(plan, options)
         | {"uses": _uses(plan, options)}
     )  # fmt: skip
+
+
+def _binding(plan: Plan) -> dict[str, Any]:
+    """What code that tables are bound to prints of them."""
+    crc = "tables->crc"
+    return {
+        "struct": STRUCT,
+        "binding": BINDING,
+        "blob_crc": operands.from_program_memory(crc, U32)
+        if CPUS[plan.cpu].program_memory
+        else crc,
+        "hashed_bytes": "(uint32_t)(LENET_TABLES_BYTES - offsetof(lenet_tables, release))",
+        "blob_format": blob.FORMAT,
+        "magic": f"0x{blob.MAGIC:08X}",
+        "magic_swapped": f"0x{int.from_bytes(blob.MAGIC.to_bytes(4, 'little'), 'big'):08X}",
+        "network_id": f"0x{blob.network_id(plan):08X}",
+        "layout_id": f"0x{blob.layout_id(plan):08X}",
+        "code_ids": CODES,
+        "described": ("logit_scale", "min_gap", *OF_AMOUNTS),
+    }
 
 
 def _hardened(plan: Plan) -> list[str]:
@@ -734,7 +833,9 @@ def _self_test(plan: Plan) -> dict[str, Any]:
     Raises:
         UserError: a logit is beyond float32.
     """
-    constants = _bytes_of(constant.values for constant in plan.own_constants)
+    # Of tables that are bound, the blob has a CRC of its own.
+    own = [] if plan.is_bound else plan.own_constants
+    constants = _bytes_of(constant.values for constant in own)
     crc = crc32c(constants)
     found, answers = _answers(plan)
     rows = plan.multiply_adds_of_rows
@@ -748,7 +849,7 @@ def _self_test(plan: Plan) -> dict[str, Any]:
         "answers_crc": f"0x{crc32c(answers, crc):08X}u",
         "image_steps": image_steps,
         "self_test_steps": steps,
-        "step_type": "int" if steps <= INT16_MAX else "int32_t",
+        "step_type": "int" if steps <= INT16_MAX and not plan.is_bound else "int32_t",
         "behind_logits": [plan.outputs + place for place in range(4)],
         "row_multiply_adds": max(rows),
         "finish_multiply_adds": finish,

@@ -18,7 +18,7 @@ Files = dict[str, bytes]
 
 #: Why C was not compared with JAX, where nobody asked for it.
 NOT_ASKED = "not asked for"
-TABLES = ("inside", "apart")
+TABLES = ("inside", "apart", "blob")
 PARTS = ("picture", "amount")
 
 
@@ -36,7 +36,9 @@ class Options:
         prefix: what the names of the files and of all public names begin with.
         single_file: one header with the implementation in it, in place of two files.
         model: the bundled model that the plan is of; ``None`` for the default one, or a user's own.
-        tables: ``inside`` the C file, or ``apart``: what training decides in a file of its own.
+        tables: ``inside`` the C file; ``apart``: what training decides in a file of C of its own;
+            ``blob``: in bytes that the C is bound to when it runs.
+        release: of a blob; the larger, the newer.
         parts: what the C has beside the network, of ``PARTS``, in their order.
         max_amount_error: the largest share of wrong amounts among the accepted ones; ``None``
             accepts all.
@@ -61,6 +63,7 @@ class Options:
     doubts: tuple[str, ...] = ()
     not_verified: str = ""
     call: str = ""
+    release: int = 0
 
 
 def command(plan: Plan, options: Options) -> str:
@@ -94,6 +97,7 @@ def _chosen(plan: Plan, options: Options) -> list[tuple[str, Any]]:
         "max_error": plan.max_error,
         "single_file": options.single_file or None,
         "tables": options.tables if options.tables != "inside" else None,
+        "release": options.release or None,
         "harden": plan.is_hardened or None,
         "with_": list(options.parts) or None,
         "max_amount_error": options.max_amount_error,
