@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 import build_site
+import conf
 from lenet_export import __version__
 from needs import ROOT, require
 
@@ -137,6 +138,27 @@ def test_versions_stand_beside_each_other(page, site):
     assert page.input_value("#versions select") == __version__
     with page.expect_request("**/9.0/docs/index.html"):
         page.select_option("#versions select", "9.0")
+
+
+def test_a_notebook_is_its_text_its_code_and_what_that_printed_and_drew():
+    png = "iVBORw0KGgo="
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "text"]},
+        {
+            "cell_type": "code",
+            "source": ["print(1)"],
+            "outputs": [
+                {"output_type": "stream", "text": ["1\n"]},
+                {"output_type": "display_data", "data": {"image/png": png, "text/plain": "<F>"}},
+            ],
+        },
+    ]
+    texts = [conf.cell_text(cell) for cell in cells]
+    assert texts[0] == "# Title\ntext"
+    assert texts[1] == (
+        "```python\nprint(1)\n```\n\n```text\n1\n```\n\n"
+        f'<img alt="&lt;F&gt;" src="data:image/png;base64,{png}">'
+    )
 
 
 def test_versions_are_sorted_by_their_numbers():

@@ -107,7 +107,7 @@ def output_text(output: dict[str, Any]) -> str:
         alt = html.escape("".join(data.get("text/plain", "a drawing")))
         return f'<img alt="{alt}" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
     text = "".join(output.get("text", data.get("text/plain", "")))
-    return f"```text\n{text}\n```"
+    return f"```text\n{text.rstrip()}\n```"
 
 
 def with_files(app: Sphinx, doctree: nodes.document) -> None:
