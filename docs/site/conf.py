@@ -62,6 +62,7 @@ html_sidebars = {
 html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 html_show_search_summary = False  # It asks for each page that is found, which file:// refuses.
 
 #: `make links` asks for the pages of others alone; the site's own are a test's.
@@ -121,7 +122,7 @@ def with_files(app: Sphinx, doctree: nodes.document) -> None:
         if (ROOT / path / "README.md").exists():
             uri = app.builder.get_relative_uri(docname, f"{path}/README")
         else:
-            linked.add(path)
+            linked.update({path, *(f"{path}/{one.name}" for one in (ROOT / path).glob("*.c"))})
             page = path if path.endswith(SHOWN) else f"{path}.html"
             uri = f"{'../' * docname.count('/')}{page}"
         text = nodes.literal if next(node.findall(nodes.literal), None) else nodes.inline
@@ -158,9 +159,14 @@ def file_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def folder_text(path: str) -> str:
-    """The names in a folder, as HTML."""
-    names = sorted(one.name + "/" * one.is_dir() for one in (ROOT / path).iterdir())
-    return "<ul>" + "".join(f"<li><code>{name}</code></li>" for name in names) + "</ul>"
+    """The names in a folder, as HTML, with links to the files that have pages."""
+    lines = []
+    for one in sorted((ROOT / path).iterdir()):
+        name = f"<code>{one.name}{'/' * one.is_dir()}</code>"
+        if f"{path}/{one.name}" in linked and not one.name.endswith(SHOWN):
+            name = f'<a href="{Path(path).name}/{one.name}.html">{name}</a>'
+        lines.append(f"<li>{name}</li>")
+    return f"<ul>{''.join(lines)}</ul>"
 
 
 def file_text(path: str) -> str:
