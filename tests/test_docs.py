@@ -22,7 +22,7 @@ import python_page
 from lenet_export import bundled, checkpoint, verify
 from lenet_export.compiled import CompiledNetwork
 from lenet_export.cpus.registry import lay_out
-from lenet_export.outputs import c
+from lenet_export.crc import crc32c
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from lenet_train import architectures, model
@@ -404,12 +404,21 @@ def test_the_page_of_formats_is_that_of_the_code():
     assert formats.PAGE.read_text() == formats.page(), "python docs/site/formats.py"
 
 
-def test_the_page_of_formats_names_all_that_a_manifest_tells(int8_plan):
+def test_the_page_of_formats_tells_all_of_a_manifest_and_of_tables_as_bytes(int8_plan):
     named = replace(int8_plan.model, class_names=tuple("abcdefghij"))
-    hardened = make_plan(named, "int8", is_hardened=True)
-    told = {"parts": ("picture",), "notes": ("so",), "not_verified": "no JAX"}
-    manifest = c.render_c(hardened, Options(tables="blob", **told))["lenet.json"]
-    assert needs.formats("`lenet.json`") == json.loads(manifest).keys()
+    plan = make_plan(named, "int8", is_hardened=True)
+    options = Options(parts=("picture",), notes=("so",), not_verified="no JAX")
+    files = render_c(plan, replace(options, tables="blob", release=7))
+    manifest = json.loads(files["lenet.json"])
+    assert needs.formats("`lenet.json`") == manifest.keys()
+    data = files["lenet_tables.bin"]
+    rows = re.findall(r"^\| (\d+) to (\d+) \|", formats.PAGE.read_text(), re.MULTILINE)
+    parts = [data[int(first) : int(last) + 1] for first, last in rows]
+    told = [int.from_bytes(part, "little") for part in parts]
+    assert parts[0] == b"LNet" and told[1] == 1 and told[5] == len(data) and told[7] == 7
+    assert told[6] == crc32c(data[32:]) and parts[8].hex() == plan.model_id
+    code = "".join(f"{int.from_bytes(parts[4][at : at + 4], 'little'):08x}" for at in (0, 4))
+    assert code == manifest["tables"]["code"]
 
 
 def test_each_word_of_the_glossary_is_in_order_and_used():
