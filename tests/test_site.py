@@ -146,7 +146,7 @@ def test_a_notebook_is_its_text_its_code_and_what_that_printed_and_drew():
         {"cell_type": "markdown", "source": ["# Title\n", "text"]},
         {
             "cell_type": "code",
-            "source": ["print(1)"],
+            "source": ["%%capture\n", "\n", "print(1)"],
             "outputs": [
                 {"output_type": "stream", "text": ["1\n"]},
                 {"output_type": "display_data", "data": {"image/png": png, "text/plain": "<F>"}},

@@ -98,6 +98,7 @@ def cell_text(cell: dict[str, Any]) -> str:
     text = "".join(cell["source"])
     if cell["cell_type"] == "markdown":
         return text
+    text = re.sub(r"^%.*\n+", "", text, flags=re.MULTILINE)  # what is told to Jupyter
     return "\n\n".join([f"```python\n{text}\n```", *map(output_text, cell["outputs"])])
 
 
