@@ -30,6 +30,7 @@ EXPORTS = [
     ("mnist", {}, "cortex-m4", Options()),
     ("mlp", {}, "generic", Options()),
     ("mnist", {"is_hardened": True}, "generic", Options(parts=PARTS)),
+    ("mnist", {"max_error": 0.01}, "generic", Options(tables="blob", parts=PARTS)),
 ]
 
 

@@ -24,7 +24,7 @@ BEHIND = re.compile(
     r"^#ifdef \w+_(?:IMPLEMENTATION|TABLES)$|^/\* ---- What the memory of", re.MULTILINE
 )
 #: Types whose members a user reads, without the prefix.
-ANSWERS = ("_reading", "_prepared", "_amount", "_verdict", "_self_test_result")
+ANSWERS = ("_reading", "_prepared", "_amount", "_verdict", "_binding", "_self_test_result")
 #: What holds a promise, by the first word of its name in the table.
 HOLDERS = {"check": "checks", "you": "assumptions"}
 

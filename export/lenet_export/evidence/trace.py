@@ -12,6 +12,8 @@ from lenet_export.plan import Plan
 TABLE = re.compile(r"^static const \w+ (\w+)\[")
 #: The first line of a function, which may go on; a prototype ends with ";".
 FUNCTION = re.compile(r"^(?:__attribute__\(\(\w+\)\) )?(?!typedef|struct|#|/|\s)[\w ]+[ *](\w+)\(")
+#: A line of a struct that is an array.
+MEMBER = re.compile(r"^    \w+ (\w+)(?:\[\d+\])+(?: \w+)?;$")
 END_OF_TABLE, END_OF_FUNCTION = re.compile(r"\};$"), re.compile(r"^\}|\}\}$")
 
 
@@ -36,6 +38,8 @@ def traced(plan: Plan, files: Files) -> list[dict[str, Any]]:
         :class:`Place`. None of a file that is no C.
     """
     found = [of for name, data in files.items() for of in places(name, data)]
+    if plan.is_bound:
+        found += [of for name, data in files.items() for of in members(name, data)]
     layers: dict[str, dict[str, Any]] = {
         layer.name: {"layer": layer.name, "tables": [], "functions": []} for layer in plan.layers
     }
@@ -76,6 +80,14 @@ def places(file: str, data: bytes) -> list[Place]:
         if last:
             found.append(Place(name, file, first, last))
     return found
+
+
+def members(file: str, data: bytes) -> list[Place]:
+    """The arrays that are members of the structs of a file of C: of tables that are bound."""
+    if not file.endswith((".c", ".h")):
+        return []
+    lines = enumerate(data.decode().splitlines(), 1)
+    return [Place(of[1], file, n, n) for n, line in lines if (of := MEMBER.match(line))]
 
 
 def code_alone(text: str) -> str:

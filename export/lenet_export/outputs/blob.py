@@ -8,7 +8,7 @@ does, is passed where they are. So templates and kernels know nothing of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -28,9 +28,8 @@ RELEASE_MAX = 2**32 - 1
 TYPES: Mapping[str, DType] = {
     **dict.fromkeys(("SHIFT", "DROP", "MEAN_SHIFT", "INK_DARK", "INK_SHARE"), U16),
     **dict.fromkeys(("LEAST", "INK_RISE", "INK_LEAST", "INK_MOST", "ANSWERS_CRC"), U32),
-    **dict.fromkeys(("COST_UNIT",), U32),
-    **dict.fromkeys(("FACTOR", "HALF", "MIN_SCORE"), S32),
-    **dict.fromkeys(("TOLERANCE", "LOGIT_SCALE"), F32),
+    **dict.fromkeys(("FACTOR", "HALF"), S32),
+    "TOLERANCE": F32,
 }
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -77,6 +76,7 @@ class Blob:
         is_avr: whether they are for an AVR's program memory, where they may lie anywhere.
         network: the id of what is trained.
         layout: that of the kernels.
+        code: that of the code that is bound to it; see :func:`code_id`.
     """
 
     model_id: str
@@ -87,6 +87,7 @@ class Blob:
     is_avr: bool = False
     network: int = 0
     layout: int = 0
+    code: tuple[int, int] = (0, 0)
 
     @property
     def begins_at(self) -> int:
@@ -122,10 +123,17 @@ class Blob:
         """In bytes, with all in front of the tables."""
         return CRC_BEHIND + len(self._behind)
 
-    def bytes_for(self, code: Sequence[int]) -> bytes:
-        """The file that code with this id is bound to."""
-        head = (MAGIC, FORMAT, self.network, self.layout, *code, self.size, crc32c(self._behind))
+    @property
+    def data(self) -> bytes:
+        """The file."""
+        ids = self.network, self.layout, *self.code
+        head = (MAGIC, FORMAT, *ids, self.size, crc32c(self._behind))
         return np.array(head, "<u4").tobytes() + self._behind
+
+    @property
+    def code_in_hex(self) -> str:
+        """The code's id."""
+        return "".join(f"{part:08x}" for part in self.code)
 
     @cached_property
     def _behind(self) -> bytes:
@@ -169,14 +177,14 @@ def layout_id(plan: Plan) -> int:
     return id_of(plan.cpu, plan.optimize)
 
 
-def code_id(texts: Iterable[str]) -> list[int]:
+def code_id(texts: Iterable[str]) -> tuple[int, int]:
     """That of all that a compiler sees of the C, in two numbers of 32 bits.
 
     So any tables of the same code fit it, and no others: what type an accumulator has, which
     follows from the bounds of the tables, is in the text.
     """
     seen = " ".join(_COMMENT.sub(" ", "\n".join(texts)).split())
-    return [id_of(half, seen) for half in (0, 1)]
+    return id_of(0, seen), id_of(1, seen)
 
 
 def bind(code: str, header: str, names: Iterable[str]) -> tuple[str, str]:

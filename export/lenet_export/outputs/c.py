@@ -77,7 +77,8 @@ INDEX = "@index@"  # for the list of the sections, until their lines are known
 STRUCT, BINDING = "@struct@", "@binding@"  # for the bound tables, until it is known which those are
 CODES = ("@code_0@", "@code_1@")  # for the id of this code, until all of it is known
 INT16_MAX = 2**15 - 1
-OF_AMOUNTS = ("cost_unit", "min_score")  # numbers that training decides
+#: Numbers that are macros of the header, where training's are not in a blob.
+DESCRIBED = ("logit_scale", "min_gap", "cost_unit", "min_score")
 MAX_ERRORS = (0.01, 0.005, 0.002, 0.001)  # the choices that the header shows
 
 
@@ -90,61 +91,78 @@ def render_c(plan: Plan, options: Options) -> dict[str, bytes]:
     """
     prefix = options.prefix
     plan = replace(plan, is_bound=options.tables == "blob")
+    _check(plan, options)
+    stamp, names = _stamp(plan, options), _named(plan.model.class_names)
+    printed, tables = _printed(plan, options, names)
+    check_printed("".join(printed.values()), prefix)
+    texts = {
+        prefix + end: _indexed(
+            tidy(rename(text, prefix)).replace(f" {STAMP}", stamp).replace(NAMES, names)
+        )
+        for end, text in printed.items()
+    }
+    # Any tables of the same code will do: they are whole.
+    code = [text for name, text in texts.items() if not name.endswith("_tables.h")]
+    pair = sha256("".join(code).encode()).hexdigest()[:16].upper()
+    files = {name: text.replace(PAIR, pair).encode() for name, text in texts.items()}
+    if tables:
+        files[f"{prefix}_tables.bin"] = tables.data
+    return files | {f"{prefix}.json": _json(_manifest(plan, options, files, tables))}
+
+
+def _check(plan: Plan, options: Options) -> None:
+    """Checks that the options go together, and with the plan.
+
+    Raises:
+        UserError: they do not.
+    """
     if options.single_file and options.tables == "apart":
         raise UserError(
             "--tables apart", "is a file more than --single-file allows", "leave one of them out"
         )
-    check_names(plan, prefix)
     if plan.is_bound and options.target != "c":
         raise UserError(
             "--tables blob",
             f"goes with --target c only: the examples of {options.target} bind no tables",
             "take --target c, or leave it out",
         )
+    check_names(plan, options.prefix)
     if "amount" in options.parts:
         _check_amount(plan)
     if "picture" in options.parts:
         _check_picture(plan)
     _check_room(plan, options)
+
+
+def _printed(plan: Plan, options: Options, names: str) -> tuple[dict[str, str], blob.Blob | None]:
+    """The files as the templates print them, by how their names end; and tables to bind, if any.
+
+    Args:
+        plan: of the files.
+        options: likewise.
+        names: of the classes, in C.
+    """
     environment = _environment()
-    stamp, names = _stamp(plan, options), _named(plan.model.class_names)
     context = _context(plan, options) | {"vocabulary": _vocabulary(plan, environment)}
 
     def printed(name: str) -> str:
         return environment.get_template(f"{name}.j2").render(context)
 
-    body = printed("lenet.c")  # it says which numbers of its own training decides
+    body, tables = printed("lenet.c"), None  # it tells which of its numbers training decides
     if plan.is_bound:
-        context["blob"] = _blob(plan, options, context)
+        tables = context["blob"] = _blob(plan, options, context)
     header = printed("lenet.h")
-    if plan.is_bound:
-        body, header = _bound(context["blob"], body, header, context)
+    if tables:
+        body, header = _bound(tables, body, header)
         body = body.replace(STRUCT, printed("lenet_struct.c"))
         body = body.replace(BINDING, printed("lenet_bind.c"))
-        ids = blob.code_id([header.replace(NAMES, names), body])
-        for mark, part in zip(CODES, ids, strict=True):
+        tables = replace(tables, code=blob.code_id([header.replace(NAMES, names), body]))
+        for mark, part in zip(CODES, tables.code, strict=True):
             body = body.replace(mark, f"0x{part:08X}")
-    if options.single_file:
-        texts = {f"{prefix}.h": header + body}
-    else:
-        texts = {f"{prefix}.h": header, f"{prefix}.c": body}
+    texts = {".h": header + body} if options.single_file else {".h": header, ".c": body}
     if options.tables == "apart":
-        texts[f"{prefix}_tables.h"] = printed("lenet_tables.h")
-    check_printed("".join(texts.values()), prefix)
-    texts = {
-        name: _indexed(tidy(rename(text, prefix)).replace(f" {STAMP}", stamp).replace(NAMES, names))
-        for name, text in texts.items()
-    }
-    # Any tables of the same code will do: they are whole.
-    code = [text for name, text in texts.items() if not name.endswith("_tables.h")]
-    pair = sha256("".join(code).encode()).hexdigest()[:16].upper()
-    files = {name: text.replace(PAIR, pair).encode() for name, text in texts.items()}
-    tables: dict[str, Any] = {}
-    if plan.is_bound:
-        files[f"{prefix}_tables.bin"] = context["blob"].bytes_for(ids)
-        told = "".join(f"{part:08x}" for part in ids)
-        tables = {"tables": {"release": options.release, "code": told}}
-    return files | {f"{prefix}.json": _json(_manifest(plan, options, files) | tables)}
+        texts["_tables.h"] = printed("lenet_tables.h")
+    return texts, tables
 
 
 def _blob(plan: Plan, options: Options, context: dict[str, Any]) -> blob.Blob:
@@ -159,7 +177,10 @@ def _blob(plan: Plan, options: Options, context: dict[str, Any]) -> blob.Blob:
         number("min_gap", context["threshold"], plan.logit_dtype),
     ]
     if "amount" in options.parts:
-        numbers += [number(name, context[name], blob.TYPES[name.upper()]) for name in OF_AMOUNTS]
+        numbers += [
+            number("cost_unit", context["cost_unit"], U32),
+            number("min_score", context["min_score"], S32),
+        ]
     numbers += context["trained"].values()
     tables = [blob.Member.of(constant) for constant in plan.constants]
     if plan.dtype == "float32":
@@ -175,14 +196,14 @@ def _blob(plan: Plan, options: Options, context: dict[str, Any]) -> blob.Blob:
     return found
 
 
-def _bound(tables: blob.Blob, body: str, header: str, context: dict[str, Any]) -> tuple[str, str]:
+def _bound(tables: blob.Blob, body: str, header: str) -> tuple[str, str]:
     """The code and its header, of which each function that reads tables is passed them."""
     for member in tables.numbers:
-        macro = f"LENET_{member.name.upper()}"
-        place = f"tables->{member.name}"
-        is_far = context["cpu"].program_memory
-        read = operands.from_program_memory(place, member.values.dtype) if is_far else place
-        body, header = body.replace(macro, read), header.replace(macro, member.name)
+        if member.name in DESCRIBED:
+            macro, place = f"LENET_{member.name.upper()}", f"tables->{member.name}"
+            if tables.is_avr:
+                place = operands.from_program_memory(place, member.values.dtype)
+            body, header = body.replace(macro, place), header.replace(macro, member.name)
     body = body.replace("see the bounds", "see the tables")
     return blob.bind(body, header, [member.name for member in tables.tables])
 
@@ -710,7 +731,7 @@ def _binding(plan: Plan) -> dict[str, Any]:
         "network_id": f"0x{blob.network_id(plan):08X}",
         "layout_id": f"0x{blob.layout_id(plan):08X}",
         "code_ids": CODES,
-        "described": ("logit_scale", "min_gap", *OF_AMOUNTS),
+        "described": DESCRIBED,
     }
 
 
@@ -943,7 +964,9 @@ def _number(plan: Plan, logit: float) -> str:
     return str(logit) if plan.dtype == "int8" else float_literal(np.float32(logit))
 
 
-def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str, Any]:
+def _manifest(
+    plan: Plan, options: Options, files: dict[str, bytes], tables: blob.Blob | None
+) -> dict[str, Any]:
     """What ``lenet.json`` holds."""
     manifest = {
         "tool": f"lenet-export {__version__}",
@@ -973,6 +996,7 @@ def _manifest(plan: Plan, options: Options, files: dict[str, bytes]) -> dict[str
         "with": options.parts,
         "notes": options.notes + options.doubts,
         "not_verified": options.not_verified,
+        "tables": tables and {"release": tables.release, "code": tables.code_in_hex},
     }
     return manifest | {name: of for name, of in rest.items() if of}
 
