@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_F08BB90DD1E2B887
+#ifndef LENET_EXPORT_DB2400ABC85AFC7A
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 #include <stddef.h>
@@ -4134,9 +4134,9 @@ static void push(lenet_workspace *ws, const uint8_t *row)
     for (int k = 0; k < 28; k++) {
         to[k] = (uint8_t)(row != NULL ? row[k] : 0u);
     }
-    int rows = y + 1, left = (int)ws->left - 1;
+    int rows = y + 1;
     ws->row = (uint16_t)rows;
-    ws->left = (uint16_t)left;
+    ws->left = (uint16_t)(ws->left - 1u);
     conv1_step(ws, rows + 2);
     if (y == 27) {
         for (int i = 30; i < 32; i++) {
@@ -4361,7 +4361,7 @@ lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_w
     if (test->image == 0u) {
         hash_constants(test);
         if (test->place != 0) {
-            test->place += LENET_CONSTANT_BYTES;
+            test->place += LENET_CONSTANT_BYTES; /* from the first table on again */
             return LENET_SELF_TEST_RUNNING;
         }
         if ((test->crc ^ 0xFFFFFFFFu) != 0x37274FD0u) {

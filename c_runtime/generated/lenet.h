@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_F08BB90DD1E2B887
+#define LENET_EXPORT_DB2400ABC85AFC7A
 
 #ifdef __cplusplus
 extern "C" {

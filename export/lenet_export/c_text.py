@@ -36,6 +36,8 @@ def times(name: str, factor: int) -> str:
     """``name`` times ``factor``, as one writes it."""
     if factor == 1:
         return name
+    if product := re.fullmatch(r"(\d+) \* (\w+)", name):
+        return f"{factor * int(product[1])} * {product[2]}"
     return f"{factor} * {parens(name)}"
 
 
@@ -87,8 +89,13 @@ def _braces(values: Array, depth: int) -> str:
 
 def passage(text: str) -> str:
     """``text`` as lines of a comment, filled to the page; ``~`` is a space that no line ends at."""
-    lines = textwrap.wrap(" ".join(text.split()), WIDTH - len(" * "))
-    return "\n".join(f" * {line}" for line in lines).replace("~", " ")
+    lines = textwrap.wrap(_whole(" ".join(text.split())), WIDTH - len(" * "))
+    return "\n".join(f" * {line}" for line in lines).replace("~", " ").replace("\0", " ")
+
+
+def _whole(text: str) -> str:
+    """A text in whose numbers the thousands are apart, but by no space that a line ends at."""
+    return re.sub(r"(?<=\d) (?=\d{3}\b)", "\0", text)
 
 
 def tidy(text: str) -> str:
@@ -126,7 +133,7 @@ def _filled(comment: re.Match[str]) -> str:
     lines = [
         f"{indent} * {line}".rstrip()
         for passage in passages
-        for line in textwrap.wrap(passage, width, break_on_hyphens=False) or [""]
+        for line in textwrap.wrap(_whole(passage), width, break_on_hyphens=False) or [""]
     ]
     filled = "\n".join(lines).replace(f"{indent} * ", "/* ", 1).replace("\0", " ")
     return filled if end == " */" else filled + end

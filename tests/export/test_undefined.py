@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from few_bits import on_grids
 from lenet_export.checkpoint import Stage
 from lenet_export.cpus.registry import lay_out
 from lenet_export.evidence.check import FAILED, NOT_RUN, PASSED, Case, result_of
+from lenet_export.evidence.checks.undefined import MACHINES
 from lenet_export.evidence.registry import CHECKS
 from lenet_export.outputs.bounds import bounds_of
 from lenet_export.outputs.c import render_c
@@ -47,6 +49,29 @@ def test_nothing_is_undefined(cpu, small, tmp_path):
     assert told["status"] == PASSED, told
     assert told["figures"]["alarms"] == {"memory": 0, "overflow": 0}
     assert told["figures"]["assertions"] >= 2 + len(plan.layers)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("cpu", ["generic", "cortex-m3"])
+def test_nothing_is_undefined_where_weights_have_few_bits(cpu, tmp_path):
+    """A sum of codes and fields is repaid: no range is known of the difference but its type's."""
+    require("frama-c")
+    model = on_grids(random_model(SMALL, (6, 5, 1)), ("4", "2", "8"))
+    plan = lay_out(make_plan(model, "int8"), cpu, "speed")
+    told = told_of(plan, render_c(plan, Options()), tmp_path)
+    assert told["status"] == PASSED, told
+    assert told["figures"]["alarms"] == {"memory": 0, "overflow": 0}
+
+
+@pytest.mark.parametrize("left", ["ws->left - 1u", *wide(["(int)ws->left - 1"])])
+def test_an_int_of_16_bits_holds_what_the_plain_c_computes(left, small, tmp_path, monkeypatch):
+    """Also of a workspace of any bytes, as of 32,768 rows to come."""
+    monkeypatch.setitem(MACHINES, "generic", "x86_16")
+    files = render_c(small, Options())
+    assert files["lenet.c"].count(b"ws->left - 1u") == 1
+    broken = files["lenet.c"].replace(b"ws->left - 1u", left.encode())
+    told = told_of(small, files | {"lenet.c": broken}, tmp_path)
+    assert told["status"] == (PASSED if left.endswith("u") else FAILED), told
 
 
 @pytest.mark.wide

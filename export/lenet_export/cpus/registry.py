@@ -95,6 +95,11 @@ class Cpu:
     is_counted: bool = True
 
     @property
+    def is_generic(self) -> bool:
+        """Whether it is no CPU in particular, but any: SDCC's too, which none of the others is."""
+        return not any(self.kernels.values())
+
+    @property
     def is_tight(self) -> bool:
         """Whether RAM is so scarce that a function's variables may lie there only while it runs."""
         return 0 < self.ram < 2**9

@@ -28,6 +28,7 @@ from lenet_export.c_text import (
     c_type,
     float_literal,
     format_table,
+    parens,
     passage,
     plus,
     short_type,
@@ -551,7 +552,7 @@ def _place_in(row: str, layer: Layer) -> str:
         return f"{layer.source}_place(ws, {row})"
     place = row
     if not layer.strip_is_whole:
-        place = f"({row}) % {layer.strip_rows}" if layer.strip_rows > 1 else "0"
+        place = f"{parens(row)} % {layer.strip_rows}" if layer.strip_rows > 1 else "0"
     return f"ws->shared.rows.{layer.source}[{place}]"
 
 

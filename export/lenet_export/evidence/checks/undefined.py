@@ -286,9 +286,7 @@ def _judged(case: Case, annotated: _Annotated, said: str) -> Outcome:
     missing = sorted(functions - reached.keys())
     sums = [of for of in unproved if of.kind == OVERFLOW]
     cpu = CPUS[case.plan.cpu]
-    # Of weights of few bits a sum is repaid by that of all codes, and Eva relates no two numbers.
-    is_few_bits = any(layer.layout.packing for layer in case.plan.layers)
-    is_followed = not (cpu.simd or cpu.program_memory or (cpu.saturates and is_few_bits))
+    is_followed = not (cpu.simd or cpu.program_memory)
     is_normed = any(layer.norm for layer in case.plan.layers)
     if (unproved and is_normed) or (not is_followed and len(sums) < len(unproved)):
         what = "what a norm computes" if is_normed else f"the instructions of {case.plan.cpu}"

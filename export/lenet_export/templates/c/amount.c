@@ -980,6 +980,11 @@ static void read_parts(lenet_parts *ws, int rows, int columns, lenet_amount *amo
             tell_amount(ws->ways, amount);
         }
     }
+{% if plan.is_hardened %}
+    if (tables_differ() != 0u) {
+        amount->verdict = LENET_DAMAGED;
+    }
+{% endif %}
     amount->accepted = amount->verdict == LENET_ACCEPTED;
 }
 
@@ -1064,6 +1069,7 @@ static void finish_columns(lenet_columns *ws, lenet_amount *amount)
     arrival->left = -1; /* what comes next is of no line, until it begins */
 }
 
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
                        lenet_amount *amount)
@@ -1076,6 +1082,7 @@ void lenet_amount_finish(lenet_columns *ws, lenet_amount *amount)
     finish_columns(ws, amount);
 }
 #else
+{% endif %}
 lenet_amount lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns,
                                int32_t stride)
 {
@@ -1090,4 +1097,6 @@ lenet_amount lenet_amount_finish(lenet_columns *ws)
     finish_columns(ws, &amount);
     return amount;
 }
+{% if cpu.is_generic %}
 #endif
+{% endif %}

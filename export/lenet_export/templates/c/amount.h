@@ -36,13 +36,17 @@ typedef struct lenet_columns lenet_columns;
 {%- else %}. But for LENET_UNSURE the text is then empty.
 {%- endif %} Nothing but
  * the rows' bytes is read. */
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns, int32_t stride,
                        lenet_amount *amount);
 #else
+{% endif %}
 lenet_amount lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, int columns,
                                int32_t stride);
+{% if cpu.is_generic %}
 #endif
+{% endif %}
 
 /* The same of a line whose columns come once, from the left, as from a scanner as wide as the line is
  * high, and are not kept: begin, `columns` columns of `rows` bytes, finish. A line of more than 4 096
@@ -53,8 +57,12 @@ lenet_amount lenet_read_amount(lenet_line *ws, const uint8_t *line, int rows, in
  * pointer. */
 void lenet_amount_begin(lenet_columns *ws, int rows, int columns);
 void lenet_amount_column(lenet_columns *ws, const uint8_t *column);
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_amount_finish(lenet_columns *ws, lenet_amount *amount);
 #else
+{% endif %}
 lenet_amount lenet_amount_finish(lenet_columns *ws);
+{% if cpu.is_generic %}
 #endif
+{% endif %}

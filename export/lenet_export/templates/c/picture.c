@@ -880,6 +880,7 @@ static void read_nothing(lenet_verdict verdict, lenet_reading *reading)
     reading->verdict = verdict;
 }
 
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
                              void *source, int rows, int columns, lenet_reading *reading)
@@ -900,6 +901,7 @@ void lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int 
     lenet_read_picture_rows(ws, picture_line, &picture, rows, columns, reading);
 }
 #else
+{% endif %}
 lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
                                       void *source, int rows, int columns)
 {
@@ -917,7 +919,9 @@ lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int r
     begin_picture(&picture, pixels, columns, stride);
     return lenet_read_picture_rows(ws, picture_line, &picture, rows, columns);
 }
+{% if cpu.is_generic %}
 #endif
+{% endif %}
 
 /* ---- A scan ---------------------------------------------------------------------------------- */
 
@@ -1058,6 +1062,7 @@ static lenet_verdict finish_scan(lenet_scan *ws)
     return verdict;
 }
 
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_scan_finish(lenet_scan *ws, lenet_reading *reading)
 {
@@ -1068,6 +1073,7 @@ void lenet_scan_finish(lenet_scan *ws, lenet_reading *reading)
     }
 }
 #else
+{% endif %}
 lenet_reading lenet_scan_finish(lenet_scan *ws)
 {
     lenet_reading reading;
@@ -1076,4 +1082,6 @@ lenet_reading lenet_scan_finish(lenet_scan *ws)
     return verdict == LENET_ACCEPTED ? lenet_read(&ws->shared.read.network, ws->shared.read.image)
                                      : reading;
 }
+{% if cpu.is_generic %}
 #endif
+{% endif %}

@@ -42,17 +42,21 @@ lenet_verdict lenet_prepare_rows(lenet_preparation *ws, const uint8_t *(*row)(vo
 
 /* Reads the digit in a picture, as lenet_prepare and then lenet_read do; afterwards ws->image is what
  * the network saw. Without a picture or ink the digit is -1, the gap 0, and the verdict says why. */
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int columns,
                         int32_t stride, lenet_reading *reading);
 void lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
                              void *source, int rows, int columns, lenet_reading *reading);
 #else
+{% endif %}
 lenet_reading lenet_read_picture(lenet_picture *ws, const uint8_t *pixels, int rows, int columns,
                                  int32_t stride);
 lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(void *source, int y),
                                       void *source, int rows, int columns);
+{% if cpu.is_generic %}
 #endif
+{% endif %}
 
 /* Reads the digit in a picture whose rows come once, from the top, as from a scanner, and are not kept:
  * begin, `rows` rows of `columns` bytes, finish. Pictures with a side of more than 64 pixels are shrunk as
@@ -65,8 +69,12 @@ lenet_reading lenet_read_picture_rows(lenet_picture *ws, const uint8_t *(*row)(v
  * nothing is read but `columns` bytes of a row, and nothing written outside the workspace. */
 void lenet_scan_begin(lenet_scan *ws, int rows, int columns);
 void lenet_scan_row(lenet_scan *ws, const uint8_t *row);
+{% if cpu.is_generic %}
 #ifdef __SDCC
 void lenet_scan_finish(lenet_scan *ws, lenet_reading *reading);
 #else
+{% endif %}
 lenet_reading lenet_scan_finish(lenet_scan *ws);
+{% if cpu.is_generic %}
 #endif
+{% endif %}

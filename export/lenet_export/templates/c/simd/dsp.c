@@ -36,7 +36,7 @@ static uint32_t ink_of(const uint8_t *pixels, int count, uint32_t rise, uint32_t
 {
     uint32_t sum = 0, halves = 0, sums = *dark;
     int k = 0;
-    for (; k + 4 <= count; k += 4) {
+    for (; k < count - 3; k += 4) {
         uint8x4_t four = *(const four_bytes *)(const void *)(pixels + k);
         sum = __usada8(four, 0, sum);
         halves |= __uhadd8(four, rise * 0x01010101u);
