@@ -1,7 +1,7 @@
 """Damaged files and drawn command lines: each is read, or refused by a mistake that is told.
 
     python benchmarks/fuzz.py --seconds 600            goes on where fuzz.json ends, and tells
-    python benchmarks/fuzz.py --seconds 600 --update   and adds to it
+    python benchmarks/fuzz.py --seconds 600 --update   and adds to it, a turn of a second at a time
     python benchmarks/fuzz.py --case checkpoint 17     one case again, with its traceback
 
 A case is a kind and a number, from which all of it is drawn. It fails by any exception but
@@ -593,12 +593,18 @@ def limited() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, memory)
 
 
-def run(first: dict[str, int], seconds: float) -> dict[str, Counter[str]]:
+Save = Callable[[str, Counter[str]], None]
+
+
+def run(
+    first: dict[str, int], seconds: float, save: Save = lambda *_: None
+) -> dict[str, Counter[str]]:
     """Runs the kinds in turns, each from a number on, as long as it is said.
 
     Args:
         first: of each kind the first number.
         seconds: to go on for.
+        save: is told, after each turn of a kind, how many of its cases ended how so far.
 
     Returns:
         How many cases of each kind ended how; what failed is printed.
@@ -615,7 +621,21 @@ def run(first: dict[str, int], seconds: float) -> dict[str, Counter[str]]:
                     of[status] += 1
                     if status == FAILED:
                         print(f"{kind} {number}: {why}", file=sys.stderr, flush=True)
+                save(kind, of)
     return counts
+
+
+def known() -> dict[str, Counter[str]]:
+    """What fuzz.json has of each kind."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return {kind: Counter(found.get(kind, {})) for kind in KINDS}
+
+
+def written_down(kind: str, counts: Counter[str]) -> None:
+    """Puts the counts of a kind into fuzz.json, beside those that another run may write."""
+    total = known() | {kind: counts}
+    text = json.dumps({kind: dict(sorted(of.items())) for kind, of in total.items()}, indent=1)
+    files.write({RESULTS: f"{text}\n".encode()})
 
 
 def table(results: dict[str, dict[str, int]]) -> str:
@@ -645,15 +665,16 @@ def main(arguments: list[str] | None = None) -> int:
         with limited():
             print(*outcome(options.case[0], int(options.case[1])))
         return 0
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    kinds = options.kind or [*KINDS]
-    found = run({kind: sum(known.get(kind, {}).values()) for kind in kinds}, options.seconds)
+    before = known()
+
+    def save(kind: str, counts: Counter[str]) -> None:
+        if options.update:
+            written_down(kind, before[kind] + counts)
+
+    first = {kind: before[kind].total() for kind in options.kind or KINDS}
+    found = run(first, options.seconds, save)
     for kind, counts in found.items():
         print(f"{kind}: {dict(counts)}")
-    if options.update:
-        total = {kind: Counter(known.get(kind)) + found.get(kind, Counter()) for kind in KINDS}
-        text = json.dumps({kind: dict(sorted(of.items())) for kind, of in total.items()}, indent=1)
-        RESULTS.write_text(text + "\n")
     return 1 if any(of[FAILED] for of in found.values()) else 0
 
 

@@ -62,6 +62,22 @@ def measured(plan: Plan, files: Files) -> Row:
     }
 
 
+def table(rows: dict[str, Row]) -> str:
+    """The results as a table of a document: a line for each model, a column for each CPU."""
+    lines = [("", *(f"`{cpu}`" for cpu in PROVED)), ("---",) * (1 + len(PROVED))]
+    for model in sorted({name.partition(" ")[0] for name in rows}):
+        lines.append((f"`{model}`", *(_cell(rows.get(f"{model} {cpu}")) for cpu in PROVED)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "not run yet"
+    return (
+        f"{sum(row['alarms'].values())} alarms, {row['assertions']} assertions, {row['seconds']} s"
+    )
+
+
 def main() -> None:
     """Prints the table, or measures it anew."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])

@@ -39,6 +39,27 @@ def test_none_of_the_last_long_run_failed():
     assert not any(fuzz.FAILED in counts for counts in RESULTS.values())
 
 
+def test_a_run_that_is_ended_has_written_down_its_turns(tmp_path, monkeypatch):
+    """And the next one goes on behind them; another run's kinds stay as they are."""
+    written = fuzz.written_down
+
+    def ended(kind, counts):
+        written(kind, counts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fuzz, "RESULTS", tmp_path / "fuzz.json")
+    monkeypatch.setattr(fuzz, "TURN", 0.02)
+    written("IDX", fuzz.Counter(refused=7))
+    monkeypatch.setattr(fuzz, "written_down", ended)
+    totals = [0]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fuzz.main(["--seconds", "9", "--kind", "msgpack", "--update"])
+        totals.append(fuzz.known()["msgpack"].total())
+    assert totals[0] < totals[1] < totals[2]
+    assert fuzz.known()["IDX"] == {"refused": 7}
+
+
 def test_the_table_of_the_document_is_that_of_the_last_long_run():
     document = (ROOT / "benchmarks/README.md").read_text()
     assert f"\n\n{fuzz.table(RESULTS)}\n" in document
