@@ -55,7 +55,8 @@ def test_training_may_use_the_exporter_and_never_the_reverse():
     used = {module for _, module in imports(TRAIN) if module.startswith("lenet_export")}
     assert used <= {
         "lenet_export.__version__", "lenet_export.activations", "lenet_export.amount",
-        "lenet_export.bundled", "lenet_export.checkpoint", "lenet_export.errors",
+        "lenet_export.bundled", "lenet_export.checkpoint", "lenet_export.drawing",
+        "lenet_export.errors",
         "lenet_export.files", "lenet_export.float_network", "lenet_export.fold",
         "lenet_export.gap_table", "lenet_export.idx", "lenet_export.images", "lenet_export.ink",
         "lenet_export.packages", "lenet_export.parser", "lenet_export.photos", "lenet_export.plan",

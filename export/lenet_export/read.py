@@ -11,6 +11,7 @@ from typing import Any
 from lenet_export import bundled, files, photos
 from lenet_export.errors import printable
 from lenet_export.parser import Parser, share
+from lenet_export.plan import Plan
 from lenet_export.program import exit_status
 from lenet_export.reading import MAX_ERROR, Read, load, read
 
@@ -18,6 +19,7 @@ EPILOG = """\
 examples:
   lenet-read photo.jpg
   lenet-read --show steps.png --max-error 0.001 scans/*.png
+  lenet-read --layers layers.png photo.jpg
   lenet-read --json --model runs/digits/model.safetensors digit.pgm
 
 exit status:
@@ -26,6 +28,7 @@ exit status:
   2  wrong usage
   130  Ctrl-C
 """
+KINDS = (".png", ".svg", ".pdf")
 MOST_DRAWN = 200  # pictures, below one another
 
 
@@ -70,28 +73,59 @@ def command_line() -> Parser:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command_line()
+    parser.add_argument(
+        "--layers",
+        type=Path,
+        metavar="FILE",
+        help="write a drawing, .png, .svg or .pdf, of what each layer makes of the one picture, in "
+        "the integers of the C",
+    )
     options = parser.parse_args(arguments)
-    if options.show and options.show.suffix.lower() not in (".png", ".svg", ".pdf"):
-        parser.error(f"--show {options.show}: the file ends in none of .png, .svg, .pdf")
-    if options.show and options.show.resolve() in [path.resolve() for path in options.pictures]:
-        parser.error(f"--show {options.show}: is one of the pictures, which it would replace")
+    for option in ("show", "layers"):
+        _check_drawing(parser, option, getattr(options, option), options.pictures)
     if options.show and len(options.pictures) > MOST_DRAWN:
         parser.error(f"--show {options.show}: at most {MOST_DRAWN} pictures are drawn at a time")
+    if options.layers and len(options.pictures) > 1:
+        parser.error(f"--layers {options.layers}: the layers of one picture are drawn at a time")
+    if options.layers and options.show and options.layers.resolve() == options.show.resolve():
+        parser.error(f"--layers {options.layers}: is what --show writes, too")
     return options
+
+
+def _check_drawing(
+    parser: Parser, option: str, drawing: Path | None, pictures: Sequence[Path]
+) -> None:
+    """Ends the program where such a drawing is of no kind that is drawn, or is a picture."""
+    if drawing and drawing.suffix.lower() not in KINDS:
+        parser.error(f"--{option} {drawing}: the file ends in none of {', '.join(KINDS)}")
+    if drawing and drawing.resolve() in [path.resolve() for path in pictures]:
+        parser.error(f"--{option} {drawing}: is one of the pictures, which it would replace")
 
 
 def _run(options: argparse.Namespace) -> None:
     pictures = [(path, photos.read(path)) for path in options.pictures]
     network = load(options.model, options.max_error)
     results = [read(network, path, picture) for path, picture in pictures]
-    if options.show:
-        from lenet_export.steps import drawing  # takes matplotlib, which is slow to import
-
-        files.write({options.show: drawing(results, options.show.suffix[1:].lower())})
+    if options.show or options.layers:
+        files.write(_drawings(options, network.plan, results))
     if options.json:
         print(json.dumps([_as_json(result) for result in results], indent=2))
     else:
         print("\n".join(_as_text(result) for result in results))
+
+
+def _drawings(
+    options: argparse.Namespace, plan: Plan, results: Sequence[Read]
+) -> dict[Path, bytes]:
+    """What is drawn, by its files."""
+    from lenet_export import steps  # takes matplotlib, which is slow to import
+
+    drawn: dict[Path, bytes] = {}
+    if options.show:
+        drawn[options.show] = steps.steps(results, options.show.suffix[1:].lower())
+    if options.layers:
+        drawn[options.layers] = steps.layers(plan, results[0], options.layers.suffix[1:].lower())
+    return drawn
 
 
 def _as_text(result: Read) -> str:

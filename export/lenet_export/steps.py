@@ -1,8 +1,9 @@
-"""A drawing of pictures on their way: picture, ink, the network's image, its logits."""
+"""Drawings of pictures on their way: ink, the network's image, its layers, its logits."""
 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lenet_export.errors import printable
+from lenet_export import drawing, reference
+from lenet_export.errors import UserError, printable
+from lenet_export.plan import Layer, Plan
+from lenet_export.pools import POOLS
 from lenet_export.reading import Read
 
 MARK = "#d95f02"
@@ -18,7 +22,7 @@ HEADS = ("picture", "ink", "image", "logits")
 LONGEST = 16  # letters of a file's name that fit under its picture
 
 
-def drawing(results: Sequence[Read], kind: str) -> bytes:
+def steps(results: Sequence[Read], kind: str) -> bytes:
     """The drawing, a row for each picture, as a file of ``kind``: png, svg, pdf."""
     figure = Figure((9, 2.3 * len(results) + 0.3), layout="constrained")
     rows = figure.subplots(len(results), 4, squeeze=False)
@@ -27,8 +31,52 @@ def drawing(results: Sequence[Read], kind: str) -> bytes:
         for ax, head in zip(axes, HEADS, strict=True):
             if place == 0:
                 ax.set_title(head, fontsize=10)
+    return _file(figure, kind)
+
+
+def layers(plan: Plan, result: Read, kind: str) -> bytes:
+    """What each layer makes of one picture, in the integers of the C, as a file of ``kind``.
+
+    Raises:
+        UserError: there is no ink in it, or the C's logits are not the reference's, which gives
+            the layers.
+    """
+    if result.logits is None:
+        remedy = "give a picture with a digit, or leave out --layers"
+        raise UserError(result.path, "has no ink, so that no layer is computed", remedy)
+    image = result.found.image[..., None]
+    found = reference.network(plan, image[None])
+    named = [(_name(layer), found[layer.name][0]) for layer in plan.layers]
+    if not np.array_equal(named[-1][1], result.logits):
+        raise UserError(result.path, "is read by C otherwise than by NumPy", "report this as a bug")
+    name = printable(result.path.name)
+    class_name = printable(result.outputs[result.digit]) if result.digit >= 0 else "no class"
+    figure, last = drawing.layers_of(
+        [("image", image), *named], f"{name}: {class_name}, gap {result.gap:,}, {result.verdict}"
+    )
+    names = drawing.labels_of(result.outputs)
+    drawing.bars_of(last, result.logits, names, "logit", "{:,.0f}")
+    last.margins(y=0.2)
+    last.set_yticks([])
+    last.axhline(0, color="#888888", linewidth=0.6)
+    return _file(figure, kind)
+
+
+def _name(layer: Layer) -> str:
+    """A layer and what is computed behind its sums."""
+    stage = layer.stage
+    words = [stage.name] + ([] if stage.activation == "none" else [stage.activation])
+    return ", ".join(
+        [*words, *([] if stage.pool == "none" else [f"{POOLS[stage.pool].noun} pool"])]
+    )
+
+
+def _file(figure: Figure, kind: str) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=120)
+    with warnings.catch_warnings():
+        # Names may be in letters that matplotlib's font lacks: it draws boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(file, format=kind, dpi=120)
     return file.getvalue()
 
 

@@ -64,6 +64,46 @@ def test_show_draws_each_picture_on_its_way(capsys, tmp_path, kind):
     assert drawn.read_bytes().startswith(head) and drawn.stat().st_size > 5_000
 
 
+def test_layers_draws_what_each_layer_makes_of_a_picture(capsys, tmp_path, monkeypatch):
+    """Maps as the C has them, each with its shape, and the logits as integers."""
+    kept = []
+    make = steps.drawing.layers_of
+    monkeypatch.setattr(steps.drawing, "layers_of", lambda *a: kept.append(make(*a)) or kept[-1])
+    drawn, named = tmp_path / "layers.png", tmp_path / "a$^$.pgm"
+    named.write_bytes(PAGE.read_bytes())
+    out = said(capsys, named, "--layers", drawn, "--show", tmp_path / "steps.png").out
+    assert drawn.read_bytes().startswith(b"\x89PNG") and (tmp_path / "steps.png").exists()
+    ((figure, bars),) = kept
+    network = reading.load(bundled.FOR_PICTURES)
+    found = network.layers(prepare(GREY).image[..., None])
+    shown = [axes.get_ylabel() for axes in figure.axes[:-1]]
+    shapes = ["x".join(map(str, values.shape)) for values in found.values()]
+    assert [label.split("\n")[1] for label in shown] == ["28x28x1", *shapes]
+    assert shown[1].startswith("conv1, relu, maximum pool\n")
+    maps = found["conv1"]
+    assert np.array_equal(figure.axes[1].images[0].get_array()[:, :14], maps[..., 0])
+    assert [text.get_text() for text in bars.texts] == [f"{v:,.0f}" for v in found["fc3"]]
+    gap = out.split("gap ")[1].split(", acc")[0]
+    assert f"a$^$.pgm: 3, gap {gap}, accepted\n" in figure.get_suptitle()
+
+
+def test_layers_of_no_ink_or_of_two_pictures_are_refused(capsys, tmp_path):
+    grey, drawn = tmp_path / "grey.png", tmp_path / "layers.png"
+    Image.fromarray(np.full((40, 50), 99, np.uint8)).save(grey)
+    told = said(capsys, grey, "--layers", drawn, status=1).err
+    assert told.startswith(f"lenet-read: error: {grey}: has no ink, so that no layer is computed\n")
+    for wrong, what in (
+        ([PAGE, grey, "--layers", drawn], "the layers of one picture are drawn at a time"),
+        ([PAGE, "--layers", drawn, "--show", drawn], "is what --show writes, too"),
+        ([grey, "--layers", grey], "is one of the pictures, which it would replace"),
+        ([PAGE, "--layers", "layers.gif"], "the file ends in none of .png, .svg, .pdf"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            read.main([*map(str, wrong)])
+        assert what in capsys.readouterr().err
+    assert not drawn.exists()
+
+
 @pytest.mark.parametrize("name", ["a$^$.pgm", "b\udce9\n.pgm"])
 def test_a_picture_of_any_name_is_drawn(capsys, tmp_path, name):
     (tmp_path / name).write_bytes(PAGE.read_bytes())

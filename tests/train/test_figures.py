@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from lenet_export import drawing
 from lenet_export.checkpoint import Model, Stage
 from lenet_train import figures
 from lenet_train.architectures import LENET5, MLP, lenet
@@ -254,7 +255,7 @@ def test_the_drawing_of_a_network_has_no_texts_that_touch(architecture, drawn):
 
 def test_a_long_title_is_broken():
     figure = Figure(figsize=(6, 3))
-    figures._title(figure, LONG, "second")
+    drawing.titled(figure, LONG, "second")
     lines = figure.get_suptitle().splitlines()
     assert len(lines) == 3 and lines[-1] == "second"
     assert " ".join(lines[:-1]) == LONG
@@ -263,7 +264,7 @@ def test_a_long_title_is_broken():
 @pytest.mark.parametrize("width", range(4, 13))
 def test_no_word_of_a_title_is_left_alone(width):
     figure = Figure(figsize=(width, 3))
-    figures._title(figure, f"conv1 of {LONG}")
+    drawing.titled(figure, f"conv1 of {LONG}")
     lines = figure.get_suptitle().splitlines()
     assert " ".join(lines) == f"conv1 of {LONG}"
     assert max(map(len, lines)) <= 9 * width

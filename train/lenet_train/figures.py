@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -17,6 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
+from lenet_export import drawing
 from lenet_export.checkpoint import Float32, Model
 from lenet_export.float_network import run_activations, run_floats
 from lenet_export.pools import POOLS
@@ -33,11 +32,8 @@ FEATURES = "features.png"
 NAMES = (CURVES, CONFUSION, MISTAKES, FILTERS, FEATURES)
 
 DPI = 120
-MOST_NAMED = 30  # classes that a figure has room to write at each
 MOST_FILTERS = 64
 MOST_MISTAKES = 25
-MOST_MAPS = 16
-BETWEEN_MAPS = "#bcd4ea"
 
 # The top of the accuracy's axis, in % of the images: a split without a mistake is drawn there.
 FEWEST_MISTAKES = 0.1
@@ -69,8 +65,8 @@ def of_run(
         title: of the run.
         names: of the classes.
     """
-    # Behind the last one comes what is of none of them. Between two $ matplotlib finds formulas.
-    names = [*(name[:24].replace("$", r"\$") for name in names), "none"]
+    # Behind the last one comes what is of none of them.
+    names = [*drawing.labels_of(names), "none"]
     first = model.stages[0].name
     guesses = logits.argmax(axis=1)
     example = test[int((guesses == test.labels).argmax())]
@@ -86,7 +82,7 @@ def of_run(
 def curves(epochs: Sequence[Epoch], test_accuracy: float, title: str) -> bytes:
     """Loss and accuracy against the epoch; the test images are looked at once, at the end."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
-    _title(figure, title)
+    drawing.titled(figure, title)
     loss, accuracy = figure.subplots(1, 2)
     at = [epoch.epoch for epoch in epochs]
     # A single epoch is a dot, for a line needs two.
@@ -107,7 +103,7 @@ def curves(epochs: Sequence[Epoch], test_accuracy: float, title: str) -> bytes:
     ticks = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
     accuracy.set(title="Accuracy", ylabel="images classified rightly, %", yscale="log")
     labels = [f"{100 - tick:g}" for tick in ticks]
-    accuracy.set_yticks(ticks, [*labels[:-1], f"≥ {labels[-1]}"])
+    accuracy.set_yticks(ticks, [*labels[:-1], rf"$\geq$ {labels[-1]}"])
     accuracy.set_yticks([], minor=True)
     accuracy.set_ylim(100, FEWEST_MISTAKES * 0.9)
     # Below the axes: inside, it hides a line wherever it stands.
@@ -151,11 +147,12 @@ def confusion(labels: Any, guesses: Any, title: str, names: Sequence[str]) -> by
             continue
         dark = mistakes[row, column] > 0.6 * most
         color = "white" if dark else "black"
-        axes.text(column, row, f"{count}", ha="center", va="center", color=color)
-    _title(figure, title, f"{mistakes.sum():,} mistakes in {len(labels):,} test images")
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
+    drawing.titled(figure, title, f"{mistakes.sum():,} mistakes in {len(labels):,} test images")
     right, places = counts.diagonal(), range(len(classes))
     told = [names[label] for label in classes]
-    axes.set_xticks(places, _with_rates(told, "\n", right, counts.sum(axis=0)), **_turned(told))
+    below = _with_rates(told, "\n", right, counts.sum(axis=0))
+    axes.set_xticks(places, below, **drawing.turned(told))
     axes.set_yticks(places, _with_rates(told, "   ", right, counts.sum(axis=1)))
     axes.set(
         xlabel="class given by the network, and how many of these are right",
@@ -170,12 +167,6 @@ def _with_rates(names: list[str], space: str, right: Any, of: Any) -> list[str]:
     """Each class and how many of its images are right; a class without images has no rate."""
     rates = [f"{r / n:.1%}" if n else "-" for r, n in zip(right, of, strict=True)]
     return [f"{name}{space}{rate}" for name, rate in zip(names, rates, strict=True)]
-
-
-def _turned(names: Sequence[str]) -> dict[str, Any]:
-    """How names stand below an axis: upright where they are long or many."""
-    is_wide = len(names) > MOST_NAMED or max(map(len, names)) > 5
-    return {"rotation": "vertical"} if is_wide else {}
 
 
 def filters(kernel: Float32, title: str, shape: tuple[int, int, int]) -> bytes:
@@ -195,7 +186,7 @@ def filters(kernel: Float32, title: str, shape: tuple[int, int, int]) -> bytes:
     height = 0.8 + lines * (0.8 * width / columns + 0.2)
     figure = Figure(figsize=(width, height), layout="constrained")
     shown = "" if len(pictures) == total else f" (the first {len(pictures)} of {total})"
-    _title(figure, f"{title}{shown}")
+    drawing.titled(figure, f"{title}{shown}")
     most = float(np.abs(pictures).max())
     grid = figure.subplots(lines, columns, squeeze=False)
     for number, axes in enumerate(grid.flat):
@@ -221,11 +212,15 @@ def mistakes(test: Examples, logits: Float32, title: str, names: Sequence[str]) 
     kind = "mistake" if len(wrong) == 1 else "mistakes"
     shown = f", the surest {len(worst)}" if len(worst) < len(wrong) else ""
     told = f"{len(wrong):,} {kind} in {len(guesses):,} test images{shown}"
-    _title(figure, title, told + ("; numbered from 0" if len(worst) else ""))
+    drawing.titled(figure, title, told + ("; numbered from 0" if len(worst) else ""))
     for number, axes in enumerate(figure.subplots(max(lines, 1), 5, squeeze=False).flat):
-        axes.set_axis_off()
-        if number < len(worst):
+        if number >= len(worst):
+            axes.set_axis_off()
+        else:
             at = worst[number]
+            # A frame tells which image a text is of: most of an image is empty.
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color(drawing.BETWEEN_MAPS)
             axes.imshow(test.images[at], cmap="gray_r", vmin=0, vmax=255)
             axes.set_title(
                 f"{names[test.labels[at]]}, taken for {names[guesses[at]]}\n"
@@ -238,42 +233,11 @@ def mistakes(test: Examples, logits: Float32, title: str, names: Sequence[str]) 
 def features(model: Model, image: Any, title: str, names: Sequence[str]) -> bytes:
     """What one image, uint8 ``(rows, columns)``, becomes in each layer, and its probabilities."""
     layers = list(_layers(model, image[None, ..., None]))
-    shown = [_side_by_side(v[..., :MOST_MAPS]) if v.ndim == 3 else v[None] for _, v in layers]
-    # Maps keep their shape, so that many of them side by side make a low line.
-    heights = [
-        min(1.2, 7 * len(line) / line.shape[1]) if values.ndim == 3 else 0.4
-        for line, (_, values) in zip(shown, layers, strict=True)
-    ]
-    figure = Figure(figsize=(9, sum(heights) + 0.15 * len(heights) + 2.7), layout="constrained")
-    _title(figure, title, "one image on its way through the network; the darker, the larger")
-    # Room for the names: the layout leaves too little beside maps that keep their shape.
-    figure.set_layout_engine("constrained", rect=(0.04, 0, 0.96, 1))
-    *places, last = figure.subplots(len(layers) + 1, 1, height_ratios=[*heights, 1.4])
-    colours = colormaps["gray_r"].with_extremes(bad=BETWEEN_MAPS)
-    for axes, line, (name, values) in zip(places, shown, layers, strict=True):
-        shape = "x".join(map(str, values.shape))
-        if values.ndim == 3 and values.shape[-1] > MOST_MAPS:
-            shape += f", {MOST_MAPS} shown"
-        axes.set_ylabel(
-            f"{name}\n{shape}", rotation=0, ha="right", va="center", fontsize=9, labelpad=10
-        )
-        axes.imshow(line, cmap=colours, aspect="equal" if values.ndim == 3 else "auto")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_color(BETWEEN_MAPS)
+    figure, last = drawing.layers_of(layers, title)
     logits = layers[-1][1]
     odds = np.exp(logits - logits.max())
-    bars = last.bar(range(len(odds)), 100 * odds / odds.sum(), color="#2b5c8a")
-    if len(odds) <= MOST_NAMED:
-        last.bar_label(bars, fmt="%.1f", fontsize=8)
-    # Each bar stands under its logit.
-    last.set(
-        xlim=(-0.5, len(odds) - 0.5),
-        ylim=(0, 118),
-        xlabel="class",
-        ylabel="probability, %",
-    )
-    last.set_xticks(range(len(odds)), names[: len(odds)], **_turned(names))
-    last.spines[["top", "right"]].set_visible(False)
+    drawing.bars_of(last, 100 * odds / odds.sum(), names, "probability, %", "%.1f")
+    last.set_ylim(0, 118)
     return _png(figure)
 
 
@@ -288,15 +252,6 @@ def _layers(model: Model, image: Any) -> Iterator[tuple[str, Float32]]:
             yield name, activated[stage.name][0]
             name = f"{stage.name}, {POOLS[stage.pool].noun} pool"
         yield name, outputs[stage.name][0]
-
-
-def _side_by_side(maps: Float32) -> Any:
-    """Maps ``(rows, columns, channels)`` in a line, with an empty space between two of them."""
-    rows, columns, channels = maps.shape
-    gap = max(1, columns // 8)
-    line = np.full((rows, channels, columns + gap), np.nan, np.float32)
-    line[..., :columns] = maps.transpose(0, 2, 1)
-    return line.reshape(rows, -1)[:, :-gap]
 
 
 def network(architecture: Architecture) -> bytes:
@@ -335,7 +290,7 @@ def network(architecture: Architecture) -> bytes:
         )  # fmt: skip
         x += column
     total = f"{parameters(architecture):,} parameters"
-    _title(figure, f"{architecture.title}: shape of each layer's output, {total}")
+    drawing.titled(figure, f"{architecture.title}: shape of each layer's output, {total}")
     return _png(figure)
 
 
@@ -371,23 +326,6 @@ def _draw(axes: Axes, shape: tuple[int, ...], x: float, middle: float, scale: fl
         axes.add_patch(
             Rectangle(corner, (width - depth) * scale, (height - depth) * scale, **style)
         )
-
-
-def _title(figure: Figure, *lines: str) -> None:
-    """Puts ``lines`` above the figure, each broken evenly where it is wider than the figure."""
-    letters = int(9 * figure.get_figwidth())
-    figure.suptitle("\n".join(part for line in lines for part in _broken(line, letters)))
-
-
-def _broken(line: str, letters: int) -> list[str]:
-    """The line in as few parts of at most ``letters`` as it takes, the longest of them shortest.
-
-    So no word is left alone in the last one.
-    """
-    fewest = len(textwrap.wrap(line, letters))
-    widths = range(-(-len(line) // max(fewest, 1)) if fewest > 1 else letters, letters + 1)
-    parts = (textwrap.wrap(line, width) for width in widths)
-    return next(found for found in parts if len(found) == fewest)
 
 
 def _png(figure: Figure) -> bytes:
