@@ -515,6 +515,27 @@ def test_whatever_numbers_somebody_chose_no_other_memory_is_touched(count, devic
         assert "AddressSanitizer" not in wrong
 
 
+@pytest.mark.wide
+@pytest.mark.parametrize(
+    ("compiler", "emulator", "status", "said"),
+    [
+        ("powerpc-linux-gnu-gcc", "qemu-ppc", 1, "new.bin has not the byte order of this CPU"),
+        ("arm-linux-gnueabi-gcc", "qemu-arm", 0, "release 3 is in force, in a"),
+    ],
+)
+def test_another_machine_takes_it_or_says_that_its_byte_order_is_another(
+    compiler, emulator, status, said, tmp_path
+):
+    write(files_of(trained()) | {"new.bin": tables_of()}, tmp_path)
+    example = ROOT / "c_runtime/examples/update/update.c"
+    command = [require(compiler), "-std=c99", "-static", "-I.", example, "lenet.c", "-o", "update"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    words = [require(emulator), "./update", "a", "b", "new.bin"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert said in done.stdout
+
+
 # ---- What a user says ---------------------------------------------------------------------------
 
 

@@ -26,8 +26,7 @@ static const char *const texts[] = {
     [LENET_BOUND] = "is bound",
     [LENET_BIND_SHORT] = "is empty or cut short: send all of it",
     [LENET_BIND_MISALIGNED] = "does not lie at a multiple of LENET_TABLES_ALIGNMENT: move the slot",
-    [LENET_BIND_BYTE_ORDER] =
-        "has its highest bytes first: export with --tables apart for this CPU",
+    [LENET_BIND_BYTE_ORDER] = "has not the byte order of this CPU: export with --tables apart",
     [LENET_BIND_NO_TABLES] = "begins like no tables: send a lenet_tables.bin",
     [LENET_BIND_FORMAT] = "is of another lenet-export: export with that of this program",
     [LENET_BIND_NETWORK] = "is of another network: send one of this program's",

@@ -76,6 +76,7 @@ PAIR = "@pair@"  # for what tells the files of one export, until all else of the
 NAMES = "@names@"  # for the names of the classes, in which no prefix is put
 INDEX = "@index@"  # for the list of the sections, until their lines are known
 STRUCT, BINDING = "@struct@", "@binding@"  # for the bound tables, until it is known which those are
+HASHED = "@hashed@"  # for how many bytes of them the CRC is of
 CODES = ("@code_0@", "@code_1@")  # for the id of this code, until all of it is known
 INT16_MAX = 2**15 - 1
 #: Numbers that are macros of the header, where training's are not in a blob.
@@ -157,6 +158,7 @@ def _printed(plan: Plan, options: Options, names: str) -> tuple[dict[str, str], 
         body, header = _bound(tables, body, header)
         body = body.replace(STRUCT, printed("lenet_struct.c"))
         body = body.replace(BINDING, printed("lenet_bind.c"))
+        body = body.replace(HASHED, str(tables.size - blob.CRC_BEHIND))
         tables = replace(tables, code=blob.code_id([header.replace(NAMES, names), body]))
         for mark, part in zip(CODES, tables.code, strict=True):
             body = body.replace(mark, f"0x{part:08X}")
@@ -725,7 +727,7 @@ def _binding(plan: Plan) -> dict[str, Any]:
         "blob_crc": operands.from_program_memory(crc, U32)
         if CPUS[plan.cpu].program_memory
         else crc,
-        "hashed_bytes": "(uint32_t)(LENET_TABLES_BYTES - offsetof(lenet_tables, release))",
+        "hashed_bytes": HASHED,
         "blob_format": blob.FORMAT,
         "magic": f"0x{blob.MAGIC:08X}",
         "magic_swapped": f"0x{int.from_bytes(blob.MAGIC.to_bytes(4, 'little'), 'big'):08X}",
