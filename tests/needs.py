@@ -20,6 +20,7 @@ PACKAGES = {
     "arm-linux-gnueabi-gcc": "gcc-arm-linux-gnueabi",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
+    "arm-none-eabi-objdump": "binutils-arm-none-eabi",
     "avr-g++": "gcc-avr, and avr-libc",
     "avr-gcc": "gcc-avr, and avr-libc",
     "avr-nm": "binutils-avr",

@@ -5,14 +5,14 @@
  *
  * Model 32e6c8c55f95b14f7b5d1550900e883801b37ec7422427d1369eb59bb1642785
  *
- *     Assumptions   line    58
- *     Bounds        line    66
- *     Constants     line    86
- *     Activations   line  3886
- *     Layers        line  3905
- *     Rows          line  4052
- *     Whole images  line  4180
- *     Self-test     line  4263
+ *     Assumptions   line    67
+ *     Bounds        line    75
+ *     Constants     line    95
+ *     Activations   line  3896
+ *     Layers        line  3917
+ *     Rows          line  4074
+ *     Whole images  line  4213
+ *     Self-test     line  4304
  *
  * From the image to the logits:
  *
@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_DB2400ABC85AFC7A
+#ifndef LENET_EXPORT_8F83068FA29661A4
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 #include <stddef.h>
@@ -53,6 +53,15 @@
 #define LENET_UNRELATED(row) __asm__("" : "+r"(row))
 #else
 #define LENET_UNRELATED(row) (void)0
+#endif
+
+/* Where code and tables lie: attributes of a section, if the compiler is given them:
+ * LENET_TABLE_ATTR='__attribute__((section(".fast")))'. */
+#ifndef LENET_CODE_ATTR
+#define LENET_CODE_ATTR
+#endif
+#ifndef LENET_TABLE_ATTR
+#define LENET_TABLE_ATTR
 #endif
 
 /* ---- Assumptions: the file does not compile where one fails ---------------------------------- */
@@ -92,7 +101,7 @@ LENET_ASSUME(workspace, sizeof(lenet_workspace) <= LENET_WORKSPACE_BYTES);
  */
 
 /* round(255 * sigmoid(z)), z = (index - 255.5) / 40 */
-static const uint8_t sigmoid_table[512] = {
+static const uint8_t sigmoid_table[512] LENET_TABLE_ATTR = {
     0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
     2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5,
@@ -120,7 +129,7 @@ static const uint8_t sigmoid_table[512] = {
 };
 
 /* conv1: weights [channel][kernel row][kernel column] */
-static const int8_t conv1_weight[6][5][5] = {
+static const int8_t conv1_weight[6][5][5] LENET_TABLE_ATTR = {
     {
         {13, 36, 26, 19, 10},
         {-62, -27, 17, 37, 37},
@@ -166,13 +175,13 @@ static const int8_t conv1_weight[6][5][5] = {
 };
 
 /* conv1: bias, with the offset of the index in it */
-static const int32_t conv1_bias[6] = {46395, 39790, 79216, 81290, 78098, 74702};
+static const int32_t conv1_bias[6] LENET_TABLE_ATTR = {46395, 39790, 79216, 81290, 78098, 74702};
 
 /* conv1: index = acc * gain >> 20 */
-static const uint16_t conv1_gain[6] = {5928, 5414, 3023, 2831, 3171, 3074};
+static const uint16_t conv1_gain[6] LENET_TABLE_ATTR = {5928, 5414, 3023, 2831, 3171, 3074};
 
 /* conv2: weights [channel][kernel row][kernel column, 6 input channels] */
-static const int8_t conv2_weight[16][5][30] = {
+static const int8_t conv2_weight[16][5][30] LENET_TABLE_ATTR = {
     {
         {
             2, -9, -24, -4, -30, 1, -5, -3, -1, 27, -28, 17, -28, -16, -3, 3, -66, 21, -30, -1, -7,
@@ -528,18 +537,18 @@ static const int8_t conv2_weight[16][5][30] = {
 };
 
 /* conv2: bias, with the offset of the index in it */
-static const int32_t conv2_bias[16] = {
+static const int32_t conv2_bias[16] LENET_TABLE_ATTR = {
     102679, 151689, 73914, 112406, 161146, 141768, 86606, 142710, 69822, 114300, 116006, 141005,
     80787, 104180, 96819, 160717,
 };
 
 /* conv2: index = acc * gain >> 20 */
-static const uint16_t conv2_gain[16] = {
+static const uint16_t conv2_gain[16] LENET_TABLE_ATTR = {
     2509, 1682, 3581, 2326, 1591, 1861, 3016, 1837, 3857, 2330, 2281, 1872, 3311, 2561, 2704, 1664,
 };
 
 /* fc1: weights [unit][input] */
-static const int8_t fc1_weight[120][400] = {
+static const int8_t fc1_weight[120][400] LENET_TABLE_ATTR = {
     {
         68, 31, 12, 13, 22, -11, 51, -9, -81, 61, 30, 7, -30, -28, -56, -6, 65, 16, 102, 63, 42, -6,
         49, 14, -15, -6, 14, 4, -31, 36, -25, 18, 46, 3, 63, -16, 27, 37, -47, 8, 29, 5, 27, 19,
@@ -3078,7 +3087,7 @@ static const int8_t fc1_weight[120][400] = {
 };
 
 /* fc1: bias, with the offset of the index in it */
-static const int32_t fc1_bias[120] = {
+static const int32_t fc1_bias[120] LENET_TABLE_ATTR = {
     146233, 117175, 157067, 85496, 92286, 110883, 108211, 127391, 119076, 111899, 115178, 92793,
     160369, 127259, 109967, 134271, 150334, 81977, 124264, 109350, 151700, 127230, 99695, 132542,
     120324, 124853, 104026, 96748, 105812, 79893, 91719, 97989, 109731, 114385, 96593, 114887,
@@ -3092,7 +3101,7 @@ static const int32_t fc1_bias[120] = {
 };
 
 /* fc1: index = acc * gain >> 18 */
-static const uint16_t fc1_gain[120] = {
+static const uint16_t fc1_gain[120] LENET_TABLE_ATTR = {
     453, 585, 421, 802, 711, 582, 608, 510, 563, 587, 574, 706, 407, 519, 620, 498, 436, 782, 552,
     553, 445, 490, 681, 519, 533, 512, 629, 711, 634, 811, 711, 721, 617, 558, 700, 585, 628, 790,
     661, 717, 664, 569, 603, 534, 515, 603, 619, 659, 643, 699, 449, 663, 652, 584, 555, 478, 743,
@@ -3103,7 +3112,7 @@ static const uint16_t fc1_gain[120] = {
 };
 
 /* fc2: weights [unit][input] */
-static const int8_t fc2_weight[84][120] = {
+static const int8_t fc2_weight[84][120] LENET_TABLE_ATTR = {
     {
         38, 36, 26, 1, 9, 3, 40, 17, -14, -2, -49, -29, -62, -50, 31, 21, 6, 38, 10, -58, 9, 20,
         -14, 56, -38, 17, -26, -27, -26, -51, -34, -42, -86, -31, 24, 104, 22, 67, 8, -72, 29, -42,
@@ -3779,7 +3788,7 @@ static const int8_t fc2_weight[84][120] = {
 };
 
 /* fc2: bias, with the offset of the index in it */
-static const int32_t fc2_bias[84] = {
+static const int32_t fc2_bias[84] LENET_TABLE_ATTR = {
     124803, 100822, 139587, 110478, 149228, 81889, 115482, 148291, 103699, 130313, 126714, 125865,
     112801, 117108, 113094, 99518, 146756, 122682, 108787, 92140, 110153, 111800, 108493, 103571,
     171658, 81414, 78198, 110481, 136848, 143570, 121060, 93501, 110058, 116272, 123566, 131607,
@@ -3790,7 +3799,7 @@ static const int32_t fc2_bias[84] = {
 };
 
 /* fc2: index = acc * gain >> 20 */
-static const uint16_t fc2_gain[84] = {
+static const uint16_t fc2_gain[84] LENET_TABLE_ATTR = {
     2118, 2676, 1899, 2422, 1776, 3302, 2342, 1797, 2579, 2059, 2141, 2130, 2378, 2252, 2333, 2677,
     1800, 2175, 2480, 2909, 2456, 2379, 2477, 2602, 1573, 3292, 3472, 2411, 1937, 1883, 2207, 2876,
     2437, 2343, 2128, 2009, 2550, 2332, 2160, 2203, 2860, 2621, 3292, 2054, 2326, 3021, 2478, 3424,
@@ -3800,7 +3809,7 @@ static const uint16_t fc2_gain[84] = {
 };
 
 /* fc3: weights [unit][input] */
-static const int8_t fc3_weight[10][84] = {
+static const int8_t fc3_weight[10][84] LENET_TABLE_ATTR = {
     {
         -15, -27, -6, 19, 18, 11, -22, 20, -80, 43, 26, -63, 16, 13, -46, -28, -1, 32, 24, 14, -7,
         5, -45, 26, 2, -21, 63, 24, 34, -3, 6, -18, -89, 15, 15, 16, 42, -6, -48, -3, -84, -50, -53,
@@ -3864,13 +3873,14 @@ static const int8_t fc3_weight[10][84] = {
 };
 
 /* fc3: bias */
-static const int32_t fc3_bias[10] = {
+static const int32_t fc3_bias[10] LENET_TABLE_ATTR = {
     195, -1645, 85, 912, 73, 672, -1009, 269, 286, 211,
 };
 
 /* The sign bit of a number of 32 bits, 0 or 1. The asm statements hide it from clang, which would
  * see a comparison in it, and may branch on that, so that images took unequal time. gcc does not:
  * it leaves arithmetic as it is. */
+LENET_CODE_ATTR
 static inline uint32_t sign_bit(uint32_t number)
 {
 #if defined(__clang__)
@@ -3887,6 +3897,7 @@ static inline uint32_t sign_bit(uint32_t number)
 
 /* acc * gain / 2^shift, rounded down, not below 0 nor above top, which is 2^n - 1. The product fits
  * 32 bits: see the bounds. There is no branch: every image takes the same instructions. */
+LENET_CODE_ATTR
 static uint16_t requantize(int32_t acc, uint16_t gain, uint16_t shift, uint16_t top)
 {
     int32_t kept = (int32_t)sign_bit((uint32_t)acc) - 1; /* all bits, or none */
@@ -3897,6 +3908,7 @@ static uint16_t requantize(int32_t acc, uint16_t gain, uint16_t shift, uint16_t 
     return (uint16_t)((index | (uint32_t)filled) & top);
 }
 
+LENET_CODE_ATTR
 static uint8_t sigmoid(int32_t acc, uint16_t gain, uint16_t shift)
 {
     return sigmoid_table[requantize(acc, gain, shift, 511)];
@@ -3905,6 +3917,7 @@ static uint8_t sigmoid(int32_t acc, uint16_t gain, uint16_t shift)
 /* ---- Layers ---------------------------------------------------------------------------------- */
 
 /* Moves a row. volatile keeps this a loop: a compiler may otherwise make it a call of memmove. */
+LENET_CODE_ATTR
 static void move_u8(volatile uint8_t *to, const uint8_t *from, uint32_t count)
 {
     for (uint32_t k = 0; k < count; k++) {
@@ -3914,6 +3927,7 @@ static void move_u8(volatile uint8_t *to, const uint8_t *from, uint32_t count)
 
 /* Makes room for row r of image and its border: once for each, in order. The strip holds 6 rows;
  * when it is full, it moves on by 2 rows, as a row of pool1 does. */
+LENET_CODE_ATTR
 static uint8_t *image_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -3931,6 +3945,7 @@ static uint8_t *image_place(lenet_workspace *ws, int r)
 
 /* Makes room for row r of pool1: once for each, in order. The strip holds 6 rows; when it is full,
  * it moves on by 2 rows, as a row of pool2 does. */
+LENET_CODE_ATTR
 static uint8_t *pool1_place(lenet_workspace *ws, int r)
 {
     if (r < 6) {
@@ -3948,6 +3963,7 @@ static uint8_t *pool1_place(lenet_workspace *ws, int r)
 
 /* The sum of channel c of conv1 over 5 rows of image, from row `top`, value `left` on.
  * -147 150 <= acc <= 256 795 for every possible input. */
+LENET_CODE_ATTR
 static int32_t conv1_sum(const lenet_workspace *ws, int top, int left, int c)
 {
     int32_t acc = conv1_bias[c];
@@ -3960,6 +3976,7 @@ static int32_t conv1_sum(const lenet_workspace *ws, int top, int left, int c)
 }
 
 /* image -> pool1, row y: 5x5 SAME, sigmoid, 2x2 avg. */
+LENET_CODE_ATTR
 static void pool1_row(lenet_workspace *ws, int y)
 {
     uint8_t *out = pool1_place(ws, y);
@@ -3980,6 +3997,7 @@ static void pool1_row(lenet_workspace *ws, int y)
 
 /* The sum of channel c of conv2 over 5 rows of pool1, from row `top`, value `left` on.
  * -764 759 <= acc <= 897 054 for every possible input. */
+LENET_CODE_ATTR
 static int32_t conv2_sum(const lenet_workspace *ws, int top, int left, int c)
 {
     int32_t acc = conv2_bias[c];
@@ -3992,6 +4010,7 @@ static int32_t conv2_sum(const lenet_workspace *ws, int top, int left, int c)
 }
 
 /* pool1 -> pool2, row y: 5x5 VALID, sigmoid, 2x2 avg. */
+LENET_CODE_ATTR
 static void pool2_row(lenet_workspace *ws, int y)
 {
     uint8_t *out = ws->pool2 + 80 * y;
@@ -4012,6 +4031,7 @@ static void pool2_row(lenet_workspace *ws, int y)
 
 /* pool2 -> fc1: dense, sigmoid.
  * -2 029 316 <= acc <= 2 499 777 for every possible input. */
+LENET_CODE_ATTR
 static void fc1_layer(const uint8_t in[400], uint8_t out[120])
 {
     for (int o = 0; o < 120; o++) {
@@ -4025,6 +4045,7 @@ static void fc1_layer(const uint8_t in[400], uint8_t out[120])
 
 /* fc1 -> fc2: dense, sigmoid.
  * -587 967 <= acc <= 924 256 for every possible input. */
+LENET_CODE_ATTR
 static void fc2_layer(const uint8_t in[120], uint8_t out[84])
 {
     for (int o = 0; o < 84; o++) {
@@ -4038,6 +4059,7 @@ static void fc2_layer(const uint8_t in[120], uint8_t out[84])
 
 /* fc2 -> logits: dense.
  * -398 225 <= acc <= 223 975 for every possible input. */
+LENET_CODE_ATTR
 static void fc3_layer(const uint8_t in[84], int32_t out[10])
 {
     for (int o = 0; o < 10; o++) {
@@ -4053,6 +4075,7 @@ static void fc3_layer(const uint8_t in[84], int32_t out[10])
 
 /* Writes a border. volatile keeps this a loop: a compiler may otherwise make it a call of
  * memset. */
+LENET_CODE_ATTR
 static void fill_u8(volatile uint8_t *values, uint32_t count, uint8_t value)
 {
     for (uint32_t k = 0; k < count; k++) {
@@ -4061,6 +4084,7 @@ static void fill_u8(volatile uint8_t *values, uint32_t count, uint8_t value)
 }
 
 /* `rows` rows of pool1 are here: makes a row of pool2 if they complete one. */
+LENET_CODE_ATTR
 static void conv2_step(lenet_workspace *ws, int rows)
 {
     if (rows < 6 || (rows - 6) % 2 != 0) {
@@ -4071,6 +4095,7 @@ static void conv2_step(lenet_workspace *ws, int rows)
 }
 
 /* `rows` rows of image and its border are here: makes a row of pool1 if they complete one. */
+LENET_CODE_ATTR
 static void conv1_step(lenet_workspace *ws, int rows)
 {
     if (rows < 6 || (rows - 6) % 2 != 0) {
@@ -4083,6 +4108,7 @@ static void conv1_step(lenet_workspace *ws, int rows)
 
 /* The sum of `count` pixels; bit 8 of `dark` is set where one of them and `rise` are more than
  * 255. */
+LENET_CODE_ATTR
 static uint32_t ink_of(const uint8_t *pixels, int count, uint32_t rise, uint32_t *dark)
 {
     uint32_t sum = 0, sums = *dark;
@@ -4095,6 +4121,7 @@ static uint32_t ink_of(const uint8_t *pixels, int count, uint32_t rise, uint32_t
 }
 
 /* Counts the ink of the next row of the image. */
+LENET_CODE_ATTR
 static void count_ink(lenet_workspace *ws, const uint8_t *row)
 {
     uint32_t dark = ws->dark;
@@ -4106,6 +4133,7 @@ static void count_ink(lenet_workspace *ws, const uint8_t *row)
 }
 
 /* Whether a is at least b, 0 or 1, for numbers below 2^31. */
+LENET_CODE_ATTR
 static inline uint32_t reaches(uint32_t a, uint32_t b)
 {
     return sign_bit((a | 0x80000000u) - b);
@@ -4113,6 +4141,7 @@ static inline uint32_t reaches(uint32_t a, uint32_t b)
 
 /* Whether the ink is like that of the training images: a verdict. There is no branch: every image
  * takes the same instructions. */
+LENET_CODE_ATTR
 static uint32_t verdict_of_ink(const lenet_workspace *ws)
 {
     uint32_t is_enough = reaches(ws->ink, 6642);
@@ -4124,6 +4153,7 @@ static uint32_t verdict_of_ink(const lenet_workspace *ws)
 
 /* Takes the next row of the image; a null pointer is a row of background. volatile keeps the
  * copying a loop: a compiler may otherwise make it a call of memcpy. */
+LENET_CODE_ATTR
 static void push(lenet_workspace *ws, const uint8_t *row)
 {
     int y = (int)ws->row;
@@ -4146,6 +4176,7 @@ static void push(lenet_workspace *ws, const uint8_t *row)
     }
 }
 
+LENET_CODE_ATTR
 void lenet_begin(lenet_workspace *ws)
 {
     fill_u8((uint8_t *)ws->shared.rows.image, 192, 0);
@@ -4156,6 +4187,7 @@ void lenet_begin(lenet_workspace *ws)
     ws->dark = 0;
 }
 
+LENET_CODE_ATTR
 void lenet_row(lenet_workspace *ws, const uint8_t row[28])
 {
     if (ws->row < 28u) {
@@ -4165,6 +4197,7 @@ void lenet_row(lenet_workspace *ws, const uint8_t row[28])
     }
 }
 
+LENET_CODE_ATTR
 lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10])
 {
     while (ws->row < 28u) {
@@ -4179,6 +4212,7 @@ lenet_verdict lenet_finish(lenet_workspace *ws, int32_t logits[10])
 
 /* ---- Whole images ---------------------------------------------------------------------------- */
 
+LENET_CODE_ATTR
 lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], int32_t logits[10])
 {
     lenet_begin(ws);
@@ -4189,6 +4223,7 @@ lenet_verdict lenet_logits(lenet_workspace *ws, const uint8_t image[28 * 28], in
 }
 
 /* The class of the largest logit other than class `except` (-1: none); of equals, the smallest. */
+LENET_CODE_ATTR
 static int largest(const int32_t logits[10], int except)
 {
     int best = 0;
@@ -4206,6 +4241,7 @@ static int largest(const int32_t logits[10], int except)
 /* How far the logit of `digit` is ahead of all others; beyond INT32_MAX, which no image attains, it
  * is that. Numbers without a sign, in the same order, are subtracted: signed ones might
  * overflow. */
+LENET_CODE_ATTR
 static int32_t gap_of(const int32_t logits[10], int digit)
 {
     uint32_t own = (uint32_t)logits[digit] ^ 0x80000000u;
@@ -4215,6 +4251,7 @@ static int32_t gap_of(const int32_t logits[10], int digit)
 }
 
 #ifdef __SDCC
+LENET_CODE_ATTR
 void lenet_decide(const int32_t logits[10], lenet_verdict so_far, lenet_reading *reading)
 {
     reading->digit = largest(logits, -1);
@@ -4226,12 +4263,14 @@ void lenet_decide(const int32_t logits[10], lenet_verdict so_far, lenet_reading 
     reading->accepted = reading->verdict == LENET_ACCEPTED;
 }
 
+LENET_CODE_ATTR
 void lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28], lenet_reading *reading)
 {
     int32_t logits[10];
     lenet_decide(logits, lenet_logits(ws, image, logits), reading);
 }
 #else
+LENET_CODE_ATTR
 lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict so_far)
 {
     lenet_reading reading;
@@ -4245,6 +4284,7 @@ lenet_reading lenet_decide(const int32_t logits[10], lenet_verdict so_far)
     return reading;
 }
 
+LENET_CODE_ATTR
 lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28])
 {
     int32_t logits[10];
@@ -4253,6 +4293,7 @@ lenet_reading lenet_read(lenet_workspace *ws, const uint8_t image[28 * 28])
 }
 #endif
 
+LENET_CODE_ATTR
 int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28])
 {
     int32_t logits[10];
@@ -4263,6 +4304,7 @@ int lenet_predict(lenet_workspace *ws, const uint8_t image[28 * 28])
 /* ---- Self-test ------------------------------------------------------------------------------- */
 
 /* CRC-32C (Castagnoli's, as in iSCSI and ext4) with one byte more. */
+LENET_CODE_ATTR
 static uint32_t crc_byte(uint32_t crc, uint32_t byte)
 {
     crc ^= byte;
@@ -4273,6 +4315,7 @@ static uint32_t crc_byte(uint32_t crc, uint32_t byte)
 }
 
 /* Whether the highest byte of a number comes first. */
+LENET_CODE_ATTR
 static int is_big_endian(void)
 {
     const uint16_t one = 1;
@@ -4284,6 +4327,7 @@ static int is_big_endian(void)
  * uint32_t is beyond any table. Of a number the lowest byte comes first, on big-endian machines
  * too. Returns test, so that the caller need not save it. volatile: the flash is read when this
  * runs; a compiler may otherwise work out the CRC itself. */
+LENET_CODE_ATTR
 static lenet_self_test_state *hash(lenet_self_test_state *test, const volatile uint8_t *table,
                                    uint32_t count, uint32_t width)
 {
@@ -4298,6 +4342,7 @@ static lenet_self_test_state *hash(lenet_self_test_state *test, const volatile u
 }
 
 /* Adds the next 256 bytes of the constants to the CRC. test->place is 0 when they were the last. */
+LENET_CODE_ATTR
 static void hash_constants(lenet_self_test_state *test)
 {
     test->left = 256;
@@ -4319,6 +4364,7 @@ static void hash_constants(lenet_self_test_state *test)
 }
 
 /* Row y of made-up image n: circles around the top left corner, the narrower the larger n. */
+LENET_CODE_ATTR
 static void draw_circles(uint8_t row[28], uint32_t n, uint32_t y)
 {
     for (uint32_t x = 0; x < 28u; x++) {
@@ -4328,6 +4374,7 @@ static void draw_circles(uint8_t row[28], uint32_t n, uint32_t y)
 
 /* Adds to the CRC what is read in a made-up image: logits, verdict, digit, gap, and whether the gap
  * suffices. */
+LENET_CODE_ATTR
 static void hash_answer(lenet_self_test_state *test, lenet_workspace *ws)
 {
     int32_t logits[10 + 4];
@@ -4346,6 +4393,7 @@ static void hash_answer(lenet_self_test_state *test, lenet_workspace *ws)
     (void)hash(test, (const uint8_t *)logits, sizeof logits, 4);
 }
 
+LENET_CODE_ATTR
 void lenet_self_test_begin(lenet_self_test_state *test)
 {
     test->crc = 0xFFFFFFFFu;
@@ -4356,6 +4404,7 @@ void lenet_self_test_begin(lenet_self_test_state *test)
 
 /* Rows to come of a made-up image are counted from 0 down, as of no reading: so ws->left tells
  * whether the workspace has test->row rows of the image, or was used meanwhile. */
+LENET_CODE_ATTR
 lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_workspace *ws)
 {
     if (test->image == 0u) {
@@ -4395,6 +4444,7 @@ lenet_self_test_result lenet_self_test_step(lenet_self_test_state *test, lenet_w
     return LENET_SELF_TEST_RUNNING;
 }
 
+LENET_CODE_ATTR
 lenet_self_test_result lenet_self_test(lenet_workspace *ws)
 {
     lenet_self_test_state test;

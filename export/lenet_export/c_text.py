@@ -98,6 +98,12 @@ def _whole(text: str) -> str:
     return re.sub(r"(?<=\d) (?=\d{3}\b)", "\0", text)
 
 
+def placed(text: str) -> str:
+    """``text`` with ``LENET_CODE_ATTR`` on a line of its own in front of each function's body."""
+    begins = r"^(?=(?:__attribute__\(\(\w+\)\) )?[a-z][\w ]*[ *]\w+\([^;{}]*\)\n\{)"
+    return re.sub(begins, "LENET_CODE_ATTR\n", text, flags=re.MULTILINE)
+
+
 def tidy(text: str) -> str:
     """One blank line at most, none before a brace that closes, and lines of up to 100 columns.
 

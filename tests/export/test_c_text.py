@@ -17,6 +17,7 @@ from needs import wide
 from .networks import LENET, named_model, random_model
 
 TOP = "/* The comment at the top. */\n#include <stdint.h>\n"
+CODE_ATTR = "DIGIT_READER_CODE_ATTR"
 CHOICES = [(cpu, optimize) for cpu in CPUS for optimize in choices(cpu)]
 
 
@@ -38,6 +39,12 @@ def test_no_line_is_wider_than_100_columns_and_no_blank_line_is_astray(
             # The preprocessor takes no line break; nor does the command that printed it.
             assert all(re.match(r"#| \* GENERATED FILE", line) for line in wide), wide
             assert not re.search(r"\n\n(\n| *\})", data.decode())
+            # Each function and each table can be placed.
+            bodies, places = (sum(line == of for line in lines) for of in ("{", CODE_ATTR))
+            assert bodies == places and (bodies > 20 or name.endswith(".h"))
+            tables = [line for line in lines if re.match(r"static const [^(]*( =|,)", line)]
+            kept = "PROGMEM" if CPUS[cpu].program_memory else "DIGIT_READER_TABLE_ATTR"
+            assert all(kept in line for line in tables) and (tables or name.endswith(".h"))
 
 
 #: In all, each from 2 to 64.

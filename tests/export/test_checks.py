@@ -216,7 +216,7 @@ def within(function, *lines):
 
 
 WEIGHT = r"(stem_weight[^;]*?\{\s*\{\s*\{ *)(-?\d+)", r"\g<1>99"
-BIAS = r"(conv3_bias\[\d+\] = \{)(-?\d+)", r"\g<1>99999"
+BIAS = r"(conv3_bias\[\d+\][ \w]* = \{)(-?\d+)", r"\g<1>99999"
 SCALED = r"\(positive \* gain\) >> shift"
 #: By check: what is broken, by a pattern in the C and what is put in its place.
 SABOTAGE = {
@@ -236,8 +236,8 @@ SABOTAGE = {
     "audit": {
         "a weight": (WEIGHT[0], r"\g<1>127"),
         "a bias": BIAS,
-        "a gain": (r"(stem_gain\[\d+\] = \{)(\d+)", r"\g<1>65535"),
-        "the last bias": (r"(head_bias\[\d+\] = \{)(-?\d+)", r"\g<1>-999999"),
+        "a gain": (r"(stem_gain\[\d+\][ \w]* = \{)(\d+)", r"\g<1>65535"),
+        "the last bias": (r"(head_bias\[\d+\][ \w]* = \{)(-?\d+)", r"\g<1>-999999"),
         "a stated bound": (r"(\n \*     conv2 +acc +)-74 087", r"\g<1>-74 086"),
         "a stated product": (r"(\n \*     conv2 +acc \* gain +\S[^\n]*?)\d(  int32_t)", r"\1x\2"),
         "a layer that is not stated": (r"\n \*     conv3 +acc  [^\n]*", ""),

@@ -233,7 +233,7 @@ def test_damage_is_told_before_all_else_and_by_every_reading():
     plan = plan_of(bundled.load("mnist-uno"))
     files = render_c(plan, Options(parts=("picture", "amount")))
     text, count = re.subn(
-        r"static const int32_t fc3_bias\[10\] = \{\s*(-?\d+)",
+        r"static const int32_t fc3_bias\[10\][ \w]* = \{\s*(-?\d+)",
         lambda match: match[0].replace(match[1], str(int(match[1]) + 2**20)),
         files["lenet.c"].decode(),
     )
@@ -262,7 +262,7 @@ SABOTAGE = {
         r"alike_u16\(stem_gain, stem_gain_inverted", "alike_u16(stem_gain, stem_gain"
     ),
     "a bit that is not looked at": (r"other \^ 0xFFFFu", "other ^ 0x7FFFu"),
-    "a copy of other numbers": (r"(head_bias_inverted\[\d+\] = \{)(-?\d+)", r"\g<1>1"),
+    "a copy of other numbers": (r"(head_bias_inverted\[\d+\][ \w]* = \{)(-?\d+)", r"\g<1>1"),
     "a verdict of rows that comes first": (
         r"(if \(tables_differ)",
         r"if (ws->left == 0u) {\n        return LENET_ACCEPTED;\n    }\n    \1",

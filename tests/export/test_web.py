@@ -517,7 +517,9 @@ def test_what_cannot_be_looked_at_is_refused(model, dtype, what):
 
 
 def test_the_page_knows_the_lines_of_its_c():
-    source = "\n/* What it is. */\nstatic int twice(int a)\n{\n    return 2 * a;\n}\n"
+    source = (
+        "\n/* What it is. */\nLENET_CODE_ATTR\nstatic int twice(int a)\n{\n    return 2 * a;\n}\n"
+    )
     assert web.functions_of(source) == {"twice": {"line": 2, "text": source.strip()}}
     told = json.loads(re.search(r'id="network">(.*?)</script>', PAGE.read_text(), re.DOTALL)[1])
     assert told["functions"]["fc1_layer"]["text"].count("acc += ") == 1

@@ -30,6 +30,7 @@ from lenet_export.c_text import (
     format_table,
     parens,
     passage,
+    placed,
     plus,
     short_type,
     spaced,
@@ -159,6 +160,8 @@ def _printed(plan: Plan, options: Options, names: str) -> tuple[dict[str, str], 
         body = body.replace(STRUCT, printed("lenet_struct.c"))
         body = body.replace(BINDING, printed("lenet_bind.c"))
         body = body.replace(HASHED, str(tables.size - blob.CRC_BEHIND))
+    body = placed(body)
+    if tables:
         tables = replace(tables, code=blob.code_id([header.replace(NAMES, names), body]))
         for mark, part in zip(CODES, tables.code, strict=True):
             body = body.replace(mark, f"0x{part:08X}")

@@ -34,7 +34,9 @@ LEAST_SIDE = 7  # of an image that one can draw
 HELPERS = re.compile(r"\w+_place|sign_bit")
 #: With lines of its own. The script's are for readers of its templates.
 COMMENT = r"/\*(?:[^*]|\*(?!/))*\*/\n"
-FUNCTION = re.compile(rf"(?:{COMMENT})?static [^\n;]*?\b(\w+)\([^;]*?\n\{{\n.*?\n\}}", re.DOTALL)
+FUNCTION = re.compile(
+    rf"(?:{COMMENT})?(?:\w+_CODE_ATTR\n)?static [^\n;]*?\b(\w+)\([^;]*?\n\{{\n.*?\n\}}", re.DOTALL
+)
 
 
 def render(plan: Plan, options: Options) -> Files:
