@@ -161,7 +161,8 @@ def export(
         (9, 10)
     """
     options = Options(
-        *(prefix, bool(single_file)),
+        prefix,
+        single_file,
         target=target,
         tables=tables,
         release=_checked_release(release, tables),
@@ -169,7 +170,7 @@ def export(
         max_amount_error=_checked_share("max_amount_error", max_amount_error),
     )
     cpu = _checked_cpu(cpu)
-    _check_options(options, cpu, optimize, dtype, bool(harden), evidence)
+    _check_options(options, cpu, optimize, dtype, harden, evidence)
     if not isinstance(out, str | os.PathLike):
         raise UserError("out", f"is {out!r}", "give a folder's path")
     for option, folder in (("report", report), ("evidence", evidence)):
@@ -194,7 +195,7 @@ def export(
         images = check_images(without_ones(images, shape), shape)
     if labels is not None:
         check_count(images, labels)
-    said: dict[str, Any] = {"none_output": bool(none_output), "ink": ink}
+    said: dict[str, Any] = {"none_output": none_output, "ink": ink}
     names = _checked_names(class_names)
     said |= {"amount_table": amount_table, "class_names": names or None}
     if is_own:
@@ -212,7 +213,7 @@ def export(
         options = replace(options, call=_call([_loading(module)], said))
     model = replace(
         model,
-        none_output=bool(none_output) or model.none_output,
+        none_output=none_output or model.none_output,
         ink=model.ink if ink is None else ink,
         amount_table=model.amount_table if amount_table is None else amount_table,
         class_names=names or model.class_names,
@@ -230,7 +231,7 @@ def export(
         doubts = doubts_of(network, model, input_mean, input_std, images, labels)
         options = replace(options, doubts=tuple(map(python_words, doubts)))
     name = _name_of(module)
-    plan = lay_out(make_plan(model, dtype, max_error, name, bool(harden)), cpu, optimize)
+    plan = lay_out(make_plan(model, dtype, max_error, name, harden), cpu, optimize)
     page, checked = (None if folder is None else Path(folder) for folder in (report, evidence))
     exported = write(name, plan, Path(out), options, verify, images, labels, page, checked)
     for text in exported.report.warnings:

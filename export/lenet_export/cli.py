@@ -44,6 +44,12 @@ TARGETED = [
     *("verify", "images", "single_file", "tables", "parts", "harden"),
     *("cpu", "optimize", "evidence"),
 ]
+#: What is done in place of an export, and the options that go with it.
+INSTEAD = {
+    "cmake_dir": (),
+    "list_models": ("json",),
+    "check_evidence": ("model", "json", "quiet"),
+}
 #: The files of CMake that the package brings.
 CMAKE = Path(__file__).parent / "cmake"
 #: A bundled model, as ``--list-models`` tells of it.
@@ -100,11 +106,11 @@ def command_line() -> Parser:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command_line()
     options = parser.parse_args(arguments)
+    _check_instead(parser, options)
     given = [name for name in TARGETED if getattr(options, name)]
     wrong = misplaced(options.target, given)
     if wrong:
-        option = "with" if wrong[0] == "parts" else wrong[0].replace("_", "-")
-        parser.error(f"--{option} {wrong[1]}")
+        parser.error(f"{_named(wrong[0])} {wrong[1]}")
     if options.release is not None and options.tables != "blob":
         parser.error("--release goes with --tables blob only")
     if options.max_amount_error is not None and "amount" not in (options.parts or ()):
@@ -113,12 +119,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--images goes with --verify only")
     for name in ("input_shape", "input_mean", "input_std"):
         if getattr(options, name) is not None and not options.network:
-            parser.error(f"--{name.replace('_', '-')} goes with --network only")
+            parser.error(f"{_named(name)} goes with --network only")
     options.cpu = cpu_here() if options.cpu == AUTO else options.cpu or "generic"
     options.optimize = options.optimize or "speed"
     options.tables = options.tables or "inside"
     options.parts = parts_of(options.parts or ())
     return options
+
+
+def _check_instead(parser: Parser, options: argparse.Namespace) -> None:
+    """Refuses an option without an effect, where something is done in place of an export."""
+    given = [name for name, value in vars(options).items() if value != parser.get_default(name)]
+    for instead, beside in INSTEAD.items():
+        for name in given:
+            if instead in given and name not in (instead, *beside):
+                parser.error(f"{_named(name)} has no effect beside {_named(instead)}: leave it out")
+
+
+def _named(name: str) -> str:
+    """The option that sets ``name``, as it is written."""
+    return f"--{'with' if name == 'parts' else name.replace('_', '-')}"
 
 
 def _add_network(parser: Parser) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,11 +48,24 @@ def printable(text: object) -> str:
 OPTION = re.compile(r"(?<![\w./-])--([a-z][a-z-]*)")
 
 
+#: How an option that is true or false is annotated, and what it takes.
+TRUTHS = {"bool": (bool, np.bool_), "bool | None": (bool, np.bool_, type(None))}
+
+
 def in_python(function: Callable[P, T]) -> Callable[P, T]:
-    """``function``, whose errors name its options: ``max_error`` for ``--max-error``."""
+    """``function``, whose errors name its options: ``max_error`` for ``--max-error``.
+
+    Those of its options that are true or false take nothing else: of a text, ``"no"`` is true.
+    """
+    truths = {
+        name: TRUTHS[of.annotation]
+        for name, of in inspect.signature(function).parameters.items()
+        if of.annotation in TRUTHS and of.kind is of.KEYWORD_ONLY
+    }
 
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        _check_truths(truths, kwargs)
         try:
             return function(*args, **kwargs)
         except UserError as error:
@@ -57,6 +73,20 @@ def in_python(function: Callable[P, T]) -> Callable[P, T]:
             raise UserError(*map(python_words, told)) from None
 
     return called
+
+
+def _check_truths(truths: Mapping[str, tuple[type, ...]], given: dict[str, Any]) -> None:
+    """Makes sure of the options that are true or false, and makes NumPy's Python's.
+
+    Raises:
+        UserError: one is neither.
+    """
+    for name in truths.keys() & given.keys():
+        value = given[name]
+        if not isinstance(value, truths[name]):
+            none = ", or None" if type(None) in truths[name] else ""
+            raise UserError(name, f"is {value!r}", f"give True or False{none}")
+        given[name] = value if value is None else bool(value)
 
 
 def python_words(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lenet_export.errors import in_python
+
 #: Parts into which a gap table cuts the way from one wrong image's gap to the next.
 BETWEEN = 8
 
@@ -60,11 +62,13 @@ class GapTable:
     strangers: int = 0
 
     @classmethod
+    @in_python
     def measure(
         cls,
         logits: npt.NDArray[np.float32],
         labels: npt.NDArray[Any],
         strangers: npt.NDArray[np.float32] | None = None,
+        *,
         none_output: bool = False,
     ) -> GapTable:
         """The table of a validation split.
@@ -75,6 +79,9 @@ class GapTable:
             strangers: the logits of images of no class, float32 ``(strangers, outputs)``, of which
                 none should be accepted; ``None`` where there are none.
             none_output: whether the last output stands for "none of these".
+
+        Raises:
+            UserError: ``none_output`` is neither true nor false.
         """
         gap = score_gaps(logits, none_output)
         odd = np.zeros(0, np.float32) if strangers is None else score_gaps(strangers, none_output)

@@ -134,6 +134,38 @@ def test_the_bundled_models_are_listed(capsys):
     assert few["constant_bytes"] < 21_000 and few["input_shape"] == [28, 28, 1]
 
 
+#: Options with a value that is not the default one; any other option takes none.
+VALUES = {
+    "--model": "mnist-uno", "--network": "my.py:network", "--input-shape": "8x8x1",
+    "--input-mean": "0", "--input-std": "1", "--target": "npz", "--dtype": "float32",
+    "--cpu": "cortex-m4", "--optimize": "ram", "--out": "c", "--prefix": "my", "--tables": "apart",
+    "--with": "picture", "--max-error": "0.1", "--max-amount-error": "0.1", "--images": "mnist",
+    "--report": "page", "--evidence": "page", "--check-evidence": "page",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("instead", list(cli.INSTEAD))
+def test_beside_what_is_no_export_only_options_with_an_effect_are_taken(instead, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    usage = capsys.readouterr().out.partition("\n\n")[0]
+    options = {*re.findall(r"--[a-z-]+", usage)} - {"--no-verify", "--version", "--completion"}
+    assert VALUES.keys() < options
+    done = f"--{instead.replace('_', '-')}"
+    words = {of: [of, *([VALUES[of]] if of in VALUES else [])] for of in options}
+    for option in options - {done}:
+        name = option.removeprefix("--").replace("-", "_")
+        if name in cli.INSTEAD[instead]:
+            cli._parse([*words[done], *words[option]])
+            continue
+        with pytest.raises(SystemExit):
+            cli.main([*words[done], *words[option]])
+        assert re.search(
+            rf"{option} has no effect beside {done}: leave it out|not allowed with argument|"
+            rf"{done} has no effect beside {option}", capsys.readouterr().err,
+        ), option  # fmt: skip
+
+
 @pytest.mark.parametrize("module", [cli, read, lenet_train.cli], ids=lambda of: of.__name__)
 def test_help_has_examples_that_parse_and_the_exit_statuses(module, capsys):
     with pytest.raises(SystemExit) as ended:

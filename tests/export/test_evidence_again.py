@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from lenet_export import bundled, checkpoint, cli
+from lenet_export import bundled, checkpoint, cli, files
 from lenet_export.evidence import again, page
 from lenet_export.evidence.check import NOT_RUN, PASSED
 from lenet_export.evidence.registry import CHECKS
@@ -37,7 +37,12 @@ def made(tmp_path_factory):
 
 
 def run(*words):
+    """An export."""
     return cli.main(["--no-verify", "--quiet", *map(str, words)])
+
+
+def check(folder, *words):
+    return cli.main(["--check-evidence", *map(str, [folder, *words])])
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def evidence(made, tmp_path):
 
 def told(folder, capsys, *words):
     """What is told of a folder's files, by name."""
-    status = run("--check-evidence", folder, *words)
+    status = check(folder, *words)
     lines = capsys.readouterr().err.replace(f"{folder}/", "").splitlines()
     found = dict(line.strip().split(": ", 1) for line in lines[1:-1])
     assert status == bool(found)
@@ -56,14 +61,14 @@ def told(folder, capsys, *words):
 
 
 def test_as_it_was_written_it_belongs_together(evidence, capsys):
-    assert cli.main(["--check-evidence", str(evidence)]) == 0
+    assert check(evidence) == 0
     count = len([*evidence.iterdir()]) - 1
     assert capsys.readouterr().out == (
         f"evidence  {count} files, as they were written, and their page\n"
         "C         printed again: the same bytes and bounds\n"
         "checks    1 passed, 1 not run, when it was written; --evidence runs them again\n"
     )
-    assert cli.main(["--check-evidence", str(evidence), "--json"]) == 0
+    assert check(evidence, "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
         "files": count, "differences": [], "statuses": {PASSED: 1, NOT_RUN: 1}, "not_printed": "",
     }  # fmt: skip
@@ -171,6 +176,15 @@ def left(folder):
     (folder / "log-faults.txt").write_text("all found\n")
 
 
+#: Of a program that was killed while it wrote.
+LEFT = (files.LOCK, f"{files.PART}0123456789abcdef")
+
+
+def killed(folder):
+    for name in LEFT:
+        (folder / name).write_text("")
+
+
 #: By what is broken: how, and the files of which something is told.
 SABOTAGE = {
     "a stale hash": (edited(again.RECORD, "0", "1"), ["bom.json"]),
@@ -236,6 +250,7 @@ SABOTAGE = {
         ["log-audit.txt"],
     ),
     "a file of an earlier run": (left, ["log-faults.txt"]),
+    "what a program left that was killed": (killed, [*LEFT]),
     "a file of an earlier run, with a line": (
         recorded(both(left, edited(again.RECORD, "bom.json", "log-faults.txt"))),
         ["bom.json", "log-faults.txt"],
@@ -270,7 +285,7 @@ def test_a_model_of_ones_own_is_checked_by_its_file(tmp_path, capsys, monkeypatc
         (["--model", moved], "printed again: the same bytes"),
         (["--model", "mnist-uno"], f"the evidence is of {bundled_id()}: give its file by --model"),
     ):
-        assert cli.main(["--check-evidence", *map(str, [evidence, *words])]) == 0
+        assert check(evidence, *words) == 0
         assert what in capsys.readouterr().out
     edited("lenet.c", "_bias[", "_bias [ ")(evidence)
     assert {*told(evidence, capsys, "--model", moved)} == {"lenet.c"}
@@ -288,7 +303,7 @@ def test_a_bundled_model_of_another_id_is_told(evidence, capsys):
 def test_a_pipe_is_not_waited_for(name, evidence, capsys):
     (evidence / name).unlink()
     os.mkfifo(evidence / name)
-    assert run("--check-evidence", evidence) == 1
+    assert check(evidence) == 1
     assert name in capsys.readouterr().err
 
 
@@ -319,7 +334,7 @@ def test_nothing_that_a_folder_names_is_run(command, made, tmp_path, capsys, mon
     folder = shutil.copytree(made, tmp_path / "evidence")
     with_hashes("lenet.json", names(command))(folder)
     of_facts(lambda facts: facts["identity"].update(command=command))(folder)
-    assert cli.main(["--check-evidence", str(folder)]) == 0
+    assert check(folder) == 0
     captured = capsys.readouterr()
     assert "not printed again" in captured.out and not captured.err
 
@@ -336,7 +351,7 @@ def test_what_is_no_evidence_is_refused(what, evidence, capsys):
     else:
         shutil.rmtree(evidence)
         evidence.write_text("") if what == "file" else None
-    assert run("--check-evidence", evidence) == 1
+    assert check(evidence) == 1
     message = capsys.readouterr().err
     assert message.startswith(f"lenet-export: error: {evidence}") and "\n  g" in message
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import doctest
 import importlib
+import inspect
 import json
 from functools import partial
 
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 import lenet_export
+import lenet_train
 from lenet_export import UserError, cli, reference
+from lenet_export.errors import TRUTHS
 from lenet_export.verdict import Verdict
 from needs import ROOT
 
@@ -180,6 +183,39 @@ def test_the_package_names_what_it_gives():
     for name in lenet_export.__all__:
         assert getattr(lenet_export, name).__name__ == name
         assert name in dir(lenet_export)
+
+
+def truths():
+    """The options that are true or false, of all that the packages give."""
+    for package in (lenet_export, lenet_train):
+        for given in (getattr(package, name) for name in package.__all__):
+            own = vars(given).items() if inspect.isclass(given) else []
+            methods = [getattr(given, name) for name, _ in own if not name.startswith("_")]
+            for call in filter(callable, methods or [given]):
+                is_type = inspect.isclass(call)  # what it is made of are no options
+                of = {} if is_type else inspect.signature(call).parameters
+                yield from ((call, name) for name in of if of[name].annotation in TRUTHS)
+
+
+@pytest.mark.parametrize(("call", "name"), [*truths()], ids=lambda of: getattr(of, "__name__", of))
+def test_an_option_that_is_true_or_false_takes_nothing_else(call, name, tmp_path, monkeypatch):
+    """``"no"`` is true, and so it would harden."""
+    monkeypatch.chdir(tmp_path)
+    parameters = inspect.signature(call).parameters.values()
+    needed = [None for of in parameters if of.default is of.empty]
+    for value in ("no", 1, "", [], *([] if name == "verify" else [None])):
+        with pytest.raises(UserError, match=rf"^{name}: is .*\n  give True or False"):
+            call(*needed, **{name: value})
+    assert not [*tmp_path.iterdir()]
+
+
+def test_truths_of_numpy_are_as_good(tmp_path):
+    model = lenet_export.load("mnist-tiny")
+    done = lenet_export.export(model, out=tmp_path, verify=np.False_, harden=np.True_)
+    assert done.plan.is_hardened is True
+    assert {name for _, name in truths()} >= {
+        "none_output", "single_file", "harden", "verify", "invert", "transpose", "anew",
+    }  # fmt: skip
 
 
 def examples():

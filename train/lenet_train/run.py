@@ -440,7 +440,9 @@ def _finish(
     model = phase.deployed(variables, sample)
     model = dataclasses.replace(
         model,
-        gap_table=GapTable.measure(validation_logits, images.validation.labels, odd, none_output),
+        gap_table=GapTable.measure(
+            validation_logits, images.validation.labels, odd, none_output=none_output
+        ),
         none_output=none_output,
         ink=_ink(training, images),
         class_names=images.own_names,

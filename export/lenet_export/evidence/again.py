@@ -138,7 +138,9 @@ def _of_record(folder: Path, hashes: dict[str, str], held: Files) -> Iterator[Di
         elif found[name] != of:
             yield name, "was changed: its SHA-256 is not that of the record"
     for path in sorted(folder.iterdir()):
-        if path.name not in (*hashes, RECORD, LOCK) and not path.name.startswith(PART):
+        if path.name.startswith((LOCK, PART)):
+            yield path.name, "was left by a program that was killed while it wrote here: remove it"
+        elif path.name not in (*hashes, RECORD):
             yield path.name, "is not of this evidence"
 
 
