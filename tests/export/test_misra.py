@@ -39,17 +39,18 @@ def case_of(plan, folder, options=None):
 
 
 def exports():
-    """Plans and options: of each CPU and vocabulary, of few bits and floats, and all parts."""
+    """Plans and options: of each CPU and vocabulary, of few bits and floats, and all parts.
+
+    A form of a CPU's kernels that is not for speed is looked at in a small network.
+    """
     mnist, uno = bundled.load("mnist"), bundled.load("mnist-uno")
-    integers = make_plan(mnist, "int8")
+    integers, tiny = make_plan(mnist, "int8"), make_plan(bundled.load("mnist-tiny"), "int8")
+    small = {"atmega328p": make_plan(uno, "int8"), "attiny85": tiny}
     for cpu in CPUS:
-        model = bundled.load("mnist-tiny") if cpu == "attiny85" else uno
-        if cpu in ("atmega328p", "attiny85"):
-            yield lay_out(make_plan(model, "int8"), cpu, "speed"), Options()
-        else:
-            for optimize in choices(cpu):
-                yield lay_out(integers, cpu, optimize), Options()
-    yield lay_out(make_plan(bundled.load("mnist-tiny"), "int8"), "avr", "speed"), Options()
+        for optimize in choices(cpu):
+            plan = small.get(cpu, integers if optimize == "speed" else tiny)
+            yield lay_out(plan, cpu, optimize), Options()
+    yield lay_out(tiny, "avr", "speed"), Options()
     few, floats = make_plan(uno, "int8", 0.01), make_plan(mnist, "float32")
     for cpu in ("generic", "cortex-m0", "cortex-m4", "riscv32"):
         yield lay_out(few, cpu, "speed"), Options()
@@ -102,6 +103,52 @@ def test_deviations_are_of_required_rules_and_of_cpus_that_there_are():
     assert deviation_of("17.7", "lenet_finish(ws, logits);", "generic") is None
     assert deviation_of("10.3", "uint16_t narrow = wide << 1;", "generic") is None
     assert deviation_of("10.1", "if (a && -b) {", "generic") is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        ("10.3", "uint8_t cut = wide;"),
+        ("10.3", "uint8_t cut = wide > 3 ? wide : other;"),
+        ("10.3", "for (uint8_t k = wide; k < count; k++) {"),
+        ("10.3", "if (a == b && (cut = wide)) {"),
+        ("10.3", "acc = wide;"),
+        ("10.4", "if (left < wide) {"),
+        ("10.4", "path[y] = last + wide;"),
+        ("10.4", "word = number + wide;"),
+        ("10.4", "if ((word & 15) + wide) {"),
+        ("10.4", "out[k] = (uint8_t)(wide - 128);"),
+        ("10.4", "acc += wide;"),
+        ("10.8", "uint8_t cut = (uint8_t)(left + right);"),
+        ("10.8", "ws->row = (uint16_t)(ws->row + 1u);"),
+        ("10.8", "out[k] = (uint8_t)(acc / 4);"),
+        ("14.2", "for (int k = 0; k != end; k--) {"),
+        ("14.2", "for (; *text; text++) {"),
+        ("14.2", "copy_bytes(to, from, size);"),
+        ("14.4", "if (count) {"),
+        ("14.4", "while (left - 1) {"),
+        ("14.4", "if (is_row + count) {"),
+        ("14.4", "} else if (island) {"),
+        ("14.4", "if (is_one(a) | count) {"),
+    ],
+)
+def test_another_finding_of_a_rule_is_no_deviation(rule, line):
+    """Whatever the CPU, and though a deviation of this rule has words in common with it."""
+    assert any(of.rule == rule for of in DEVIATIONS)
+    assert not [cpu for cpu in CPUS if deviation_of(rule, line, cpu)]
+
+
+def test_rules_of_a_files_text_are_looked_for_in_each_file(tmp_path):
+    """As 3.1, of a comment within one, which no included file is looked through for."""
+    require("cppcheck")
+    case = case_of(make_plan(named_model("mlp"), "int8"), tmp_path, Options(tables="apart"))
+    planted, lines = "/* one /* in one */", {}
+    for file in ("lenet.c", "lenet.h", "lenet_tables.h"):
+        text = case.files[file].decode()
+        lines[file] = text.count("\n", 0, text.index("*/")) + 2
+        case.files[file] = text.replace("*/", f"*/\n{planted}", 1).encode()
+    found = {of.file: (of.line, of.text) for of in findings_of(case) if of.rule == "3.1"}
+    assert found == {file: (line, planted) for file, line in lines.items()}
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo lenet.c:1: misra-c2012-15.5 >&2", "exit 0"])

@@ -63,8 +63,24 @@ ADVISORY = {
 ARM = ("cortex-m3", "cortex-m4", "cortex-m55")
 X86 = ("x86-64-v3", "x86-64-v3-vnni", "x86-64-v4")
 AVR = ("avr", "atmega328p", "attiny85")
-#: Of a comparison, of `and` and `or`, or of a name that says what is so.
-TRUTH = r"(?<![-<>])[<>](?![<>])|[=!]=|&&|\|\||!|\b(is|has|can_be|may|grew|grow|find)_?\w*"
+VECTORS = ("cortex-m55", "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4", "aarch64", "aarch64-dotprod")
+#: What is 0 or 1 by its name, and perhaps a call's answer.
+NAME = r"(?:is|has|can_be|may|grew|grow|find)(?:_\w+)?"
+TRUTH = rf"(?:\w+->)?{NAME}(?:\((?:[^()]|\([^()]*\))*\))?"
+#: A number is set to what a comparison, `and`, `or` or such a name says.
+COMPARED = r"(?<![-<>])[<>](?![<>])|[=!]=|&&|\|\||!"
+SAID = rf"^(?!for |if |while )(?:[^?]*?[^=!<>?])?=(?!=)[^?]*(?:{COMPARED}|\b{NAME}\()[^?]*$"
+#: What is cast in what `--with` adds.
+CAST = (
+    "high * parts", "wide * parts", "2 * parts", "4 * parts * parts", "x % (2 * parts)",
+    "y % (2 * parts)", "65535 + shrink * shrink", "shrink * shrink", "area / 2", "area / 1024",
+    "counted / 2", "sum / count", "sum / ((uint32_t)side * (uint32_t)side)", "2u * mass",
+    "2u * moment", "twice / (int32_t)(2u * mass)", "(int32_t)255 * 256 / (most - least)",
+    "difference - base", "k - ws->base", "left + at", "arrival->kept_lines - here",
+    "read->cost[LENET_LOGITS - 1] - read->cost[d]", "is_least ? least : sum / count",
+    "is_block ? box.bottom - box.top : 0", "is_cheapest ? amid : group->first",
+    "cost + (has_ink(ws, y, left + k) ? INK_COST : 0)",
+)  # fmt: skip
 
 
 class Deviation(NamedTuple):
@@ -115,14 +131,14 @@ DEVIATIONS = (
     Deviation(
         "10.3",
         "An `int` takes what a comparison says",
-        TRUTH,
+        rf"{SAID}|^int is_\w+ =$",
         "A truth value is an `int`, in the header's structs too, which need no `<stdbool.h>`.",
         "C says that it is 0 or 1.",
     ),
     Deviation(
         "10.3",
         "A product of a pixel and a weight is added to a sum of floats",
-        r"^acc\w* \+= ",
+        r"^acc\w* \+= \w+ \* w\d+;$",
         "A pixel of 8 bits becomes a float as it is multiplied.",
         "A float holds all of 0 to 255, and the weight and the sum are floats.",
     ),
@@ -160,21 +176,25 @@ DEVIATIONS = (
     Deviation(
         "10.4",
         "A field of a word of weights, less a constant",
-        r"word|& (15|7|3|1)\b",
+        r"\(\(word (?:>> \d+ )?& \d+\) - \d+\)|: word >> \d\);$"
+        r"|^if \((?:number|size) & \d\) \{$",
         "Weights of few bits are stored from 0 and mean numbers from below 0.",
         "The field is of at most 4 bits, and becomes an `int` that holds the difference.",
     ),
     Deviation(
         "10.4",
         "A pixel or a code of 8 bits stands beside an `int` or a float",
-        r"\btotal \+= in\[| - 128\b|^acc\w* \+= |light->mean\[|above\[n \+ j\]",
+        r"\btotal \+= in\[|(?:\bmost|: 0\)|/ \d+u\)|, \d+\)) - 128\);$"
+        r"|^acc\w* \+= ws->shared\.rows\.|light->mean\[|above\[n \+ j\]",
         "An element becomes as wide as what it is added to.",
         "An `int` and a float hold all of 0 to 255.",
     ),
     Deviation(
         "10.4",
         "A place, a count or a cost of 16 bits stands beside an `int`, with `--with amount`",
-        r"\b(left|right|above|last|sizes|digits|path)\b|count\[k\]|LENET_COST_UNIT|\.sure\b",
+        r"\b(?:left|right)\[y\]|\babove\[k [-+] \d\] \+ \d|\blast\[k\] \+ aside"
+        r"|\bsizes\[k\] > most|\bcount\[k\] >= |way\[\w\]\.(?:digits\b|sure - )"
+        r"|\) / LENET_COST_UNIT;$",
         "Paths through a line are stored in half of the memory.",
         "Each is less than 32,768, so that an `int` of 16 bits holds it too; constants beside "
         "numbers without a sign are positive.",
@@ -189,9 +209,33 @@ DEVIATIONS = (
     ),
     Deviation(
         "10.8",
-        "A sum, difference, product or quotient is cast",
-        r"\((u?int\d*(_t)?|char)\)\(",
-        "Sizes and places are `int`, what is stored or given to an intrinsic is not.",
+        "A count of what is left is cast, for an intrinsic",
+        r"\((?:uint(?:8|32)_t|char)\)\((?:\d+ - \()?(?:count - (?:k|\d+)|255u - rise)\)",
+        "Places are counted in an `int`; an intrinsic takes a lane's type, or 32 bits.",
+        "It is not negative, by the condition or the loop that it stands in, and at most 255.",
+        VECTORS,
+    ),
+    Deviation(
+        "10.8",
+        "A product is cast, in what a norm computes",
+        r"\(uint32_t\)\(acc\[c\] \* (?:acc\[c\]|root)\)",
+        "Squares are added up without a sign, which gives them a bit more.",
+        "Each product has its bound, within `int32_t`; what a cast to as many bits without a sign "
+        "makes of a negative one is defined, and meant.",
+    ),
+    Deviation(
+        "10.8",
+        "The upper half of a product is shifted, and cast",
+        r"\(uint32_t\)\(\(uint16_t\)\(product >> 16\) >> \(shift - 16u\)\)",
+        "An AVR shifts 16 bits in half of the time.",
+        "The half has no sign and becomes wider.",
+        AVR,
+    ),
+    Deviation(
+        "10.8",
+        "A sum, difference, product or quotient is cast, with `--with picture` or `amount`",
+        "|".join(rf"\((?:u?int\d+_t|int)\)\({re.escape(of)}\)" for of in CAST),
+        "Sizes and places are `int`, what is stored is as narrow as it can be, areas have 32 bits.",
         "The value fits: it is not negative where the type has no sign, by the loop that it stands "
         "in, and no larger than its array's elements, by the limits of a picture and of a line.",
     ),
@@ -206,7 +250,10 @@ DEVIATIONS = (
     Deviation(
         "14.2",
         "A `for` goes on by what it found, or counts something that was set before it",
-        r"^for \(|^copy_bytes\(cuts",
+        r"^for \((?:; x < end; x\+\+|int end = lesser\(.*\); x < end; x\+\+"
+        r"|int grew = 0;; grew = 1|int k = 0; block != 0; k\+\+"
+        r"|int x = 0; (?:ws->shared\.map\.left\.row\[y\]\[\d\](?: \| )?)+; x\+\+"
+        r"|uint64_t left = .*; count > 0; count--)\) \{$|^copy_bytes\(cuts \+ kept\+\+, ",
         "The counter goes on through several loops, or the loop ends with what it looks for.",
         "Each ends: the counter comes nearer to a bound in each round, or what is looked for "
         "becomes less.",
@@ -214,7 +261,7 @@ DEVIATIONS = (
     Deviation(
         "14.4",
         "A truth value in an `int` is a condition",
-        r"^(if|while|\} else if) \(",
+        rf"^(?:if|while) \({TRUTH}\) \{{$",
         "There is no other type for it: see 10.3.",
         "It is 0 or 1, and its name says what is so.",
     ),

@@ -51,22 +51,25 @@ def findings_of(case: Case) -> list[Finding]:
             text = _without_numbers(data.decode())
             (case.work / name).write_bytes(text.encode())
             lines[name] = text.splitlines()
-    # Some rules are of a file's text, and looked for in the file that cppcheck is given alone.
-    main = lines[case.main_file]
-    (case.work / MISRA_FILE).write_bytes("\n".join([*main, OCTAL]).encode())
+    # Some rules are of a file's text, and looked for in the file that cppcheck is given alone: in
+    # it all stand, headers first, which are guarded where they are included.
+    names = sorted(lines, key=lambda name: name == case.main_file)
+    origins = [(name, number) for name in names for number in range(1, len(lines[name]) + 1)]
+    texts = [line for name in names for line in lines[name]]
+    (case.work / MISRA_FILE).write_bytes("\n".join([*texts, OCTAL]).encode())
     macros = [f"-D{macro}" for macro in CPUS[case.plan.cpu].requires]
     if case.options.single_file:
         macros.append(case.named("-DLENET_IMPLEMENTATION"))
     said = case.run([*COMMAND, *macros, MISRA_FILE], may_fail=True).stderr.decode(errors="replace")
-    places = sorted({(rule, file, int(line)) for file, line, rule in FOUND.findall(said)})
-    if ("7.1", MISRA_FILE, len(main) + 1) not in places:
+    places = {(rule, file, int(line)) for file, line, rule in FOUND.findall(said)}
+    end = ("7.1", MISRA_FILE, len(texts) + 1)
+    if end not in places:
         raise NotRunError("cppcheck did not read the C to its end: see the log")
-    found = []
-    for rule, file, line in places:
-        name = case.main_file if file == MISRA_FILE else file
-        if line <= len(lines[name]):
-            found.append(Finding(rule, name, line, lines[name][line - 1].strip()))
-    return found
+    found = set()
+    for rule, file, line in places - {end}:
+        name, number = origins[line - 1] if file == MISRA_FILE else (file, line)
+        found.add(Finding(rule, name, number, lines[name][number - 1].strip()))
+    return sorted(found)
 
 
 def _without_numbers(text: str) -> str:
