@@ -17,14 +17,13 @@ from lenet_export.checkpoint import Stage
 from lenet_export.compiled import IMITATED, CompiledNetwork
 from lenet_export.cpus.kernel import GENERIC, kernel_of
 from lenet_export.cpus.registry import CPUS, lay_out
+from lenet_export.evidence.kernels import EXHAUSTED, sort_of
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
 from needs import require
 
 from .networks import random_model
-
-pytestmark = pytest.mark.wide
 
 #: Each value is defined anew, by numbers: no shift, no mask and no cast of what is imitated.
 ALL_VALUES = r"""
@@ -59,6 +58,7 @@ int main(void)
 """
 
 
+@pytest.mark.wide
 def test_imitated_instructions_are_as_defined_for_all_values(tmp_path):
     """Words of 32 bits, all; of two halfwords multiplied, all pairs, in each place."""
     (tmp_path / "all.c").write_text(ALL_VALUES)
@@ -90,19 +90,32 @@ CASES = [
 ]
 
 
+def small(kind, bits):
+    """The plan of a small network."""
+    stages, shape = {"dense": DENSE, "conv": CONV}[kind]
+    model = random_model(stages, shape)
+    return make_plan(on_grids(model, [bits] * len(stages)) if bits != "8" else model, "int8")
+
+
+def test_the_evidence_tells_of_these_kernels_and_of_no_others():
+    found = {cpu: set() for cpu, _, _ in CASES}
+    for cpu, bits, kind in CASES:
+        found[cpu] |= {sort_of(layer) for layer in lay_out(small(kind, bits), cpu, "speed").layers}
+    assert found == EXHAUSTED
+
+
 @cache
 def plain(kind, bits):
     """The plan of a small network, all images that it can be given, and what plain C reads."""
-    stages, shape = {"dense": DENSE, "conv": CONV}[kind]
-    model = random_model(stages, shape)
-    model = on_grids(model, [bits] * len(stages)) if bits != "8" else model
-    plan = make_plan(model, "int8")
+    plan = small(kind, bits)
+    shape = plan.input_shape
     codes = range(256) if kind == "dense" else CODES
     images = np.array([*itertools.product(codes, repeat=int(np.prod(shape)))], np.uint8)
     images = images.reshape(-1, *shape)
     return plan, images, CompiledNetwork(plan, render_c(plan, Options())).logits(images)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("cpu", "bits", "kind"), CASES)
 def test_a_kernel_is_plain_c_for_all_images(cpu, bits, kind):
     plan, images, expected = plain(kind, bits)

@@ -12,6 +12,7 @@ from lenet_export import __version__, bundled, packages, reference
 from lenet_export.cpus.registry import CPUS, lay_out
 from lenet_export.errors import UserError
 from lenet_export.evidence import pictures
+from lenet_export.evidence.kernels import kernels
 from lenet_export.evidence.promises import promised
 from lenet_export.evidence.trace import traced
 from lenet_export.exported import Exported
@@ -81,6 +82,7 @@ def planned(plan: Plan, files: Files) -> Facts:
     return {
         "costs": _costs(plan),
         "stages": [_stage(layer, bounds) for layer in plan.layers],
+        "kernels": kernels(plan),
         "trace": traced(plan, files),
         "promises": promised(files),
         "constants": [_constant(constant) for constant in plan.constants],

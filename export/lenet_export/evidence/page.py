@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from lenet_export.evidence.facts import Facts
+from lenet_export.evidence.kernels import EXHAUSTION, PLAIN, TESTS
 from lenet_export.outputs import templates
 from lenet_export.outputs.options import Files
 
@@ -48,6 +49,7 @@ def _drawn(facts: Facts) -> dict[str, Any]:
         sizes[member["part"]] += member["bytes"]
     return {
         "what_for": PARTS,
+        "held": HELD,
         "shared": max(sizes["strips"], sizes["units"]) if all(sizes.values()) else 0,
         "most": {
             column: max(stage[column] for stage in facts["stages"])
@@ -67,6 +69,13 @@ PARTS = {
     "strips": "the last rows of each map, while rows come in",
     "units": "units of the dense layers, in the place of the strips",
     "counters": "counters",
+}
+HELD = {
+    PLAIN: "plain C, with which other kernels are compared",
+    EXHAUSTION: "the project's tests: equal to plain C for all images that a small layer of this "
+    "kind can be given (test_exhaustive.py)",
+    TESTS: "the project's tests: compared with the reference, on drawn images and those made up to "
+    "find differences (test_parity.py)",
 }
 
 
