@@ -27,6 +27,7 @@ import object_sizes
 from chips import CORES
 from lenet_export import bundled, verify
 from lenet_export.cpus.registry import lay_out
+from lenet_export.evidence.check import DRAWS
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import Constant, Plan, make_plan
 from material import digits
@@ -58,16 +59,7 @@ TABLES
 static uint8_t images[IMAGES][LENET_ROWS * LENET_COLUMNS];
 static lenet_workspace kept[IMAGES], ws;
 static int before[IMAGES];
-static uint64_t state = 88172645463325252u;
-
-static unsigned drawn(unsigned below)
-{
-    state ^= state << 13; /* Marsaglia's xorshift */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)((state >> 8) % below);
-}
-
+DRAWS
 static void give_rows(int n)
 {
     lenet_begin(&ws);
@@ -97,10 +89,10 @@ int main(int count, char **words)
     for (unsigned t = 0; t < sizeof tables / sizeof tables[0]; t++) {
         double changed = 0, squares = 0, missed = 0, told = 0;
         for (int flip = 0; flip < tables[t].flips; flip++) {
-            unsigned bit = drawn(8 * tables[t].size), first = drawn(IMAGES), others = 0;
+            unsigned long bit = drawn(8 * tables[t].size), first = drawn(IMAGES), others = 0;
             tables[t].at[bit / 8] ^= (uint8_t)(1u << bit % 8);
             for (int k = 0; k < tables[t].images; k++) {
-                int n = (int)((first + (unsigned)k) % IMAGES);
+                int n = (int)((first + (unsigned long)k) % IMAGES);
                 if (tables[t].in_finish) {
                     ws = kept[n];
                 } else {
@@ -155,7 +147,7 @@ def changes(plan: Plan, images: Any, more: float = 1) -> dict[str, dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         for name, data in render_c(plan, Options()).items():
             Path(folder, name).write_bytes(data)
-        Path(folder, "flips.c").write_text(PROGRAM.replace("TABLES", rows))
+        Path(folder, "flips.c").write_text(PROGRAM.replace("TABLES", rows).replace("DRAWS", DRAWS))
         order = np.random.default_rng(0).permutation(len(images))
         Path(folder, "images").write_bytes(images[order].tobytes())
         command = ["gcc", "-std=c99", "-O3", "-march=native", "-w", "-o", "flips", "flips.c"]

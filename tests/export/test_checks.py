@@ -21,15 +21,25 @@ from lenet_export.evidence import check, page
 from lenet_export.evidence.again import RECORD
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, MEASURED, NOT_RUN, PASSED, Case, result_of
-from lenet_export.evidence.checks import instructions, ram_flips, skipped_instructions
+from lenet_export.evidence.checks import (
+    calls,
+    constant_time,
+    equality,
+    faults,
+    instructions,
+    ram_flips,
+    skipped_instructions,
+)
+from lenet_export.evidence.kernels import EXHAUSTION, PLAIN, TESTS, kernels
 from lenet_export.evidence.registry import CHECKS, NAMES
 from lenet_export.evidence.run import evidence_of
 from lenet_export.evidence.trace import traced
 from lenet_export.outputs.c import render_c
 from lenet_export.outputs.options import Options
 from lenet_export.plan import make_plan
+from lenet_export.verdict import Verdict
 from lenet_export.verify import stress_images
-from needs import ROOT, require, wide
+from needs import ROOT, require
 
 from .networks import named_model
 
@@ -37,6 +47,8 @@ pytestmark = pytest.mark.usefixtures("tools")
 OPTIONS = Options()
 #: What needs a C that a Cortex-M0 runs.
 EMULATED = ("skipped_instructions", "instructions")
+#: What needs plain C of integers.
+OF_INTEGERS = ("audit", "requantize", "constant_time", *EMULATED)
 ARM = "arm-none-eabi-gcc"
 
 
@@ -46,19 +58,36 @@ def tools():
         require(tool)
 
 
-@pytest.fixture(autouse=True)
-def few_skips(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def few_skips():
     """Of an image's instructions so many are skipped as take a second."""
-    monkeypatch.setattr(skipped_instructions, "BUDGET", 10**8)
-    monkeypatch.setattr(skipped_instructions, "IMAGES", 1)
-    monkeypatch.setattr(instructions, "IMAGES", 2)
-    monkeypatch.setattr(ram_flips, "FLIPS", 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(skipped_instructions, "BUDGET", 10**8)
+        patch.setattr(skipped_instructions, "IMAGES", 1)
+        patch.setattr(instructions, "IMAGES", 2)
+        patch.setattr(ram_flips, "FLIPS", 100)
+        yield
 
 
-@pytest.fixture(autouse=True)
-def without_proofs(monkeypatch):
+@pytest.fixture
+def few_draws(monkeypatch):
+    """What takes longest of a network that is no small one is done a few times.
+
+    Each check at its full length is run on the smallest bundled model, each compiler and level on
+    the others in test_parity.py and test_constant_time.py.
+    """
+    monkeypatch.setattr(equality, "LEVELS", ("-O2",))
+    monkeypatch.setattr(constant_time, "LEVELS", ("-O2",))
+    monkeypatch.setattr(faults, "DRAWN", 1000)
+    monkeypatch.setattr(calls, "IMAGES", 4)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_proofs():
     """Frama-C takes a minute of a large model; in test_undefined.py it has a small one."""
-    monkeypatch.delitem(CHECKS, "undefined")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(CHECKS, "undefined")
+        yield
 
 
 def files_of(plan, options=OPTIONS):
@@ -79,26 +108,22 @@ def status_of(name, plan, files, folder, options=OPTIONS):
     return result_of(name, CHECKS[name], case)[0]
 
 
-@pytest.mark.parametrize(
-    ("words", "not_run"),
-    [
-        (["--model", "mnist-tiny"], []),
-        *wide(
-            [
-                (["--model", "mnist"], []),
-                (["--model", "mnist-modern", "--tables", "apart", "--with", "amount"], []),
-                (["--model", "mnist-uno", "--single-file", "--prefix", "my"], []),
-                (["--dtype", "float32"], ["audit", "requantize", "constant_time", *EMULATED]),
-                (["--cpu", "cortex-m4"], ["audit", "requantize", "constant_time", *EMULATED]),
-            ]
-        ),
-    ],
-)
-def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_path, capsys):
-    command = [*words, "--quiet", "--out", "c", "--evidence", "evidence"]
-    command = [str(tmp_path / word) if word in ("c", "evidence") else word for word in command]
-    assert cli.main(command) == 0
-    told = json.loads((tmp_path / "evidence/evidence.json").read_text())["checks"]
+def export(folder, *words):
+    """An export with its evidence."""
+    command = [*words, "--quiet", "--out", folder / "c", "--evidence", folder / "evidence"]
+    assert cli.main([*map(str, command)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """That of the smallest bundled model, of which each check is run at its full length."""
+    return export(tmp_path_factory.mktemp("tiny"), "--model", "mnist-tiny")
+
+
+def assert_complete(folder, not_run=()):
+    """All checks pass, or are not run as is expected, and all that they write is there."""
+    told = json.loads((folder / "evidence/evidence.json").read_text())["checks"]
     assert [of["name"] for of in told["results"]] == [*CHECKS]
     statuses = {of["name"]: of["status"] for of in told["results"]}
     assert statuses == {
@@ -106,19 +131,37 @@ def test_all_of_an_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_p
         for name, of in CHECKS.items()
     }
     assert told["counts"] == dict(Counter(statuses.values()))
-    written = {path.name for path in (tmp_path / "evidence").iterdir()}
     logs = {f"log-{name}.txt" for name in CHECKS}
     programs = {f"check-{name}.c" for name in CHECKS if name not in ("analyzers", "misra")}
     painted = ["stack"] if EMULATED[0] in not_run else []  # Its bound alone needs no program.
     missing = {f"check-{name}.c" for name in [*not_run, *painted]}
-    exported = {of.name for of in (tmp_path / "c").iterdir()}
-    record = {"bom.json", RECORD, *exported}
-    tables = {"audit.c", "loops.csv"}
-    assert written - tables == {*page.EVIDENCE, *record, *logs, *programs - missing}
-    assert ("audit.c" in written) == ("audit" not in not_run)
-    text = html.unescape((tmp_path / "evidence/index.html").read_text())
+    exported = {of.name for of in (folder / "c").iterdir()}
+    files = {*page.EVIDENCE, "bom.json", "loops.csv", RECORD, *exported, *logs, *programs - missing}
+    assert {path.name for path in (folder / "evidence").iterdir()} == files
+    text = html.unescape((folder / "evidence/index.html").read_text())
     assert all(of["says"].split(",")[0] in text for of in told["results"])
-    assert cli.main(["--check-evidence", str(tmp_path / "evidence")]) == 0
+    assert cli.main(["--check-evidence", str(folder / "evidence"), "--quiet"]) == 0
+
+
+def test_all_of_an_export_pass(tiny, capsys):
+    assert_complete(tiny)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize(
+    ("words", "not_run"),
+    [
+        (["--model", "mnist"], []),
+        (["--model", "mnist-modern", "--tables", "apart", "--with", "amount"], []),
+        (["--model", "mnist-uno", "--single-file", "--prefix", "my"], []),
+        (["--model", "mnist-tiny", "--dtype", "float32"], OF_INTEGERS),
+        (["--model", "mnist-uno", "--cpu", "cortex-m4"], OF_INTEGERS),
+    ],
+)
+@pytest.mark.usefixtures("few_draws")
+def test_all_of_any_export_pass_or_say_why_they_are_not_run(words, not_run, tmp_path, capsys):
+    assert_complete(export(tmp_path, "--no-verify", *words), not_run)
     assert not capsys.readouterr().err
 
 
@@ -129,17 +172,34 @@ def test_the_audit_is_built_by_its_readers(deep, tmp_path):
     case.write()
     told, beside = result_of("audit", CHECKS["audit"], case)
     assert told["figures"]["bounds"] >= 2 * len(plan.layers)
-    (tmp_path / "audit.c").write_bytes(beside["audit.c"])
-    subprocess.run(["cc", "audit.c", "-o", "audit"], cwd=tmp_path, check=True)
+    (tmp_path / "check-audit.c").write_bytes(beside["check-audit.c"])
+    assert "cc check-audit.c" in told["how"]
+    subprocess.run(["cc", "check-audit.c", "-o", "audit"], cwd=tmp_path, check=True)
     done = subprocess.run(["./audit"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.count("as stated") == told["figures"]["bounds"]
 
 
 @pytest.mark.wide
-def test_they_are_the_same_each_time(deep):
-    plan, files = deep
-    first, second = (evidence_of("deep", plan, files, OPTIONS, None) for _ in range(2))
-    assert first == second
+def test_they_are_the_same_each_time_with_jax_and_without(tiny, monkeypatch):
+    """JAX compared the C before; the checks compare it with the reference, which needs none."""
+    require_ = packages.require
+
+    def without_jax(extra, where):
+        if extra == "verify":
+            raise UserError(where, "the package jax is not installed", "install it")
+        require_(extra, where)
+
+    monkeypatch.setattr(packages, "require", without_jax)
+    plan = lay_out(make_plan(bundled.load("mnist-tiny"), "int8"), "generic", "speed")
+    options = Options(model="mnist-tiny")
+    again, beside = evidence_of(
+        "the bundled mnist-tiny", plan, render_c(plan, options), options, None
+    )
+    first = json.loads((tiny / "evidence/evidence.json").read_text())["checks"]
+    assert again["results"] == first["results"]
+    for name, data in beside.items():
+        if name != "bom.json":  # It has the hash of what tells of JAX.
+            assert (tiny / "evidence" / name).read_bytes() == data, name
 
 
 def test_a_tool_that_is_missing_is_told_with_its_package(deep, tmp_path, monkeypatch):
@@ -204,6 +264,20 @@ def test_each_layer_is_traced_to_its_lines(tables, chain):
         longer = [other["layer"] for other in layers if other["layer"].startswith(layer["layer"])]
         for of in layer["functions"]:
             assert not any(of["name"].startswith(f"{name}_") for name in longer[1:])
+
+
+def test_each_kernel_is_told_with_what_holds_it(bundled):
+    """For all images, or by tests; of a norm and of hardened tables by tests alone."""
+    plan = make_plan(bundled, "int8")
+    assert {of["held"] for of in kernels(plan)} == {PLAIN}
+    tuned = {of["layer"]: of for of in kernels(lay_out(plan, "cortex-m4", "speed"))}
+    assert (tuned["conv2"]["kernel"], tuned["conv2"]["held"]) == ("kronecker", TESTS)
+    assert (tuned["fc1"]["kernel"], tuned["fc1"]["held"]) == ("smlad_bytes", EXHAUSTION)
+    hardened = lay_out(make_plan(bundled, "int8", is_hardened=True), "cortex-m4", "speed")
+    assert {of["held"] for of in kernels(hardened)} == {TESTS}
+    normed = lay_out(make_plan(named_model("normed"), "int8"), "cortex-m3", "speed")
+    held = {of["layer"]: of["held"] for of in kernels(normed)}
+    assert not [layer.name for layer in normed.layers if layer.norm and held[layer.name] != TESTS]
 
 
 # ---- Sabotage -----------------------------------------------------------------------------------
@@ -329,6 +403,8 @@ SABOTAGE = {
     "misra": {
         "a result that is dropped": within("lenet_predict", "lenet_logits(ws, image, 0);"),
         "a number to the base of 8": within("lenet_logits", "ws->row = 014;"),
+        "a sum that is cast": within("lenet_row", "int n = 3;", "ws->row = (uint16_t)(n + 2 * n);"),
+        "a count as a condition": within("lenet_row", "if (ws->row) {", "    ws->row = 0;", "}"),
     },
 }  # fmt: skip
 
@@ -344,6 +420,18 @@ def test_what_is_broken_fails(name, broken, deep, tmp_path):
     told = status_of(name, plan, files | {"lenet.c": text.encode()}, tmp_path)
     assert told["status"] == FAILED, told
     assert told["says"] and told["figures"] == {}
+
+
+def test_a_condition_on_any_verdict_is_decided(deep, tmp_path):
+    """Whatever a program may give, that of another export's included."""
+    plan, files = deep
+    asked = [f"seen += so_far == {of.value} ? 1 : 0;" for of in Verdict]
+    pattern, instead = within("lenet_decide", "volatile int seen = 0;", *asked)
+    text = re.sub(pattern, instead, files["lenet.c"].decode(), count=1, flags=re.DOTALL)
+    assert asked[-1] in text
+    told = status_of("conditions", plan, files | {"lenet.c": text.encode()}, tmp_path)
+    one_sided = told["figures"]["with_images"]["one_sided"]
+    assert not [of for of in one_sided if "so_far == " in of["what"]]
 
 
 def test_the_page_of_soundness_has_a_row_of_each_check_in_their_order():
@@ -440,7 +528,7 @@ def test_functions_that_with_adds_need_no_self_test(tmp_path):
 
 
 def test_no_file_of_the_page_takes_an_exports_place(tmp_path, capsys):
-    for prefix, name in (("audit", "audit.c"), ("bom", "bom.json"), ("evidence", "evidence.json")):
+    for prefix, name in (("bom", "bom.json"), ("evidence", "evidence.json")):
         words = ["--no-verify", "--prefix", prefix, "--out", tmp_path, "--evidence", tmp_path]
         assert cli.main([*map(str, words)]) == 1
         assert f"{name} would be a file of the page and of the export" in capsys.readouterr().err
@@ -466,17 +554,3 @@ def test_another_cpus_tables_are_not_audited(tmp_path):
     plan = lay_out(make_plan(named_model("deep"), "int8"), "cortex-m4", "speed")
     told = status_of("audit", plan, files_of(plan), tmp_path)
     assert told["status"] == NOT_RUN and "--cpu generic" in told["says"]
-
-
-@pytest.mark.wide
-def test_without_jax_there_is_evidence_all_the_same(deep, monkeypatch):
-    require_ = packages.require
-
-    def without_jax(extra, where):
-        if extra == "verify":
-            raise UserError(where, "the package jax is not installed", "install it")
-        require_(extra, where)
-
-    monkeypatch.setattr(packages, "require", without_jax)
-    told, _ = evidence_of("deep", *deep, OPTIONS, None)
-    assert told["counts"] == Counter(MEASURED if of.measures else PASSED for of in CHECKS.values())

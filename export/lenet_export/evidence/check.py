@@ -45,7 +45,7 @@ static unsigned long drawn(unsigned long below)
     state ^= state << 13; /* Marsaglia's xorshift */
     state ^= state >> 7;
     state ^= state << 17;
-    return (unsigned long)(state % below);
+    return (unsigned long)((state >> 8) % below);
 }
 """
 LIMIT = 3600  # seconds, after which a program is taken to hang

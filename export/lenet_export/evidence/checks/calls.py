@@ -23,7 +23,7 @@ PROGRAM = """\
 enum { CALLS = LENET_ROWS + 2, BITS = 32 };
 
 static uint8_t image[LENET_ROWS][LENET_COLUMNS * LENET_CHANNELS];
-static lenet_workspace ws;
+static lenet_workspace ws, before[CALLS];
 static logit_type logits[LENET_LOGITS];
 
 static lenet_verdict call(int n)
@@ -38,21 +38,32 @@ static lenet_verdict call(int n)
     return LENET_MISCOUNTED;
 }
 
-/* Fault 0 is none; then a call is left out, then one is made twice, then a bit flips before one. */
+static void read_without_a_fault(void)
+{
+    for (int n = 0; n < CALLS; n++) {
+        before[n] = ws;
+        call(n);
+    }
+}
+
+/* Each has a call that it is at: first they are left out, then made twice, then a bit flips before
+ * one. What comes before the call is as it was without a fault. */
 static lenet_verdict read_with(int fault)
 {
+    int bit = fault - 2 * CALLS;
+    int at = bit < 0 ? fault % CALLS : bit / BITS;
     lenet_verdict verdict = LENET_MISCOUNTED;
-    for (int n = 0; n < CALLS; n++) {
-        int bit = fault - 1 - 2 * CALLS - n * BITS;
-        if (bit >= 0 && bit < BITS) {
-            *(bit < 16 ? &ws.row : &ws.left) ^= (uint16_t)(1u << bit % 16);
-        }
-        if (fault - 1 != n) {
-            verdict = call(n);
-        }
-        if (fault - 1 - CALLS == n) {
-            verdict = call(n);
-        }
+    if (at > 0) {
+        ws = before[at];
+    }
+    if (bit >= 0) {
+        *(bit % BITS < 16 ? &ws.row : &ws.left) ^= (uint16_t)(1u << bit % 16);
+    }
+    if (fault >= CALLS) {
+        verdict = call(at);
+    }
+    for (int n = bit < 0 && fault >= CALLS ? at : at + 1; n < CALLS; n++) {
+        verdict = call(n);
     }
     return verdict;
 }
@@ -62,9 +73,9 @@ int main(void)
     unsigned long faults = 0, wrong = 0, missed = 0;
     while (fread(image, sizeof image, 1, stdin) == 1) {
         logit_type right[LENET_LOGITS];
-        read_with(0);
+        read_without_a_fault();
         memcpy(right, logits, sizeof right);
-        for (int fault = 1; fault <= CALLS * (2 + BITS); fault++) {
+        for (int fault = 0; fault < CALLS * (2 + BITS); fault++) {
             lenet_verdict verdict = read_with(fault);
             int is_wrong = memcmp(right, logits, sizeof right) != 0;
             faults++;

@@ -18,6 +18,7 @@ from lenet_export.evidence.check import (
     functions_of_parts,
 )
 from lenet_export.evidence.trace import code_alone
+from lenet_export.verdict import Verdict
 
 FLAGS = ("-O0", "-fprofile-instr-generate", "-fcoverage-mapping")
 #: Runs the self-test; with an argument then each image that is read, too few rows and too many, all
@@ -30,7 +31,7 @@ static lenet_workspace ws;
 static void decide(void)
 {
     for (int o = 0; o < LENET_LOGITS; o++) {
-        for (int verdict = LENET_ACCEPTED; verdict <= LENET_OUTSIDE; verdict++) {
+        for (int verdict = 0; verdict < VERDICTS; verdict++) {
             logit_type logits[LENET_LOGITS] = {0};
             lenet_decide(logits, (lenet_verdict)verdict);
             for (int sign = -1; sign <= 1; sign += 2) {
@@ -168,6 +169,7 @@ def decisions(text: str, conditions: list[Condition]) -> Iterator[Decision]:
 
 def _run(case: Case) -> Outcome:
     program = PROGRAM.replace("WITHOUT_CONST", case.without_const)
+    program = program.replace("VERDICTS", str(len(Verdict)))
     for name, place in (("FIRST_TABLE", 0), ("LAST_TABLE", -1)):  # the last may be a copy
         program = program.replace(name, case.plan.constants[place].name)
     case.compile("clang", program, *FLAGS)
