@@ -140,7 +140,7 @@ VALUES = {
     "--input-mean": "0", "--input-std": "1", "--target": "npz", "--dtype": "float32",
     "--cpu": "cortex-m4", "--optimize": "ram", "--out": "c", "--prefix": "my", "--tables": "apart",
     "--with": "picture", "--max-error": "0.1", "--max-amount-error": "0.1", "--images": "mnist",
-    "--report": "page", "--evidence": "page", "--check-evidence": "page",
+    "--report": "page", "--evidence": "page", "--check-evidence": "page", "--release": "7",
 }  # fmt: skip
 
 
