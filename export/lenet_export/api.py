@@ -122,7 +122,7 @@ def export(
         tables: ``inside`` the C file; ``apart``: what training decides in a file of C of its own;
             ``blob``: in bytes that the C is bound to when it runs, so that a device gets others
             without other code.
-        release: of a blob, its number: the C takes none in place of one with a larger number.
+        release: of a blob, its number, larger with each update, which the C refuses otherwise.
         harden: whether biases and gains stand twice, and are compared in each image, so that a bit
             of them that flips is told at once; for int8.
         with_: what the C has beside the network: ``picture``, functions that read a digit in a grey

@@ -231,8 +231,8 @@ def _add_c(parser: Parser) -> None:
         "--release",
         type=_release,
         metavar="N",
-        help="of --tables blob: its number; lenet_bind takes none in place of one with a larger "
-        "number (default: 0)",
+        help="of --tables blob: its number, larger with each update, which lenet_bind refuses "
+        "otherwise (default: 0)",
     )
     group.add_argument(
         "--harden",

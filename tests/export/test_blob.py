@@ -192,6 +192,7 @@ def test_each_failure_has_its_own_verdict_and_leaves_the_old_one(network):
         "damaged": bytes(damaged),
         "damaged length": with_head(tables, bytes=len(tables) + 4),
         "older": tables_of(release=2),
+        "older, or not told apart": tables_of(release=3, seed=1),
     }
     for name, other in OTHERS.items():
         given = {"model": trained()} | other
@@ -486,7 +487,8 @@ def test_the_example_keeps_the_old_release_until_a_newer_whole_one_is_there(devi
         (second[:-1], "cut short"),
         (second[:-1] + bytes([second[-1] ^ 1]), "is damaged"),
         (foreign + bytes(len(second)), "another network"),
-        (first, "older release"),
+        (first, "no newer release"),
+        (tables_of(release=2), "no newer release"),
     ]:
         status, said, wrong = device(new)
         assert (status, wrong) == (0, "")

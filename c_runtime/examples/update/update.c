@@ -33,7 +33,7 @@ static const char *const texts[] = {
     [LENET_BIND_CPU] = "is for another CPU: export with the --cpu of this program",
     [LENET_BIND_CODE] = "is for other code: export with the options of this program",
     [LENET_BIND_DAMAGED] = "is damaged: send it again",
-    [LENET_BIND_OLDER] = "is an older release: send a newer one",
+    [LENET_BIND_OLDER] = "is no newer release: export with a larger --release",
 };
 
 static slot slots[2];
@@ -49,7 +49,7 @@ static void load(slot *of, const char *path)
     }
 }
 
-/* Binds what a slot holds, if it is whole, is no older, and reads the known images rightly. */
+/* Binds what a slot holds, if it is whole, is newer, and reads the known images rightly. */
 static int take(const lenet_tables **tables, const slot *from, const char *name)
 {
     const lenet_tables *next = *tables;
@@ -97,6 +97,9 @@ int main(int count, char **words)
         load(&slots[free_slot], words[1 + free_slot]); /* what is there now, not what should be */
         if (take(&tables, &slots[free_slot], words[3])) {
             in_force = free_slot;
+        } else {
+            slots[free_slot].size = 0; /* erased: a start might find it before the other one */
+            (void)write_to(&slots[free_slot], words[1 + free_slot]);
         }
     }
     if (tables == NULL) {
