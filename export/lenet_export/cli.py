@@ -107,6 +107,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command_line()
     options = parser.parse_args(arguments)
     _check_instead(parser, options)
+    options.tables = "blob" if options.data_file else options.tables
     given = [name for name in TARGETED if getattr(options, name)]
     wrong = misplaced(options.target, given)
     if wrong:
@@ -219,7 +220,8 @@ def _add_c(parser: Parser) -> None:
         action="store_true",
         help="one header, with the implementation under #ifdef LENET_IMPLEMENTATION",
     )
-    group.add_argument(
+    tables = group.add_mutually_exclusive_group()
+    tables.add_argument(
         "--tables",
         choices=TABLES,
         help="apart: all that training decides in a file of its own, lenet_tables.h, so that a "
@@ -227,6 +229,7 @@ def _add_c(parser: Parser) -> None:
         "lenet_bind takes when the C runs, so that a device gets them without other code "
         "(default: inside)",
     )
+    tables.add_argument("--data-file", action="store_true", help="the same as --tables blob")
     group.add_argument(
         "--release",
         type=_release,

@@ -553,6 +553,7 @@ def test_the_command_line_writes_a_blob_and_a_release(tmp_path, capsys):
 
 
 WRONG = {
+    "--tables apart --data-file": "--data-file: not allowed with argument --tables",
     "--release 1": "--release goes with --tables blob only",
     "--tables blob --release -1": "invalid number: '-1' (give 0 to 4294967295)",
     "--tables blob --release 4294967296": "invalid number",
@@ -591,7 +592,7 @@ def test_python_writes_a_blob_and_tells_a_wrong_release(tmp_path):
 
 def test_a_page_of_it_tells_where_its_tables_are(tmp_path):
     page = tmp_path / "page"
-    arguments = ["--model", "mnist-tiny", "--tables", "blob", "--no-verify"]
+    arguments = ["--model", "mnist-tiny", "--data-file", "--no-verify"]
     assert cli.main([*arguments, "--report", str(page), "--out", str(tmp_path)]) == 0
     lines = (tmp_path / "lenet.c").read_text().split("\n")
     found = json.loads((page / "report.json").read_text())["trace"]
