@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from lenet_export import bundled, cli, packages
 from lenet_export.cpus.registry import lay_out
 from lenet_export.errors import UserError
-from lenet_export.evidence import check, page
+from lenet_export.evidence import check, page, registry, run
 from lenet_export.evidence.again import RECORD
 from lenet_export.evidence.bom import bill_of
 from lenet_export.evidence.check import FAILED, MEASURED, NOT_RUN, PASSED, Case, result_of
@@ -31,7 +31,6 @@ from lenet_export.evidence.checks import (
     skipped_instructions,
 )
 from lenet_export.evidence.kernels import EXHAUSTION, PLAIN, TESTS, kernels
-from lenet_export.evidence.registry import CHECKS, NAMES
 from lenet_export.evidence.run import evidence_of
 from lenet_export.evidence.trace import traced
 from lenet_export.outputs.c import render_c
@@ -82,11 +81,14 @@ def few_draws(monkeypatch):
     monkeypatch.setattr(calls, "IMAGES", 4)
 
 
+#: Frama-C takes a minute of a large model; in test_undefined.py it has a small one.
+CHECKS = {name: of for name, of in registry.CHECKS.items() if name != "undefined"}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def without_proofs():
-    """Frama-C takes a minute of a large model; in test_undefined.py it has a small one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(CHECKS, "undefined")
+        patch.setattr(run, "CHECKS", CHECKS)
         yield
 
 
@@ -437,7 +439,7 @@ def test_a_condition_on_any_verdict_is_decided(deep, tmp_path):
 def test_the_page_of_soundness_has_a_row_of_each_check_in_their_order():
     page = (ROOT / "docs/soundness.md").read_text().partition("\n## Evidence with the file\n")[2]
     table = page.partition("\n\nThe page")[0]
-    assert tuple(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)) == NAMES
+    assert tuple(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)) == registry.NAMES
 
 
 def test_every_check_is_broken_somewhere():
@@ -446,9 +448,7 @@ def test_every_check_is_broken_somewhere():
 
 def test_a_check_that_fails_leaves_the_page_and_no_c(tmp_path, capsys, monkeypatch):
     outcome = check.Check("It is so", "By hand.", (), fails_always)
-    monkeypatch.setitem(CHECKS, "equality", outcome)
-    for name in [*CHECKS][1:]:
-        monkeypatch.delitem(CHECKS, name)
+    monkeypatch.setattr(run, "CHECKS", {"equality": outcome})
     words = ["--no-verify", "--out", tmp_path / "c", "--evidence", tmp_path / "evidence"]
     assert cli.main([*map(str, words)]) == 1
     error = capsys.readouterr().err
