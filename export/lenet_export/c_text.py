@@ -10,6 +10,10 @@ import numpy as np
 from lenet_export.plan import F32, Array, DType
 
 WIDTH = 100
+#: Where a function of the printed C is declared or defined, up to its name.
+DECLARED = re.compile(
+    r"^(?:__attribute__\(\(\w+\)\) )?(?!typedef\b)[a-z][\w ]*[ *](\w+)\(", re.MULTILINE
+)
 
 
 def short_type(dtype: DType) -> str:
@@ -100,7 +104,7 @@ def _whole(text: str) -> str:
 
 def placed(text: str) -> str:
     """``text`` with ``LENET_CODE_ATTR`` on a line of its own in front of each function's body."""
-    begins = r"^(?=(?:__attribute__\(\(\w+\)\) )?[a-z][\w ]*[ *]\w+\([^;{}]*\)\n\{)"
+    begins = rf"(?={DECLARED.pattern}[^;{{}}]*\)\n\{{)"
     return re.sub(begins, "LENET_CODE_ATTR\n", text, flags=re.MULTILINE)
 
 

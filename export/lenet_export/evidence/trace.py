@@ -6,12 +6,11 @@ import re
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from lenet_export.c_text import DECLARED
 from lenet_export.outputs.options import Files
 from lenet_export.plan import Plan
 
 TABLE = re.compile(r"^static const \w+ (\w+)\[")
-#: The first line of a function, which may go on; a prototype ends with ";".
-FUNCTION = re.compile(r"^(?:__attribute__\(\(\w+\)\) )?(?!typedef|struct|#|/|\s)[\w ]+[ *](\w+)\(")
 #: A line of a struct that is an array.
 MEMBER = re.compile(r"^    \w+ (\w+)(?:\[\d+\])+(?: \w+)?;$")
 END_OF_TABLE, END_OF_FUNCTION = re.compile(r"\};$"), re.compile(r"^\}|\}\}$")
@@ -68,7 +67,7 @@ def places(file: str, data: bytes) -> list[Place]:
     starts = [
         (number, match[1], end)
         for number, line in enumerate(lines, 1)
-        for start, end in ((TABLE, END_OF_TABLE), (FUNCTION, END_OF_FUNCTION))
+        for start, end in ((TABLE, END_OF_TABLE), (DECLARED, END_OF_FUNCTION))
         if (match := start.match(line))
     ]
     starts.append((len(lines) + 1, "", END_OF_TABLE))

@@ -15,6 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from lenet_export.c_text import DECLARED
 from lenet_export.cpus.registry import TABLE_MAX
 from lenet_export.crc import crc32c
 from lenet_export.errors import UserError
@@ -33,10 +34,6 @@ TYPES: Mapping[str, DType] = {
 }
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-#: Where a function at file scope is declared, up to its name.
-_DECLARED = re.compile(
-    r"^(?:__attribute__\(\(\w+\)\) )?(?!typedef\b)[a-z][\w ]*[ *](\w+)\(", re.MULTILINE
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +213,7 @@ def _readers(code: str) -> set[str]:
     """The functions that read tables, or call one that does; not those that take them already."""
     bodies: dict[str, str] = {}
     takers = set()
-    for declared in _DECLARED.finditer(code):
+    for declared in DECLARED.finditer(code):
         begin = code.find("\n{\n", declared.end())
         parameters = code[declared.end() : begin]
         if begin < 0 or ";" in parameters:
@@ -236,7 +233,7 @@ def _readers(code: str) -> set[str]:
 def _passed(text: str, readers: set[str]) -> str:
     """``text`` in which each of ``readers`` takes the tables first, and is passed them."""
     blank = _blank(text)
-    declared = {match.start(1) for match in _DECLARED.finditer(blank)}
+    declared = {match.start(1) for match in DECLARED.finditer(blank)}
     made, done = "", 0
     for call in re.finditer(rf"\b(?:{'|'.join(sorted(readers))})\(", blank):
         begin, end = call.end(), _closing(blank, call.end())
