@@ -261,14 +261,14 @@ def _add_acceptance(parser: Parser) -> None:
         type=share,
         metavar="E",
         help="let lenet_read reject unsure readings, so that of the accepted validation images at "
-        "most this share is wrong, e.g. 0.002 (default: accept all)",
+        "most this share is wrong, e.g. 0.002 (default: none is unsure)",
     )
     group.add_argument(
         "--max-amount-error",
         type=share,
         metavar="SHARE",
         help="of --with amount: the largest share of wrong amounts among the accepted ones; what "
-        "is less sure is rejected (default: accept all)",
+        "is less sure is rejected (default: none is unsure)",
     )
 
 

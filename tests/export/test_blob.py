@@ -187,6 +187,7 @@ def test_each_failure_has_its_own_verdict_and_leaves_the_old_one(network):
         "no tables": b"\xff" * len(tables),
         "format": with_head(tables, format=blob.FORMAT + 1),
         "network": with_head(tables, network=1),
+        "network, cut short": with_head(tables, network=1)[:-1],
         "cpu": with_head(tables, layout=1),
         "code": with_head(tables, code_1=1),
         "damaged": bytes(damaged),

@@ -11,7 +11,7 @@
 #                                          # blob: in lenet_tables.bin, which lenet_bind() takes
 #         [RELEASE 0]                      # of a blob: the larger, the newer
 #         [WITH picture]                   # or amount: functions too that read pictures, lines
-#         [MAX_ERROR 0.005]                # reject what is less sure; default: accept all
+#         [MAX_ERROR 0.005]                # reject what is less sure; default: nothing
 #         [HARDEN]                         # biases and gains twice, compared in each image
 #         [VERIFY])                        # compare the C with JAX, with the host's compiler
 #     target_link_libraries(firmware PRIVATE digits)   # brings #include "lenet.h"
