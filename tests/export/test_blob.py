@@ -219,6 +219,20 @@ def test_options_that_are_of_the_tables_alone_change_no_code(network):
         assert network.bind(tables, network.tables)[0] == "bound"
 
 
+def test_names_that_differ_by_a_blank_or_within_what_looks_like_a_comment_are_of_other_code():
+    codes = set()
+    for names in [
+        ("zip  code", "/*", "a", "*/"),
+        ("zip code", "/*", "a", "*/"),
+        ("zip code", "/*", "b", "*/"),
+    ]:
+        model = trained("signed")
+        names += tuple(map(str, range(model.classes - len(names))))
+        files = files_of(dataclasses.replace(model, class_names=names))
+        codes.add(json.loads(files["lenet.json"])["tables"]["code"])
+    assert len(codes) == 3
+
+
 def test_sums_that_need_other_types_are_of_other_code():
     model = trained("mlp")
     params = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import re
 import subprocess
 
@@ -13,6 +14,7 @@ from lenet_export.checkpoint import Stage
 from lenet_export.compiled import CompiledNetwork, link_library
 from lenet_export.cpus.registry import CPUS, choices, lay_out
 from lenet_export.errors import UserError
+from lenet_export.ink import Ink
 from lenet_export.outputs.c import Options, render_c
 from lenet_export.plan import make_plan
 from needs import pairs, require, wide
@@ -590,6 +592,15 @@ def test_a_name_that_c_cannot_use_is_refused(name):
 def test_names_that_would_be_the_same_in_c_are_refused(names):
     with pytest.raises(UserError, match="would give the C the name"):
         render_c(named(*names), Options())
+
+
+@pytest.mark.parametrize("name", ["row", "left", "tables", "ink", "inside", "dark"])
+def test_a_layer_called_as_a_counter_of_the_workspace_is_refused(name):
+    plan = named(name, "fc")
+    ink = Ink(1, least=0, most=5_000, share=100, peak=0)
+    counted = dataclasses.replace(plan, model=dataclasses.replace(plan.model, ink=ink))
+    with pytest.raises(UserError, match=f"the name {name}, which is that of a counter"):
+        render_c(counted, Options(tables="blob"))
 
 
 @pytest.mark.parametrize(

@@ -995,3 +995,20 @@ def test_parameters_beside_a_function_of_images_alone_are_told():
     with pytest.raises(UserError, match="params: are given with a function that takes images"):
         read(head, {"w": D}, (10, 8, 2))
     assert read(lambda w, x: x.reshape(len(x), -1) @ w["fc"], {"fc": D[:160]}, (10, 8, 2))
+
+
+def test_sizes_in_numbers_of_numpy_are_those_of_python():
+    class Net(nn.Module):
+        whole: type
+
+        @nn.compact
+        def __call__(self, x):
+            one, two, three = map(self.whole, (1, 2, 3))
+            x = nn.Conv(two, (three, three), (two, two), [(one, one), (one, one)])(x)
+            x = nn.max_pool(nn.relu(x), (three, three), (two, two), [(one, one), (one, one)])
+            x = nn.avg_pool(nn.relu(nn.Conv(two, (one, one))(x)), (two, two), (two, two))
+            return nn.Dense(three)(x.reshape(len(x), -1))
+
+    params = Net(int).init(KEY, np.zeros((1, 16, 16, 1), np.float32))
+    chains = [read(Net(of), params, (16, 16, 1)).model.stages for of in (int, np.int64)]
+    assert repr(chains[0]) == repr(chains[1])

@@ -174,14 +174,18 @@ def layout_id(plan: Plan) -> int:
     return id_of(plan.cpu, plan.optimize)
 
 
-def code_id(texts: Iterable[str]) -> tuple[int, int]:
+def code_id(texts: Iterable[str], names: str) -> tuple[int, int]:
     """That of all that a compiler sees of the C, in two numbers of 32 bits.
 
     So any tables of the same code fit it, and no others: what type an accumulator has, which
     follows from the bounds of the tables, is in the text.
+
+    Args:
+        texts: of the files, without the classes' names: in those a blank counts.
+        names: as strings of C.
     """
     seen = " ".join(_COMMENT.sub(" ", "\n".join(texts)).split())
-    return id_of(0, seen), id_of(1, seen)
+    return id_of(0, seen, names), id_of(1, seen, names)
 
 
 def bind(code: str, header: str, names: Iterable[str]) -> tuple[str, str]:

@@ -162,7 +162,7 @@ def _printed(plan: Plan, options: Options, names: str) -> tuple[dict[str, str], 
         body = body.replace(HASHED, str(tables.size - blob.CRC_BEHIND))
     body = placed(body)
     if tables:
-        tables = replace(tables, code=blob.code_id([header.replace(NAMES, names), body]))
+        tables = replace(tables, code=blob.code_id([header, body], names))
         for mark, part in zip(CODES, tables.code, strict=True):
             body = body.replace(mark, f"0x{part:08X}")
     texts = {".h": header + body} if options.single_file else {".h": header, ".c": body}

@@ -57,10 +57,9 @@ def check_names(plan: Plan, prefix: str) -> None:
     taken: dict[str, str] = {
         "image": "the image",
         "image_place": "a function",
-        "row": "a row counter",
-        "left": "a row counter",
         "shared": "a union",
     }
+    taken |= {counter.name: "a counter" for counter in plan.counters + plan.ink_counters}
     own_tables = [name for name, of in ACTIVATIONS.items() if of.has_table_of_layer]
     for layer in plan.layers:
         name, output = layer.name, layer.output

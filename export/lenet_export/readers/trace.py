@@ -266,11 +266,17 @@ def _inlined(
             names = frozenset[str]().union(*(value.names for value in read))
             given = [Value(var.aval, is_data, names) for var in eqn.outvars]
             scopes = tuple(filter(None, inside))
-            found.append(
-                Operation(eqn.primitive, eqn.params, tuple(read), tuple(given), scopes, at)
-            )
+            params = {name: _plain(param) for name, param in eqn.params.items()}
+            found.append(Operation(eqn.primitive, params, tuple(read), tuple(given), scopes, at))
         known |= zip(eqn.outvars, given, strict=True)
     return [value_of(var) for var in jaxpr.outvars]
+
+
+def _plain(param: Any) -> Any:
+    """A parameter in Python's numbers: NumPy's, which a user may give, are written otherwise."""
+    if type(param) is tuple:
+        return tuple(map(_plain, param))
+    return int(param) if isinstance(param, np.integer) else param
 
 
 def _line(source: Any) -> str:
