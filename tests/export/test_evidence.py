@@ -235,6 +235,12 @@ def test_both_may_be_in_one_folder(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
+def test_what_training_tells_is_words():
+    assert (
+        page._words({"teachers": ["ab", "cd"], "of": {"lr": 0.1}}) == "teachers ab, cd; of lr 0.1"
+    )
+
+
 def test_the_interval_is_wilsons():
     """Of 9 in 10, and of all: from the formula worked by hand."""
     assert facts._interval(9, 10) == pytest.approx([0.5958, 0.9821], abs=1e-4)

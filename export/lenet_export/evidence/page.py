@@ -147,6 +147,8 @@ def _sizes(shape: list[int]) -> str:
 
 def _words(value: Any) -> str:
     """What a model's file tells of its training, as text: of several values each with its name."""
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
     if not isinstance(value, dict):
         return str(value)
     return "; ".join(f"{name} {_words(of)}" for name, of in value.items())
