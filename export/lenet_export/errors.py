@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ParamSpec, TypeVar
-
-import numpy as np
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,8 +46,8 @@ def printable(text: object) -> str:
 OPTION = re.compile(r"(?<![\w./-])--([a-z][a-z-]*)")
 
 
-#: How an option that is true or false is annotated, and what it takes.
-TRUTHS = {"bool": (bool, np.bool_), "bool | None": (bool, np.bool_, type(None))}
+#: How an option that is true or false is annotated, and what equals what it takes, as NumPy's do.
+TRUTHS = {"bool": (True, False), "bool | None": (True, False, None)}
 
 
 def in_python(function: Callable[P, T]) -> Callable[P, T]:
@@ -75,16 +73,16 @@ def in_python(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
-def _check_truths(truths: Mapping[str, tuple[type, ...]], given: dict[str, Any]) -> None:
-    """Makes sure of the options that are true or false, and makes NumPy's Python's.
+def _check_truths(truths: Mapping[str, tuple[object, ...]], given: dict[str, Any]) -> None:
+    """Makes sure of the options that are true or false, and makes them Python's.
 
     Raises:
         UserError: one is neither.
     """
     for name in truths.keys() & given.keys():
         value = given[name]
-        if not isinstance(value, truths[name]):
-            none = ", or None" if type(None) in truths[name] else ""
+        if not isinstance(value, Hashable) or value not in truths[name]:
+            none = ", or None" if None in truths[name] else ""
             raise UserError(name, f"is {value!r}", f"give True or False{none}")
         given[name] = value if value is None else bool(value)
 

@@ -36,8 +36,8 @@ def start(name: str, module: str) -> int:
     _open_closed_streams()
     _outlive_readers()
     sys.unraisablehook = _ask_again
-    _listen(name)
     try:
+        _listen(name)
         command_line = importlib.import_module(module)
         status = int(command_line.main())
         if status > 128:
@@ -46,6 +46,9 @@ def start(name: str, module: str) -> int:
     except ModuleNotFoundError as error:
         _tell(f"{name}: error: {packages.missing(error, name)}")
         return 1
+    except KeyboardInterrupt:  # before main, or behind it
+        _tell(f"{name}: interrupted; no file is half written")
+        return 128 + signal.SIGINT
     finally:
         ending()
 

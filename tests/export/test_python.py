@@ -203,7 +203,7 @@ def test_an_option_that_is_true_or_false_takes_nothing_else(call, name, tmp_path
     monkeypatch.chdir(tmp_path)
     parameters = inspect.signature(call).parameters.values()
     needed = [None for of in parameters if of.default is of.empty]
-    for value in ("no", 1, "", [], *([] if name == "verify" else [None])):
+    for value in ("no", 2, "", [], *([] if name == "verify" else [None])):
         with pytest.raises(UserError, match=rf"^{name}: is .*\n  give True or False"):
             call(*needed, **{name: value})
     assert not [*tmp_path.iterdir()]
