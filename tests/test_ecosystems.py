@@ -338,6 +338,45 @@ def test_a_platformio_library_has_a_manifest_and_arduino_s_examples(cpu, small, 
         assert fields["lib_deps"] == "lenet=symlink://../.."
 
 
+#: What PlatformIO's builder of atmelavr gives the compilers for a Uno.
+ATMELAVR = (
+    "-mmcu=atmega328p -Os -Wall -ffunction-sections -fdata-sections -flto -DF_CPU=16000000L "
+    "-DARDUINO=10808 -DARDUINO_AVR_UNO -DARDUINO_ARCH_AVR"
+).split()
+ATMELAVR_C = ("-std=gnu11", "-fno-fat-lto-objects")
+ATMELAVR_CXX = "-fno-exceptions -fno-threadsafe-statics -fpermissive -std=gnu++11".split()
+ATMELAVR_CXX.append("-DDECIMAL_DIG=__DECIMAL_DIG__")  # which Debian's gcc 5 has for C alone
+
+
+def test_a_platformio_library_is_a_program_with_its_builder_s_words(tmp_path):
+    core = ARDUINO / "hardware/arduino/avr/cores/arduino"
+    if not core.is_dir():
+        missing("arduino-core-avr")
+    library = exported(tmp_path, "platformio", "--model", "mnist-uno", "--cpu", "uno")
+    includes = [f"-I{path}" for path in (core, core.parents[1] / "variants/standard")]
+    includes.append(f"-I{library / 'src'}")
+    sources = [*core.glob("*.c"), *core.glob("*.cpp"), *library.glob("src/*.c")]
+    sources.append(library / "examples/rows/src/main.cpp")
+    objects = []
+    for source in sources:
+        is_c = source.suffix == ".c"
+        command = [require("avr-gcc" if is_c else "avr-g++"), *ATMELAVR]
+        objects.append(tmp_path / f"{source.parent.name}-{source.name}.o")
+        command += [*(ATMELAVR_C if is_c else ATMELAVR_CXX), *includes]
+        subprocess.run([*command, "-c", source, "-o", objects[-1]], check=True)
+    program = tmp_path / "program.elf"
+    linked = [require("avr-gcc"), *ATMELAVR, "-Wl,--gc-sections", *objects, "-lm"]
+    subprocess.run([*linked, "-o", program], check=True)
+    sizes = (
+        subprocess.run([require("avr-size"), program], check=True, capture_output=True, text=True)
+        .stdout.splitlines()[1]
+        .split()
+    )
+    text, data, bss = map(int, sizes[:3])
+    assert 20_000 < text + data < 32_256  # below the Uno's bootloader
+    assert data + bss < 2_048
+
+
 # ---- CMake, ESP-IDF and Zephyr --------------------------------------------------------------
 
 
