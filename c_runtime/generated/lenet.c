@@ -35,7 +35,7 @@
  * window; o output unit; k input.
  */
 #include "lenet.h"
-#ifndef LENET_EXPORT_8F83068FA29661A4
+#ifndef LENET_EXPORT_9D368CB6EF5CAECC
 #error "this lenet.h is of another export: take lenet.c and lenet.h from the same one"
 #endif
 #include <stddef.h>
@@ -55,8 +55,8 @@
 #define LENET_UNRELATED(row) (void)0
 #endif
 
-/* Where code and tables lie: attributes of a section, if the compiler is given them:
- * LENET_TABLE_ATTR='__attribute__((section(".fast")))'. */
+/* Where code and tables lie: attributes of a section, such as __attribute__((section(".fast"))), if
+ * the compiler is given them by -D. */
 #ifndef LENET_CODE_ATTR
 #define LENET_CODE_ATTR
 #endif

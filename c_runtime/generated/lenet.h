@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Of this export: lenet.c compiles with no other lenet.h. */
-#define LENET_EXPORT_8F83068FA29661A4
+#define LENET_EXPORT_9D368CB6EF5CAECC
 
 #ifdef __cplusplus
 extern "C" {
