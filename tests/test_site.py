@@ -9,12 +9,12 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 import build_site
 import conf
+from browsers import chromium, watched
 from lenet_export import __version__
-from needs import ROOT, require
+from needs import ROOT
 
 BUILD = ROOT / "docs/site/build_site.py"
 
@@ -83,24 +83,14 @@ def test_the_site_asks_for_nothing_but_its_own_files(site, pages):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        # Root, as in a container, may not have a sandbox.
-        started = playwright.chromium.launch(
-            executable_path=require("chromium"), args=["--no-sandbox"]
-        )
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
 def page(browser):
     """A page whose errors and requests are kept."""
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.told = []
-    page.on("console", lambda message: page.told.append(message.text))
-    page.on("pageerror", lambda error: page.told.append(str(error)))
-    page.on("request", lambda request: page.told.append(request.url))
-    return page
+    return watched(browser.new_page(viewport={"width": 390, "height": 844}))
 
 
 @pytest.mark.parametrize(

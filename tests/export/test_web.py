@@ -17,9 +17,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import TimeoutError as TooLong
-from playwright.sync_api import sync_playwright
 
 import lenet_export
+from browsers import chromium, watched
 from export import networks
 from few_bits import on_grids
 from lenet_export import bundled, cli, reference, wasm
@@ -54,23 +54,14 @@ def without_module(path):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        # Root, as in a container, may not have a sandbox.
-        started = playwright.chromium.launch(
-            executable_path=require("chromium"), args=["--no-sandbox"]
-        )
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def opened(browser, path, **options):
     """A page, whose errors and requests are kept."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
-    page = context.new_page()
-    page.told = []
-    page.on("console", lambda message: page.told.append(message.text))
-    page.on("pageerror", lambda error: page.told.append(str(error)))
-    page.on("request", lambda request: page.told.append(request.url))
+    page = watched(context.new_page())
     page.goto(path.as_uri())
     return page
 
